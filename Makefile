@@ -1,0 +1,47 @@
+# Slipway's two commands are `make demo` and `make test`; the rest is for contributors.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types bench generate lock clean
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+    command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+# One environment in the checkout, from the hashed lock; built anew when the lock or the project file changes.
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or say make PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY) ## rehearse a good release and two bad ones on this machine (KEEP=1 leaves it running)
+	$(BIN)/python examples/demo $(if $(KEEP),--keep)
+
+test: $(READY) ## run every test, the end-to-end ones included
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY) ## check format, lint rules and import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: $(READY) ## check the operator's types
+	$(BIN)/mypy
+
+bench: $(READY) ## measure, and print the numbers the documents quote
+	$(BIN)/python tests/bench
+
+generate: $(READY) ## write the files that are generated from the code
+	$(BIN)/python -m slipway.api.crd crds
+
+lock: ## resolve the dependencies anew (needs uv)
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --no-header --output-file requirements.lock
+
+clean: ## remove the environment and the caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
