@@ -1,1 +1,12 @@
+"""Releases: their canonical form, their hash and the names that follow from it. Pure, and frozen for ever."""
 
+from slipway.release.canonical import (
+    NotCanonicalError,
+    canonical,
+    release_hash,
+    revision_name,
+    settings_hash,
+    short_hash,
+)
+
+__all__ = ["NotCanonicalError", "canonical", "release_hash", "revision_name", "settings_hash", "short_hash"]

@@ -1,0 +1,136 @@
+"""``ModelRevision``: one release, hashed, with the evidence for and against it. The audit trail of what was tried.
+
+``spec`` never changes. ``status`` holds all that a restarted operator needs to go on where the last one stopped, and the
+timeline of decisions that an auditor reads.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from slipway.api.common import (
+    Hash,
+    Label63,
+    Message,
+    Reason,
+    SpecModel,
+    StatusModel,
+    Text64,
+    Text256,
+    Timestamp,
+    Weight,
+    list_map,
+    validations,
+)
+from slipway.api.release import ReleaseSpec
+
+MODEL_REVISION_KIND: Final = "ModelRevision"
+
+MAX_TIMELINE: Final = 50
+"""Entries of a revision's timeline; the first one and the latest ones are kept."""
+
+
+class Phase(StrEnum):
+    """Where a revision is on its way. The transitions between phases are a table in ``slipway.rollout``."""
+
+    PENDING = "Pending"
+    STARTING = "Starting"
+    EVALUATING = "Evaluating"
+    STEPPING = "Stepping"
+    PROMOTING = "Promoting"
+    STABLE = "Stable"
+    ROLLING_BACK = "RollingBack"
+    ROLLED_BACK = "RolledBack"
+    SUPERSEDED = "Superseded"
+
+
+class ModelRevisionSpec(SpecModel):
+    """One release as it was declared."""
+
+    model_config = validations(("self == oldSelf", "a revision is immutable: a changed release is a new revision"))
+
+    model_deployment: Label63
+    hash: Annotated[Hash, Field(description="SHA-256 of the release's canonical form.")]
+    release: ReleaseSpec
+
+
+class Counter(StatusModel):
+    """The last raw value of a counter: where the next window begins."""
+
+    source: Annotated[Text256, Field(description="The pod or gateway, and the arm, that the counter was read from.")]
+    bad: Annotated[float, Field(ge=0)]
+    total: Annotated[float, Field(ge=0)]
+
+
+class NamedVector(StatusModel):
+    """A named vector of numbers of a test's state."""
+
+    name: Text64
+    values: Annotated[list[float], Field(max_length=256)]
+
+
+class MetricStatus(StatusModel):
+    """The evidence of one metric so far."""
+
+    name: Label63
+    verdict: Text64
+    message: Message
+    cursor: Annotated[Timestamp | None, Field(description="End of the last window that was folded into the state.")] = (
+        None
+    )
+    counters: Annotated[list[Counter] | None, Field(max_length=512), list_map("source")] = None
+    state: Annotated[list[NamedVector] | None, Field(max_length=32), list_map("name")] = None
+    error_since: Timestamp | None = None
+    dataset: Annotated[Text256 | None, Field(description="Digest of the golden set that was replayed.")] = None
+
+
+class TimelineEntry(StatusModel):
+    """One decision."""
+
+    time: Timestamp
+    phase: Text64
+    reason: Reason
+    message: Message
+    weight: Weight | None = None
+
+
+class ModelRevisionStatus(StatusModel):
+    """Where the revision is, on what evidence, and how it came there."""
+
+    observed_generation: Annotated[int, Field(ge=-1)] = -1
+    phase: Text64 | None = None
+    reason: Reason | None = None
+    message: Message | None = None
+    progress: Text64 | None = None
+    attempt: Annotated[int | None, Field(ge=1, description="Counts the times that this release was a candidate.")] = (
+        None
+    )
+    gates: Annotated[
+        Hash | None, Field(description="Hash of the analysis and rollback settings that the attempt is judged under.")
+    ] = None
+    baseline: Annotated[Hash | None, Field(description="Hash of the stable release that it is compared with.")] = None
+    step: Annotated[int | None, Field(ge=0, description="Index of the ladder's step, from 0.")] = None
+    weight: Annotated[Weight | None, Field(description="Weight that was last asked of the gateway.")] = None
+    phase_since: Timestamp | None = None
+    weight_observed_at: Annotated[
+        Timestamp | None, Field(description="When the gateway was first seen to apply the weight.")
+    ] = None
+    capacity_lost_at: Timestamp | None = None
+    idle_since: Annotated[
+        Timestamp | None, Field(description="When the gateway was first seen to route nothing to it.")
+    ] = None
+    metrics: Annotated[list[MetricStatus] | None, Field(max_length=16), list_map("name")] = None
+    timeline: Annotated[
+        list[TimelineEntry] | None,
+        Field(max_length=MAX_TIMELINE, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = None
+
+
+class ModelRevision(SpecModel):
+    """One release of a model, resolved and hashed, and what became of it."""
+
+    spec: ModelRevisionSpec
+    status: ModelRevisionStatus | None = None

@@ -1,0 +1,277 @@
+"""``spec.release``: what serves, and what it was made from. The unit that rolls out and rolls back as a whole.
+
+No field here has a default that the API server would write: the release's hash is taken over what the user wrote.
+
+The author of a ModelDeployment is not the administrator of the cluster. What may be said of pods is therefore a list of
+allowed fields; host namespaces, host paths, privileges and service account tokens are not among them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, WithJsonSchema
+
+from slipway.api.common import (
+    ConfigMapKey,
+    Digest,
+    ObjectName,
+    PortName,
+    SpecModel,
+    Text64,
+    Text256,
+    Text1024,
+    Uri,
+    list_map,
+    validations,
+)
+
+QUANTITY_PATTERN = r"^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$"
+
+Quantity = Annotated[
+    int | str,
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": QUANTITY_PATTERN, "maxLength": 32}),
+]
+"""A Kubernetes resource quantity, such as ``500m``, ``2`` or ``4Gi``."""
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+PortReference = Annotated[
+    int | str,
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 15}),
+]
+"""A port's number or its name."""
+
+EnvName = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[-._a-zA-Z][-._a-zA-Z0-9]*$")]
+ResourceMap = Annotated[dict[Annotated[str, Field(max_length=128)], Quantity], Field(max_length=16)]
+LabelMap = Annotated[
+    dict[Annotated[str, Field(max_length=317)], Annotated[str, Field(max_length=63)]], Field(max_length=32)
+]
+
+
+ModelName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$")]
+
+
+class ModelSpec(SpecModel):
+    """The model itself."""
+
+    name: Annotated[
+        ModelName,
+        Field(description="Name under which the server offers the model: the {model} of its inference protocol."),
+    ]
+    version: Annotated[Text64, Field(description="Version of the model, for people and for the record.")]
+    uri: Annotated[
+        Uri | None,
+        Field(description="Where the weights are. Handed to the container as SLIPWAY_MODEL_URI."),
+    ] = None
+    format: Annotated[Text64 | None, Field(description="Format of the weights, such as onnx or sklearn.")] = None
+    digest: Annotated[
+        Digest | None,
+        Field(description="Digest of the weights. Handed to the container as SLIPWAY_MODEL_DIGEST."),
+    ] = None
+
+
+class SecretKey(SpecModel):
+    """A key of a Secret in the ModelDeployment's namespace."""
+
+    name: ObjectName
+    key: ConfigMapKey
+    optional: bool | None = None
+
+
+class ConfigMapKeyReference(SpecModel):
+    """A key of a ConfigMap in the ModelDeployment's namespace."""
+
+    name: ObjectName
+    key: ConfigMapKey
+    optional: bool | None = None
+
+
+class FieldReference(SpecModel):
+    """A field of the pod."""
+
+    field_path: Annotated[
+        str,
+        Field(
+            max_length=320,
+            pattern=r"^(metadata\.(name|namespace|uid|labels\['[^']+'\]|annotations\['[^']+'\])|spec\.(nodeName|serviceAccountName)|status\.(podIP|podIPs|hostIP|hostIPs))$",
+        ),
+    ]
+
+
+class EnvSource(SpecModel):
+    """Where a variable's value comes from: exactly one of the three."""
+
+    model_config = validations(
+        (
+            "[has(self.secretKeyRef), has(self.configMapKeyRef), has(self.fieldRef)].filter(x, x).size() == 1",
+            "valueFrom takes exactly one of secretKeyRef, configMapKeyRef and fieldRef",
+        )
+    )
+
+    secret_key_ref: SecretKey | None = None
+    config_map_key_ref: ConfigMapKeyReference | None = None
+    field_ref: FieldReference | None = None
+
+
+class EnvVar(SpecModel):
+    """An environment variable of the container."""
+
+    model_config = validations(
+        ("!(has(self.value) && has(self.valueFrom))", "a variable takes value or valueFrom, not both")
+    )
+
+    name: EnvName
+    value: Annotated[str | None, Field(max_length=32768)] = None
+    value_from: EnvSource | None = None
+
+
+class ContainerPort(SpecModel):
+    """A port that the container listens on. The first one is where inference requests go."""
+
+    name: PortName | None = None
+    container_port: Port
+    protocol: Literal["TCP"] | None = None
+
+
+class Resources(SpecModel):
+    """Compute resources, as in a pod."""
+
+    requests: ResourceMap | None = None
+    limits: ResourceMap | None = None
+
+
+class HttpGet(SpecModel):
+    """A probe by HTTP."""
+
+    path: Annotated[str | None, Field(max_length=1024, pattern=r"^/")] = None
+    port: PortReference
+    scheme: Literal["HTTP", "HTTPS"] | None = None
+
+
+class TcpSocket(SpecModel):
+    """A probe by opening a connection."""
+
+    port: PortReference
+
+
+class ExecAction(SpecModel):
+    """A probe by a command in the container."""
+
+    command: Annotated[list[Text1024], Field(min_length=1, max_length=64)]
+
+
+class Probe(SpecModel):
+    """A container probe, as in a pod."""
+
+    model_config = validations(
+        (
+            "[has(self.httpGet), has(self.tcpSocket), has(self.exec)].filter(x, x).size() == 1",
+            "a probe takes exactly one of httpGet, tcpSocket and exec",
+        )
+    )
+
+    http_get: HttpGet | None = None
+    tcp_socket: TcpSocket | None = None
+    exec: ExecAction | None = None
+    initial_delay_seconds: Annotated[int | None, Field(ge=0, le=86400)] = None
+    period_seconds: Annotated[int | None, Field(ge=1, le=86400)] = None
+    timeout_seconds: Annotated[int | None, Field(ge=1, le=3600)] = None
+    success_threshold: Annotated[int | None, Field(ge=1, le=100)] = None
+    failure_threshold: Annotated[int | None, Field(ge=1, le=1000)] = None
+
+
+class ContainerSpec(SpecModel):
+    """The container that serves the model."""
+
+    image: Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[^\s]+$")]
+    command: Annotated[list[Text1024] | None, Field(max_length=64)] = None
+    args: Annotated[list[Annotated[str, Field(max_length=4096)]] | None, Field(max_length=128)] = None
+    env: Annotated[list[EnvVar] | None, Field(max_length=128), list_map("name")] = None
+    ports: Annotated[
+        list[ContainerPort] | None,
+        Field(max_length=8, description="The first port takes the inference requests. Default: 8080."),
+        list_map("containerPort"),
+    ] = None
+    resources: Resources | None = None
+    readiness_probe: Annotated[
+        Probe | None, Field(description="Default: GET /v2/health/ready on the first port, every 2 s.")
+    ] = None
+    liveness_probe: Probe | None = None
+    startup_probe: Probe | None = None
+
+
+class Toleration(SpecModel):
+    """A toleration, as in a pod."""
+
+    key: Annotated[str | None, Field(max_length=317)] = None
+    operator: Literal["Exists", "Equal"] | None = None
+    value: Annotated[str | None, Field(max_length=63)] = None
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    toleration_seconds: Annotated[int | None, Field(ge=0)] = None
+
+
+class PullSecret(SpecModel):
+    """A Secret with registry credentials in the ModelDeployment's namespace."""
+
+    name: ObjectName
+
+
+class PodSettings(SpecModel):
+    """What may be said of the pods: an allow-list."""
+
+    node_selector: LabelMap | None = None
+    tolerations: Annotated[list[Toleration] | None, Field(max_length=32)] = None
+    service_account_name: ObjectName | None = None
+    image_pull_secrets: Annotated[list[PullSecret] | None, Field(max_length=8)] = None
+    priority_class_name: ObjectName | None = None
+    runtime_class_name: ObjectName | None = None
+    termination_grace_period_seconds: Annotated[int | None, Field(ge=1, le=3600)] = None
+
+
+class FeaturePipeline(SpecModel):
+    """The code and fitted state that turn raw inputs into features. Recorded and hashed with the release."""
+
+    name: Text256
+    version: Text64 | None = None
+    uri: Uri | None = None
+    digest: Digest | None = None
+
+
+class Dataset(SpecModel):
+    """The data that the model was trained on."""
+
+    uri: Uri | None = None
+    version: Text256 | None = None
+    digest: Digest | None = None
+
+
+class CodeReference(SpecModel):
+    """The code that trained the model."""
+
+    repository: Text1024
+    commit: Annotated[str, Field(min_length=7, max_length=64, pattern=r"^[a-f0-9]+$")]
+
+
+class TrainingRun(SpecModel):
+    """The run that produced the weights."""
+
+    id: Text256
+    uri: Uri | None = None
+
+
+class Lineage(SpecModel):
+    """What the model was made from. Recorded and hashed with the release."""
+
+    dataset: Dataset | None = None
+    code: CodeReference | None = None
+    training_run: TrainingRun | None = None
+
+
+class ReleaseSpec(SpecModel):
+    """One release: model, container, feature pipeline and lineage, which roll out and roll back together."""
+
+    model: ModelSpec
+    container: ContainerSpec
+    pod: PodSettings | None = None
+    feature_pipeline: FeaturePipeline | None = None
+    lineage: Lineage | None = None
