@@ -1,1 +1,90 @@
+"""The operator's view of a Kubernetes cluster: seven verbs on raw objects, and nothing else.
 
+Objects stay the dictionaries that the API speaks, because the operator applies manifests whole and reads few fields;
+typed models would cost ten times the CPU and refuse what a newer server adds. Writes are server-side apply wherever
+possible: a builder says everything it wants, the server works out what that changes, and a write that changes nothing
+costs nothing. What was decided on a read carries that read's resourceVersion, so a stale decision ends as a Conflict
+and not as a stale write.
+
+`Cluster` is a protocol with two implementations: `connect()` gives the one over HTTP, `MemoryCluster` is its twin for
+tests and simulations, held to the same behaviour by the same tests. Configuration, exec plugins and the REST layer come
+from the `kubernetes` package, imported when a connection is made: importing this package costs next to nothing.
+"""
+
+from slipway.cluster.client import connect
+from slipway.cluster.connection import ConnectionInfo, connection_info
+from slipway.cluster.errors import (
+    AlreadyExists,
+    Cause,
+    ClusterError,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotServed,
+    Throttled,
+    Unauthorized,
+    Unavailable,
+)
+from slipway.cluster.events import EventRecorder
+from slipway.cluster.kinds import (
+    CONFIG_MAP,
+    CRD,
+    DEPLOYMENT,
+    ENDPOINT_SLICE,
+    EVENT,
+    GATEWAY,
+    GATEWAY_CLASS,
+    HTTP_ROUTE,
+    LEASE,
+    MODEL_DEPLOYMENT,
+    MODEL_REVISION,
+    NAMESPACE,
+    POD,
+    SERVICE,
+    Kind,
+    Object,
+    Objects,
+    kind_of,
+)
+from slipway.cluster.memory import MemoryCluster, Request
+from slipway.cluster.protocol import FIELD_MANAGER, Cluster, Propagation
+
+__all__ = [
+    "Cluster",
+    "connect",
+    "connection_info",
+    "ConnectionInfo",
+    "MemoryCluster",
+    "Request",
+    "EventRecorder",
+    "FIELD_MANAGER",
+    "Propagation",
+    "Object",
+    "Objects",
+    "Kind",
+    "kind_of",
+    "MODEL_DEPLOYMENT",
+    "MODEL_REVISION",
+    "DEPLOYMENT",
+    "SERVICE",
+    "POD",
+    "CONFIG_MAP",
+    "EVENT",
+    "ENDPOINT_SLICE",
+    "HTTP_ROUTE",
+    "GATEWAY",
+    "GATEWAY_CLASS",
+    "CRD",
+    "NAMESPACE",
+    "LEASE",
+    "ClusterError",
+    "Unauthorized",
+    "Forbidden",
+    "NotServed",
+    "AlreadyExists",
+    "Conflict",
+    "Invalid",
+    "Cause",
+    "Throttled",
+    "Unavailable",
+]

@@ -1,0 +1,109 @@
+"""The kinds that the operator touches, and where the API serves each.
+
+A table instead of discovery: the operator knows what it was written for, discovery costs requests at every start, and a
+kind that is not in the table is a programming error that should be loud.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+Object = dict[str, Any]
+"""A raw API object, exactly as its JSON."""
+
+Objects = list[Object]
+"""What a list returns; a name of its own, because `list` is a verb of `Cluster`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of API object: what identifies it in a manifest, and what its address is made of."""
+
+    group: str
+    """The API group; empty for the core group."""
+    version: str
+    kind: str
+    plural: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        """What a manifest says under `apiVersion`."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str | None, name: str | None = None, subresource: str | None = None) -> str:
+        """The address of one object, or of the collection when there is no name.
+
+        A namespaced kind without a namespace is the collection of all namespaces. Names are quoted, so that no name
+        that came from a manifest can reach another address. Raises ValueError for a name without the namespace that it
+        needs.
+        """
+        parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
+        if self.namespaced and namespace is not None:
+            parts += ["namespaces", namespace]
+        elif self.namespaced and name is not None:
+            raise ValueError(f"{self.kind} {name} is namespaced: say in which namespace")
+        parts += [part for part in (self.plural, name, subresource) if part is not None]
+        return "/" + "/".join(quote(part, safe="") for part in parts)
+
+
+MODEL_DEPLOYMENT = Kind("slipway.dev", "v1alpha1", "ModelDeployment", "modeldeployments")
+"""What users write."""
+MODEL_REVISION = Kind("slipway.dev", "v1alpha1", "ModelRevision", "modelrevisions")
+"""One release, resolved and immutable, with its history."""
+DEPLOYMENT = Kind("apps", "v1", "Deployment", "deployments")
+"""Runs the pods of a revision."""
+SERVICE = Kind("", "v1", "Service", "services")
+"""The public name of a ModelDeployment, and one for each revision."""
+POD = Kind("", "v1", "Pod", "pods")
+"""Read for the reasons of a failure; never watched."""
+CONFIG_MAP = Kind("", "v1", "ConfigMap", "configmaps")
+"""Holds golden sets."""
+EVENT = Kind("", "v1", "Event", "events")
+"""What `kubectl describe` tells of a decision."""
+ENDPOINT_SLICE = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
+"""The addresses of a revision's pods."""
+HTTP_ROUTE = Kind("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes")
+"""Carries the weights."""
+GATEWAY = Kind("gateway.networking.k8s.io", "v1", "Gateway", "gateways")
+"""What a route attaches to."""
+GATEWAY_CLASS = Kind("gateway.networking.k8s.io", "v1", "GatewayClass", "gatewayclasses", namespaced=False)
+"""Says which implementation serves a Gateway."""
+CRD = Kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
+"""Looked up at the start, so that a missing one is said instead of waited for."""
+NAMESPACE = Kind("", "v1", "Namespace", "namespaces", namespaced=False)
+"""Where everything of one ModelDeployment lives."""
+LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases")
+"""Held by the replica that leads."""
+
+_KINDS = {
+    (kind.api_version, kind.kind): kind
+    for kind in (
+        MODEL_DEPLOYMENT,
+        MODEL_REVISION,
+        DEPLOYMENT,
+        SERVICE,
+        POD,
+        CONFIG_MAP,
+        EVENT,
+        ENDPOINT_SLICE,
+        HTTP_ROUTE,
+        GATEWAY,
+        GATEWAY_CLASS,
+        CRD,
+        NAMESPACE,
+        LEASE,
+    )
+}
+
+
+def kind_of(obj: Mapping[str, Any]) -> Kind:
+    """The kind that an object says it is. Raises ValueError for one that is not in the table above."""
+    named = (str(obj.get("apiVersion")), str(obj.get("kind")))
+    try:
+        return _KINDS[named]
+    except KeyError:
+        raise ValueError(f"{named[1]} in {named[0]} is not a kind that the operator handles") from None
