@@ -104,21 +104,24 @@ def _parser() -> argparse.ArgumentParser:
     )
     for option, variable, default, text in _OPTIONS:
         value = os.environ.get(variable) or default
-        kind = int if option == "--port" else str
+        kind = _port if option == "--port" else str
         parser.add_argument(
             option, type=kind, default=value, required=value is None, help=f"{text} (environment: {variable})"
         )
     return parser
 
 
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:  # the resolver would take it modulo 65536
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
+    return int(text)
+
+
 def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-    except OverflowError as error:
-        raise OSError(0, "the port is not in 0-65535") from error
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(address)
     return listener
 
 

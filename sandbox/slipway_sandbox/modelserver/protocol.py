@@ -222,7 +222,7 @@ def _check_shapes(arrays: Mapping[str, Array], specs: Sequence[TensorSpec]) -> N
             for size, dim in zip(shape, spec.shape, strict=True)
         )
         if not fits:
-            takes = [sizes.get(dim, dim) if isinstance(dim, str) else dim or -1 for dim in spec.shape]
+            takes = [dim if isinstance(dim, int) else sizes.get(dim or "", -1) for dim in spec.shape]
             raise BadRequestError(f"input {spec.name!r}: shape {list(shape)} where the model takes {takes}")
 
 
