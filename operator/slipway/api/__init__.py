@@ -3,6 +3,7 @@
 Data from outside is untrusted until it has passed one of these models; behind them the core works with frozen values.
 """
 
+from slipway.api.children import ANNOTATION_APPLIED, SERVICE_PORT, Component, child_labels, stamped
 from slipway.api.common import (
     API_VERSION,
     GROUP,
@@ -45,6 +46,7 @@ from slipway.api.modelrevision import (
 from slipway.api.release import ContainerSpec, PodSettings, ReleaseSpec
 
 __all__ = [
+    "ANNOTATION_APPLIED",
     "API_VERSION",
     "GROUP",
     "LABEL_MODEL_DEPLOYMENT",
@@ -53,9 +55,11 @@ __all__ = [
     "MAX_TIMELINE",
     "MODEL_DEPLOYMENT_KIND",
     "MODEL_REVISION_KIND",
+    "SERVICE_PORT",
     "VERSION",
     "AnalysisSpec",
     "CanaryStep",
+    "Component",
     "Condition",
     "ContainerSpec",
     "Counter",
@@ -78,7 +82,9 @@ __all__ = [
     "RoleStatus",
     "RollbackSpec",
     "TimelineEntry",
+    "child_labels",
     "format_duration",
     "format_time",
     "parse_duration",
+    "stamped",
 ]

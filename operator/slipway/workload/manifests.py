@@ -1,0 +1,196 @@
+"""What a ModelDeployment owns for one release: its record, its pods and its address inside the cluster.
+
+Each builder is total: every field that the operator owns is in every manifest, so that server-side apply repairs
+whatever somebody changed and removes whatever the operator no longer says.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from slipway.api import (
+    API_VERSION,
+    LABEL_MODEL_DEPLOYMENT,
+    LABEL_REVISION,
+    MODEL_REVISION_KIND,
+    SERVICE_PORT,
+    Component,
+    ReleaseSpec,
+    child_labels,
+    stamped,
+)
+from slipway.release import revision_name, short_hash
+from slipway.workload.podspec import free_name, named_ports, pod_spec
+
+Object = dict[str, Any]
+"""A raw API object, exactly as its JSON."""
+
+Role = Literal["stable", "candidate", "none"]
+"""What a revision is to its ModelDeployment; one that only waits to be scaled down has no role, and no role label."""
+
+SERVICE_PORT_NAME: Final = "http"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The object that a child is deleted with."""
+
+    api_version: str
+    kind: str
+    name: str
+    uid: str
+
+    def reference(self) -> dict[str, Any]:
+        """The owner reference that a child carries.
+
+        `controller` is true: one owner decides, and other controllers leave the child alone. `blockOwnerDeletion` is
+        false. Setting it true needs the right to update the owner's ``finalizers`` wherever the admission plugin
+        OwnerReferencesPermissionEnforcement is on, as it is in OpenShift, and would buy nothing: the garbage
+        collector removes the children either way, and nothing waits for them to be gone before the ModelDeployment
+        is.
+        """
+        return {
+            "apiVersion": self.api_version,
+            "kind": self.kind,
+            "name": self.name,
+            "uid": self.uid,
+            "controller": True,
+            "blockOwnerDeletion": False,
+        }
+
+
+def _metadata(
+    *, model_deployment: str, namespace: str, full_hash: str, owner: Owner, component: Component, role: Role = "none"
+) -> Object:
+    return {
+        "name": revision_name(model_deployment, full_hash),
+        "namespace": namespace,
+        "labels": child_labels(
+            model_deployment=model_deployment,
+            component=component,
+            revision=short_hash(full_hash),
+            role=None if role == "none" else role,
+        ),
+        "ownerReferences": [owner.reference()],
+    }
+
+
+def _selector(model_deployment: str, full_hash: str) -> dict[str, str]:
+    """What finds a revision's pods. Immutable in a Deployment, so it holds nothing that can ever change."""
+    return {LABEL_MODEL_DEPLOYMENT: model_deployment, LABEL_REVISION: short_hash(full_hash)}
+
+
+def revision_manifest(
+    *, model_deployment: str, namespace: str, release: Mapping[str, Any], full_hash: str, owner: Owner
+) -> Object:
+    """The ModelRevision of a release. `release` is ``spec.release`` as the API server stores it, word for word.
+
+    It is recorded raw, not as our models read it: what was hashed is what an auditor can hash again.
+    """
+    return stamped(
+        {
+            "apiVersion": API_VERSION,
+            "kind": MODEL_REVISION_KIND,
+            "metadata": _metadata(
+                model_deployment=model_deployment,
+                namespace=namespace,
+                full_hash=full_hash,
+                owner=owner,
+                component="revision",
+            ),
+            "spec": {
+                "modelDeployment": model_deployment,
+                "hash": full_hash,
+                "release": copy.deepcopy(dict(release)),
+            },
+        }
+    )
+
+
+def deployment_manifest(
+    *,
+    model_deployment: str,
+    namespace: str,
+    release: ReleaseSpec,
+    full_hash: str,
+    replicas: int,
+    role: Role,
+    owner: Owner,
+) -> Object:
+    """The Deployment that runs a revision's pods.
+
+    The role is a label of the Deployment alone: in the pod template it would restart the fleet at promotion. No old
+    ReplicaSet is kept, because a revision never changes: going back is another revision's Deployment.
+    """
+    return stamped(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": _metadata(
+                model_deployment=model_deployment,
+                namespace=namespace,
+                full_hash=full_hash,
+                owner=owner,
+                component="model",
+                role=role,
+            ),
+            "spec": {
+                "replicas": replicas,
+                "revisionHistoryLimit": 0,
+                "selector": {"matchLabels": _selector(model_deployment, full_hash)},
+                "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+                "template": {
+                    "metadata": {
+                        "labels": child_labels(
+                            model_deployment=model_deployment, component="model", revision=short_hash(full_hash)
+                        )
+                    },
+                    "spec": pod_spec(release),
+                },
+            },
+        }
+    )
+
+
+def _service_ports(release: ReleaseSpec) -> list[Object]:
+    first, *others = named_ports(release)
+    ports = [{"name": SERVICE_PORT_NAME, "port": SERVICE_PORT, "targetPort": first.name, "protocol": "TCP"}]
+    taken = {port.name for port in (first, *others)}
+    for port in others:
+        if port.number != SERVICE_PORT:
+            name = free_name(port.number, taken) if port.name == SERVICE_PORT_NAME else port.name
+            ports.append({"name": name, "port": port.number, "targetPort": port.name, "protocol": "TCP"})
+    return ports
+
+
+def service_manifest(
+    *, model_deployment: str, namespace: str, release: ReleaseSpec, full_hash: str, role: Role, owner: Owner
+) -> Object:
+    """The Service of a revision: port 80 leads to the first container port, the others keep their numbers.
+
+    A further container port that is itself 80 is not repeated here, because the Service's 80 is taken; the pods are
+    reached at it all the same.
+    """
+    return stamped(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": _metadata(
+                model_deployment=model_deployment,
+                namespace=namespace,
+                full_hash=full_hash,
+                owner=owner,
+                component="model",
+                role=role,
+            ),
+            "spec": {
+                "type": "ClusterIP",
+                "selector": _selector(model_deployment, full_hash),
+                "publishNotReadyAddresses": False,
+                "ports": _service_ports(release),
+            },
+        }
+    )

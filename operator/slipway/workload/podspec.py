@@ -1,0 +1,146 @@
+"""The pod of a revision: one container named ``model``, rendered from what the release allows itself to say.
+
+Nothing is passed through unseen: the API's models are an allow-list, and what is not in them cannot reach a pod.
+Whatever is rendered here is the same for the same release for ever, because a changed pod template restarts every
+model of every user on the day that the operator is upgraded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from slipway.api import ReleaseSpec
+from slipway.workload.quantity import canonical_quantity
+
+CONTAINER_NAME: Final = "model"
+"""Name of the container that serves. Logs, metrics and messages refer to it."""
+
+DEFAULT_PORT: Final = 8080
+"""Where a container that names no port is expected to listen."""
+
+READY_PATH: Final = "/v2/health/ready"
+"""Readiness in the Open Inference Protocol."""
+
+READY_PERIOD_SECONDS: Final = 2
+"""A candidate's start and a pod's sickness are both noticed at this pace; the kubelet's own default is 10 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPort:
+    """A container port with the name that its Service refers to."""
+
+    name: str
+    number: int
+
+
+def _dump(model: BaseModel) -> dict[str, Any]:
+    return model.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def free_name(number: int, taken: set[str]) -> str:
+    """A name for a port that depends on nothing but its number and the names that are taken; at most 15 characters."""
+    names = (f"port-{number}", *(f"port-{number}-{again}" for again in range(2, 10)))
+    return next(name for name in names if name not in taken)  # a container has at most 8 ports
+
+
+def named_ports(release: ReleaseSpec) -> tuple[NamedPort, ...]:
+    """The container's ports, at least one; the first takes the inference requests.
+
+    A port without a name is ``http`` when it is the first and no other is named so, and ``port-<number>`` otherwise.
+    """
+    declared = release.container.ports or []
+    if not declared:
+        return (NamedPort("http", DEFAULT_PORT),)
+    taken = {port.name for port in declared if port.name}
+    ports = []
+    for index, port in enumerate(declared):
+        name = port.name
+        if name is None:
+            name = "http" if index == 0 and "http" not in taken else free_name(port.container_port, taken)
+        taken.add(name)
+        ports.append(NamedPort(name, port.container_port))
+    return tuple(ports)
+
+
+def _env(release: ReleaseSpec) -> list[dict[str, Any]]:
+    """The release's facts first, so that the user's variables and arguments can refer to ``$(SLIPWAY_MODEL_URI)``."""
+    model = release.model
+    facts = {
+        "SLIPWAY_MODEL_NAME": model.name,
+        "SLIPWAY_MODEL_VERSION": model.version,
+        "SLIPWAY_MODEL_URI": model.uri,
+        "SLIPWAY_MODEL_FORMAT": model.format,
+        "SLIPWAY_MODEL_DIGEST": model.digest,
+    }
+    declared = [_dump(variable) for variable in release.container.env or []]
+    names = {variable["name"] for variable in declared}
+    ours = [
+        # The kubelet expands $(NAME) in values; a doubled dollar is a plain one, so that a URI stays what it is.
+        {"name": name, "value": value.replace("$", "$$")}
+        for name, value in facts.items()
+        if value is not None and name not in names
+    ]
+    return ours + declared
+
+
+def _resources(release: ReleaseSpec) -> dict[str, dict[str, str]]:
+    declared = release.container.resources
+    if declared is None:
+        return {}
+    return {
+        kind: {name: canonical_quantity(amount) for name, amount in amounts.items()}
+        for kind, amounts in (("requests", declared.requests), ("limits", declared.limits))
+        if amounts
+    }
+
+
+def _probes(release: ReleaseSpec, ports: Iterable[NamedPort]) -> dict[str, Any]:
+    container = release.container
+    declared = {
+        "readinessProbe": container.readiness_probe,
+        "livenessProbe": container.liveness_probe,
+        "startupProbe": container.startup_probe,
+    }
+    probes = {name: _dump(probe) for name, probe in declared.items() if probe is not None}
+    ready = {"httpGet": {"path": READY_PATH, "port": next(iter(ports)).number}, "periodSeconds": READY_PERIOD_SECONDS}
+    return {"readinessProbe": ready, **probes}
+
+
+def _container(release: ReleaseSpec) -> dict[str, Any]:
+    ports = named_ports(release)
+    container: dict[str, Any] = {
+        "name": CONTAINER_NAME,
+        "image": release.container.image,
+        "ports": [{"name": port.name, "containerPort": port.number, "protocol": "TCP"} for port in ports],
+        "env": _env(release),
+        **_probes(release, ports),
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    if release.container.command:
+        container["command"] = list(release.container.command)
+    if release.container.args:
+        container["args"] = list(release.container.args)
+    if resources := _resources(release):
+        container["resources"] = resources
+    return container
+
+
+def pod_spec(release: ReleaseSpec) -> dict[str, Any]:
+    """The pod's spec.
+
+    No service account token is mounted, because a model server has no business with the API; a service account may
+    still be named for a cloud's own identity. Service links are off: they put one variable for each Service of the
+    namespace into the environment, and would make a pod depend on its neighbours.
+    """
+    settings = _dump(release.pod) if release.pod is not None else {}
+    return {
+        "containers": [_container(release)],
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        **{name: value for name, value in settings.items() if value not in ({}, [])},
+    }
