@@ -180,6 +180,13 @@ def test_an_idle_connection_does_not_delay_the_end(start: Start, lookup: Path, p
         assert time.monotonic() - before < 4  # a second of grace, and room for a busy machine
 
 
+def test_replies_on_a_kept_connection_do_not_wait_for_an_acknowledgement(start: Start, lookup: Path, port: int) -> None:
+    started(start, lookup, port)
+    with httpx.Client(base_url=f"http://{HOST}:{port}") as client:
+        seconds = [client.get("/v2/health/live").elapsed.total_seconds() for _ in range(20)]
+    assert min(seconds[1:]) < 0.03  # a delayed acknowledgement takes 0.04
+
+
 async def test_the_first_signal_waits_for_gateways_and_a_second_one_does_not(lookup: Path) -> None:
     readiness = Readiness()
     server = LameDuckServer(uvicorn.Config(create_app(load_model("m", lookup.as_uri()), readiness)), readiness)
