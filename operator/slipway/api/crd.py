@@ -175,9 +175,16 @@ def definitions() -> dict[str, Schema]:
     return {crd["metadata"]["name"]: crd for crd in crds}
 
 
+class _Plain(yaml.SafeDumper):
+    """Writes equal parts out again: anchors are lost on readers, and on tools that patch the file by its paths."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the signature is PyYAML's
+        return True
+
+
 def render(crd: Schema) -> str:
     """One definition as the text of its file."""
-    return _HEADER + yaml.safe_dump(crd, sort_keys=False, width=120, allow_unicode=True)
+    return _HEADER + yaml.dump(crd, Dumper=_Plain, sort_keys=False, width=120, allow_unicode=True)
 
 
 def file_name(crd: Schema) -> str:

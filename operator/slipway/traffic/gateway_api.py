@@ -65,22 +65,12 @@ def route_manifest(
                 "ownerReferences": [dict(owner)],
             },
             "spec": {
-                "parentRefs": [_parent_reference(parent) for parent in traffic.parent_refs],
+                "parentRefs": [parent.model_dump(by_alias=True, exclude_none=True) for parent in traffic.parent_refs],
                 "hostnames": list(traffic.hostnames or []),  # said even when empty, so that a foreign one is removed
                 "rules": [rule],
             },
         }
     )
-
-
-def _parent_reference(parent: ParentReference) -> Object:
-    """With group and kind, although they are the defaults: a list item that leaves them out reads as drift."""
-    reference: Object = {"group": _GROUP, "kind": "Gateway", "name": parent.name}
-    if parent.namespace is not None:
-        reference["namespace"] = parent.namespace
-    if parent.section_name is not None:
-        reference["sectionName"] = parent.section_name
-    return reference
 
 
 def route_status(
