@@ -104,6 +104,13 @@ Timestamp = Annotated[
 ]
 """A moment in UTC with microseconds."""
 
+ConditionTime = Annotated[
+    datetime,
+    PlainSerializer(lambda moment: moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 40}),
+]
+"""A moment in whole seconds, as every Kubernetes type writes the times of its conditions."""
+
 TWO_DECIMALS_RULE: Final = {
     "rule": "double(int(self * 100.0 + 0.001)) - self * 100.0 < 0.001 && self * 100.0 - double(int(self * 100.0 + 0.001)) < 0.001",
     "message": "a weight is percent with at most two decimals, such as 10 or 0.25",
@@ -176,6 +183,6 @@ class Condition(StatusModel):
     type: Annotated[str, _text(316, r"^[A-Za-z]([A-Za-z0-9_.-]*[A-Za-z0-9])?$")]
     status: Annotated[str, WithJsonSchema({"type": "string", "enum": ["True", "False", "Unknown"]})]
     observed_generation: Annotated[int, Field(ge=0)]
-    last_transition_time: Timestamp
+    last_transition_time: ConditionTime
     reason: Reason
     message: Annotated[str, _text(32768, min_length=0)]

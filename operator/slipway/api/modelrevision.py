@@ -83,6 +83,7 @@ class MetricStatus(StatusModel):
     )
     counters: Annotated[list[Counter] | None, Field(max_length=512), list_map("source")] = None
     state: Annotated[list[NamedVector] | None, Field(max_length=32), list_map("name")] = None
+    looked_at: Annotated[Timestamp | None, Field(description="When the source was last asked.")] = None
     error_since: Timestamp | None = None
     dataset: Annotated[Text256 | None, Field(description="Digest of the golden set that was replayed.")] = None
 

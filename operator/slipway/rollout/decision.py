@@ -1,0 +1,54 @@
+"""What follows from an observation: the targets to bring about, the records to keep and when to look again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+from slipway.api import ModelDeploymentStatus, ModelRevisionStatus
+from slipway.rollout.observation import Role
+
+
+@dataclass(frozen=True, slots=True)
+class FleetTarget:
+    """How many pods of a revision there shall be, and which role its objects are labelled with."""
+
+    hash: str
+    replicas: int
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """An Event to publish on the ModelDeployment."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The next move.
+
+    Targets say how things shall be, not what to do: bringing them about twice is the same as once. The shell carries a
+    decision out in an order that is safe to stop anywhere:
+
+    1. ``create`` the revision that does not exist yet, and nothing else;
+    2. write ``records``: the intent, on the resourceVersion that it was decided on. A second operator, or a stale read,
+       fails here before it has touched anything;
+    3. fleets that grow, then the route's ``weights``, then fleets that shrink, then ``delete``;
+    4. the ModelDeployment's ``status``, and the ``announcements``.
+    """
+
+    create: str | None = None
+    records: Mapping[str, ModelRevisionStatus] = field(default_factory=dict)
+    fleets: tuple[FleetTarget, ...] = ()
+    weights: Mapping[str, int] | None = None
+    """Basis points by hash; None where there shall be no route yet, or where it is someone else's."""
+    delete: tuple[str, ...] = ()
+    status: ModelDeploymentStatus | None = None
+    announcements: tuple[Announcement, ...] = ()
+    wake_after: timedelta | None = None

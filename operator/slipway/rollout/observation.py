@@ -1,0 +1,142 @@
+"""What a decision is made on: a frozen picture of one ModelDeployment, its revisions, its route and the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from slipway.analysis import ArmCounts
+from slipway.api import AnalysisSpec, Counter, ModelDeploymentStatus, ModelRevisionStatus, RollbackSpec
+
+FULL = 10_000
+"""All traffic, in basis points: weights are integers out of ten thousand everywhere below the API."""
+
+
+class Role(StrEnum):
+    """What a revision is to its ModelDeployment."""
+
+    STABLE = "stable"
+    CANDIDATE = "candidate"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rung of the ladder: a weight in basis points and the shortest time at it."""
+
+    weight: int
+    min_duration: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """A revision's Deployment as the API shows it.
+
+    ``replicas`` is what was asked for, ``ready`` how many pods are ready, ``current`` whether the counts are of the
+    present specification, and ``problem`` the most telling sentence about pods that do not come up.
+    """
+
+    exists: bool = False
+    replicas: int = 0
+    ready: int = 0
+    current: bool = True
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One revision: its identity, its record so far and its fleet.
+
+    ``answers`` says whether the model answered in its inference protocol; None when it was not asked.
+    """
+
+    hash: str
+    name: str
+    version: str
+    record: ModelRevisionStatus = field(default_factory=ModelRevisionStatus)
+    fleet: Fleet = field(default_factory=Fleet)
+    exists: bool = True
+    answers: bool | None = None
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The owned route. ``written`` is what it says, ``observed`` what the gateway accepted of it (None: not known).
+
+    Both map a revision's hash to basis points; a revision that is not in the mapping gets nothing.
+    """
+
+    exists: bool = False
+    foreign: bool = False
+    written: Mapping[str, int] = field(default_factory=dict)
+    observed: Mapping[str, int] | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenBatch:
+    """Answers to some items of a golden set, beginning at item ``start`` of ``size`` in their shuffled order."""
+
+    metric: str
+    dataset: str
+    size: int
+    start: int
+    losses: int = 0
+    wins: int = 0
+    ties_right: int = 0
+    ties_wrong: int = 0
+    excluded: int = 0
+    examples: tuple[str, ...] = ()
+
+    @property
+    def items(self) -> int:
+        """How many items the batch has answers to."""
+        return self.losses + self.wins + self.ties_right + self.ties_wrong + self.excluded
+
+
+@dataclass(frozen=True, slots=True)
+class CounterWindow:
+    """What the counters grew by since the cursor, for each arm; None for the first look, which only sets the cursor."""
+
+    metric: str
+    candidate: ArmCounts | None
+    stable: ArmCounts | None
+    counters: tuple[Counter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFailure:
+    """A source that gave no evidence, and what to do about it. Never counted for or against a release."""
+
+    metric: str
+    message: str
+
+
+Evidence = GoldenBatch | CounterWindow | SourceFailure
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """All that `decide` looks at. The shell passes the time in."""
+
+    now: datetime
+    name: str
+    generation: int
+    desired: str
+    """Hash of the release that the specification declares."""
+    desired_name: str
+    desired_version: str
+    replicas: int
+    steps: tuple[Step, ...]
+    gates: str
+    """Hash of the settings that candidates are judged under."""
+    analysis: AnalysisSpec = field(default_factory=AnalysisSpec)
+    rollback: RollbackSpec = field(default_factory=RollbackSpec)
+    revisions: Mapping[str, Revision] = field(default_factory=dict)
+    route: Route = field(default_factory=Route)
+    gateway_problem: str | None = None
+    status: ModelDeploymentStatus = field(default_factory=ModelDeploymentStatus)
+    evidence: tuple[Evidence, ...] = ()

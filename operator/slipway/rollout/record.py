@@ -1,0 +1,80 @@
+"""Writing the record of a revision: its phase, its timeline and its messages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from slipway.api import MAX_TIMELINE, ModelRevisionStatus, Phase, TimelineEntry
+from slipway.rollout.table import Event, next_phase
+
+
+def percent(basis_points: int) -> float:
+    """Basis points as the percent of the API."""
+    return basis_points / 100
+
+
+def write_percent(basis_points: int) -> str:
+    """A weight for people: ``10%``, ``0.25%``."""
+    return f"{basis_points / 100:g}%"
+
+
+def phase_of(record: ModelRevisionStatus) -> Phase | None:
+    """The phase; None for a revision that has no record yet."""
+    return Phase(record.phase) if record.phase else None
+
+
+def _append(record: ModelRevisionStatus, entry: TimelineEntry) -> list[TimelineEntry]:
+    """The first entry and the latest ones are kept: how it began, and how it ended."""
+    entries = [*(record.timeline or ()), entry]
+    return entries if len(entries) <= MAX_TIMELINE else [entries[0], *entries[-(MAX_TIMELINE - 1) :]]
+
+
+def enter(
+    record: ModelRevisionStatus, event: Event, *, now: datetime, reason: str, message: str, **changes: Any
+) -> ModelRevisionStatus:
+    """Follow a transition of the table and write it into the timeline. ``changes`` are further fields of the record."""
+    current = phase_of(record)
+    if current is None:
+        raise ValueError("a revision without a record has no phase to leave: open its record first")
+    return _write(record, next_phase(current, event), now=now, reason=reason, message=message, changes=changes)
+
+
+def open_record(
+    record: ModelRevisionStatus, *, now: datetime, reason: str, message: str, **changes: Any
+) -> ModelRevisionStatus:
+    """The first entry of a new revision: it is Pending."""
+    return _write(record, Phase.PENDING, now=now, reason=reason, message=message, changes=changes)
+
+
+def note(
+    record: ModelRevisionStatus, *, now: datetime, reason: str, message: str, **changes: Any
+) -> ModelRevisionStatus:
+    """Write a decision that leaves the phase as it is into the timeline."""
+    phase = phase_of(record) or Phase.PENDING
+    entry = TimelineEntry(time=now, phase=phase, reason=reason, message=message, weight=record.weight)
+    return record.model_copy(
+        update={"reason": reason, "message": message, "timeline": _append(record, entry), **changes}
+    )
+
+
+def hold(record: ModelRevisionStatus, reason: str, message: str) -> ModelRevisionStatus:
+    """Say why nothing moves. Not a decision of the timeline: a hold may last for hours."""
+    return record.model_copy(update={"reason": reason, "message": message})
+
+
+def _write(
+    record: ModelRevisionStatus, phase: Phase, *, now: datetime, reason: str, message: str, changes: dict[str, Any]
+) -> ModelRevisionStatus:
+    weight = changes.get("weight", record.weight)
+    entry = TimelineEntry(time=now, phase=phase, reason=reason, message=message, weight=weight)
+    return record.model_copy(
+        update={
+            "phase": phase,
+            "phase_since": now,
+            "reason": reason,
+            "message": message,
+            "timeline": _append(record, entry),
+            **changes,
+        }
+    )

@@ -1,0 +1,104 @@
+"""Revisions on their way out: hauled back, replaced, kept for a while, deleted.
+
+The order is fixed: the route stops naming the revision, the gateway is seen to have accepted that, the delay passes,
+and only then do its pods end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from slipway.api import ModelRevisionStatus, Phase
+from slipway.rollout import reasons
+from slipway.rollout.observation import Observation, Revision
+from slipway.rollout.record import enter, phase_of
+from slipway.rollout.table import ON_TRIAL, OVER, Event
+
+_LEAVING = OVER | {Phase.ROLLING_BACK}
+
+
+def referenced(seen: Observation, hash_: str, record: ModelRevisionStatus) -> bool:
+    """Whether the gateway may still send requests to the revision.
+
+    What the gateway accepted counts, not what was last written; while that is not known, a revision that ever had a
+    weight counts as referenced.
+    """
+    if not seen.route.exists:
+        return False
+    if seen.route.written.get(hash_, 0) > 0:
+        return True
+    if seen.route.observed is None:
+        return record.weight is not None
+    return seen.route.observed.get(hash_, 0) > 0
+
+
+def retire(seen: Observation, revision: Revision) -> tuple[ModelRevisionStatus, bool]:
+    """The next move of a revision that is neither stable nor declared; and whether its phase changed."""
+    record = revision.record
+    phase = phase_of(record)
+    if phase is None:
+        return record, False
+    if phase in ON_TRIAL or phase == Phase.STABLE:
+        event = Event.REPLACED if phase == Phase.STABLE else Event.WITHDRAWN
+        message = f"release {seen.desired_version} took the place of release {revision.version}"
+        return enter(record, event, now=seen.now, reason=reasons.SUPERSEDED, message=message), True
+    if phase == Phase.ROLLING_BACK:
+        return haul_back(seen, revision, record)
+    if phase == Phase.ROLLED_BACK and record.gates is not None:
+        # Once it is not declared any more, declaring it again is a person's decision to try it again.
+        return record.model_copy(update={"gates": None}), False
+    return record, False
+
+
+def haul_back(seen: Observation, revision: Revision, record: ModelRevisionStatus) -> tuple[ModelRevisionStatus, bool]:
+    """RollingBack ends when the gateway was seen to send the revision nothing."""
+    if referenced(seen, revision.hash, record):
+        return record, False
+    why = record.message or record.reason or ""
+    message = f"release {revision.version} was hauled back: {why}"
+    done = enter(
+        record, Event.NO_TRAFFIC_OBSERVED, now=seen.now, reason=record.reason or reasons.ROLLED_BACK, message=message
+    )
+    return done, True
+
+
+def note_idleness(
+    seen: Observation, revision: Revision, record: ModelRevisionStatus
+) -> tuple[ModelRevisionStatus, datetime | None]:
+    """Remember since when the gateway has sent a leaving revision nothing; and when its pods may end."""
+    if phase_of(record) not in _LEAVING or referenced(seen, revision.hash, record):
+        return record.model_copy(update={"idle_since": None}), None
+    record = record if record.idle_since is not None else record.model_copy(update={"idle_since": seen.now})
+    if not revision.fleet.exists or revision.fleet.replicas == 0:
+        return record, None
+    ends = (record.idle_since or seen.now) + _delay(seen, record)
+    return record, ends if ends > seen.now else None
+
+
+def may_scale_down(seen: Observation, record: ModelRevisionStatus) -> bool:
+    """Whether the delay after the last observed request path is over. A revision that never had one needs no delay."""
+    if phase_of(record) not in OVER or record.idle_since is None:
+        return False
+    return seen.now >= record.idle_since + _delay(seen, record)
+
+
+def _delay(seen: Observation, record: ModelRevisionStatus) -> timedelta:
+    return seen.rollback.scale_down_delay if record.weight is not None else timedelta(0)
+
+
+def beyond_history(
+    seen: Observation, records: Mapping[str, ModelRevisionStatus], *, keep: set[str | None]
+) -> tuple[str, ...]:
+    """Revisions that are over, idle and without pods, beyond the limit of the history; the oldest go first."""
+    over = [
+        hash_
+        for hash_, record in records.items()
+        if hash_ not in keep
+        and phase_of(record) in OVER
+        and record.idle_since is not None
+        and seen.revisions[hash_].fleet.replicas == 0
+    ]
+    oldest = datetime.min.replace(tzinfo=UTC)
+    over.sort(key=lambda hash_: records[hash_].phase_since or oldest, reverse=True)
+    return tuple(over[seen.rollback.revision_history_limit :])

@@ -1,0 +1,186 @@
+"""The ModelDeployment's status: conditions are the contract, phase and message are for people.
+
+``Ready`` says that this generation is rolled out; ``Available`` that some release that is known to be good serves.
+After a rollback the one is False and the other True, which every GitOps tool reads right. ``Reconciling`` and
+``Stalled`` are present only while they are true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from slipway.api import Condition, ModelDeploymentStatus, ModelRevisionStatus, Phase, RoleStatus
+from slipway.rollout import reasons
+from slipway.rollout.observation import FULL, Observation
+from slipway.rollout.record import percent, phase_of, write_percent
+from slipway.rollout.table import OVER
+
+READY = "Ready"
+AVAILABLE = "Available"
+RECONCILING = "Reconciling"
+STALLED = "Stalled"
+
+
+PHASE_INVALID_SPEC = "InvalidSpec"
+"""Shown as the phase of a ModelDeployment that cannot be read; not a phase of any revision."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """What is said of one aspect as of now; claims of the abnormal kind are made only while they hold."""
+
+    type: str
+    holds: bool
+    reason: str
+    message: str
+
+
+def invalid(before: ModelDeploymentStatus, *, generation: int, now: datetime, message: str) -> ModelDeploymentStatus:
+    """The status of a ModelDeployment whose specification cannot be read: what serves is left as it is."""
+    claims = [
+        _Claim(READY, False, reasons.INVALID_SPEC, message),
+        _Claim(STALLED, True, reasons.INVALID_SPEC, message),
+    ]
+    available = next((known for known in before.conditions or () if known.type == AVAILABLE), None)
+    if available is None:
+        claims.append(_Claim(AVAILABLE, False, reasons.NOTHING_SERVES, "no release has served yet"))
+    else:
+        claims.append(_Claim(AVAILABLE, available.status == "True", available.reason, available.message))
+    return before.model_copy(
+        update={
+            "observed_generation": generation,
+            "phase": PHASE_INVALID_SPEC,
+            "reason": reasons.INVALID_SPEC,
+            "message": message,
+            "conditions": _conditions(before, claims, generation, now),
+        }
+    )
+
+
+def summarise(
+    seen: Observation, *, stable: str | None, candidate: str | None, records: Mapping[str, ModelRevisionStatus]
+) -> ModelDeploymentStatus:
+    """The whole status as of this look."""
+    record = records[candidate] if candidate else None
+    phase = phase_of(record) if record else (Phase.STABLE if stable else Phase.PENDING)
+    ready = _ready(seen, stable, candidate, record)
+    claims = [ready, _available(seen, stable)]
+    if record is not None and phase in OVER:
+        claims.append(_Claim(STALLED, True, reasons.ROLLED_BACK, ready.message))
+    elif not ready.holds:
+        claims.append(_Claim(RECONCILING, True, ready.reason, ready.message))
+    return ModelDeploymentStatus(
+        observed_generation=seen.generation,
+        phase=phase,
+        reason=ready.reason,
+        message=ready.message,
+        progress=record.progress if record else None,
+        stable=_role(seen, stable, records, seen.status.stable),
+        candidate=_role(seen, candidate, records, seen.status.candidate),
+        conditions=_conditions(seen.status, claims, seen.generation, seen.now),
+    )
+
+
+def _ready(seen: Observation, stable: str | None, candidate: str | None, record: ModelRevisionStatus | None) -> _Claim:
+    if record is not None and candidate is not None:
+        phase = phase_of(record)
+        if phase in OVER:
+            return _Claim(READY, False, reasons.ROLLED_BACK, record.message or "the release was hauled back")
+        return _Claim(READY, False, record.reason or reasons.CREATED, _progress_message(seen, candidate, record))
+    if stable is None:
+        return _Claim(READY, False, reasons.NOTHING_SERVES, "no release has served yet")
+    revision = seen.revisions[stable]
+    observed = seen.route.observed
+    if observed is None and _held_before(seen, READY) and seen.gateway_problem is None:
+        observed = seen.route.written  # the gateway is about to accept a change: no news is good news for a moment
+    if observed is None or observed.get(stable, 0) != FULL:
+        problem = seen.gateway_problem or seen.route.problem or "the gateway was not seen to send it all traffic yet"
+        return _Claim(READY, False, reasons.WAITING_FOR_ROUTE, problem)
+    if revision.fleet.ready < min(1, seen.replicas):
+        problem = f": {revision.fleet.problem}" if revision.fleet.problem else ""
+        message = f"none of the pods of release {revision.version} is ready{problem}"
+        return _Claim(READY, False, reasons.NOTHING_SERVES, message)
+    message = f"release {revision.version} serves all traffic, {revision.fleet.ready} of {seen.replicas} pods ready"
+    return _Claim(READY, True, reasons.SERVING, message)
+
+
+def _progress_message(seen: Observation, candidate: str, record: ModelRevisionStatus) -> str:
+    """What the rollout is at. Numbers that change at every look stay in the revision: they would wake every watcher."""
+    if record.message and record.reason not in reasons.PASSING:
+        return record.message
+    version = seen.revisions[candidate].version
+    if phase_of(record) == Phase.EVALUATING:
+        return f"release {version} is judged on its golden set; nothing is routed to it"
+    return f"release {version} takes {record.weight or 0:g}% of the traffic and is judged on it"
+
+
+def _available(seen: Observation, stable: str | None) -> _Claim:
+    if stable is None:
+        return _Claim(AVAILABLE, False, reasons.NOTHING_SERVES, "no release has served yet")
+    revision = seen.revisions[stable]
+    if seen.route.observed is None and seen.gateway_problem is not None:
+        return _Claim(AVAILABLE, False, reasons.GATEWAY_NOT_READY, seen.gateway_problem)
+    if revision.fleet.ready == 0:
+        problem = f": {revision.fleet.problem}" if revision.fleet.problem else ""
+        message = f"none of the pods of release {revision.version} is ready{problem}"
+        return _Claim(AVAILABLE, False, reasons.NOTHING_SERVES, message)
+    share = (seen.route.observed if seen.route.observed is not None else seen.route.written).get(stable, 0)
+    if share == 0:
+        message = f"the gateway sends release {revision.version} nothing"
+        return _Claim(AVAILABLE, False, reasons.WAITING_FOR_ROUTE, message)
+    message = f"release {revision.version} serves {write_percent(share)} of the traffic"
+    return _Claim(AVAILABLE, True, reasons.STABLE_SERVING, message)
+
+
+def _held_before(seen: Observation, kind: str) -> bool:
+    return any(
+        known.type == kind and known.status == "True" and known.observed_generation == seen.generation
+        for known in seen.status.conditions or ()
+    )
+
+
+def _role(
+    seen: Observation,
+    hash_: str | None,
+    records: Mapping[str, ModelRevisionStatus],
+    before: RoleStatus | None,
+) -> RoleStatus | None:
+    if hash_ is None:
+        return None
+    revision, record = seen.revisions[hash_], records[hash_]
+    if seen.route.observed is not None:
+        weight = percent(seen.route.observed.get(hash_, 0))
+    else:
+        weight = before.weight if before is not None and before.hash == hash_ else 0.0
+    stepping = phase_of(record) == Phase.STEPPING
+    return RoleStatus(
+        revision=revision.name,
+        hash=hash_,
+        version=revision.version,
+        weight=weight,
+        ready_replicas=revision.fleet.ready,
+        step=min((record.step or 0) + 1, len(seen.steps)) if stepping else None,
+        steps=len(seen.steps) if stepping else None,
+    )
+
+
+def _conditions(before: ModelDeploymentStatus, claims: list[_Claim], generation: int, now: datetime) -> list[Condition]:
+    known = {condition.type: condition for condition in before.conditions or ()}
+    out = []
+    for claim in sorted(claims, key=lambda claim: claim.type):
+        status = "True" if claim.holds else "False"
+        last = known.get(claim.type)
+        since = last.last_transition_time if last is not None and last.status == status else now
+        out.append(
+            Condition(
+                type=claim.type,
+                status=status,
+                observed_generation=generation,
+                last_transition_time=since.replace(microsecond=0),
+                reason=claim.reason,
+                message=claim.message,
+            )
+        )
+    return out
