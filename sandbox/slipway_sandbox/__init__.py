@@ -1,1 +1,18 @@
-"""x"""
+"""A Kubernetes for rehearsals: one machine, no cluster, no container runtime.
+
+The sandbox is a Kubernetes API with the controllers that matter, a node that runs pods as local processes on their own
+loopback addresses, and a real Gateway API implementation in front of them. kubectl, helm and operators work against it
+unchanged: they are given a kubeconfig, like anywhere else.
+
+    from slipway_sandbox import Sandbox
+
+    async with Sandbox() as sandbox:
+        await sandbox.apply(Path("manifests.yaml"))
+
+The command `python -m slipway_sandbox up` starts one that stays.
+"""
+
+from slipway_sandbox.images import ImageEntry, ImageError, ImageTable
+from slipway_sandbox.sandbox import Sandbox, SandboxError
+
+__all__ = ["ImageEntry", "ImageError", "ImageTable", "Sandbox", "SandboxError"]

@@ -1,0 +1,37 @@
+"""What all pods of one node share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from slipway_sandbox.client import Client, EventRecorder
+from slipway_sandbox.images import ImageTable
+
+
+@dataclass(frozen=True)
+class NodeContext:
+    """The node as its pods see it."""
+
+    client: Client
+    events: EventRecorder
+    session: aiohttp.ClientSession
+    """For probes and hooks: one connection each, none kept."""
+    images: Callable[[], ImageTable]
+    """The image table as it is now; a user may have added an entry since the last look."""
+    state: Path
+    name: str
+    host_address: str
+    backoff_seconds: float
+    """The first pause of CrashLoopBackOff and ImagePullBackOff; it doubles up to five minutes."""
+
+    @property
+    def pods_folder(self) -> Path:
+        """Where pods keep their volumes, one folder each, named by uid."""
+        return self.state / "pods"
+
+    @property
+    def logs_folder(self) -> Path:
+        """Where containers' logs are, one folder a pod, named by namespace, name and uid."""
+        return self.state / "logs" / "pods"

@@ -1,0 +1,184 @@
+"""The serving process: API server, controllers, node agent and gateway under one roof."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slipway_sandbox.client import ApiError, Client, InformerSet, Manifest
+from slipway_sandbox.images import ImageTable
+from slipway_sandbox.processes import start_guard
+from slipway_sandbox.sandbox.state import Endpoints, SandboxError, StateFolder
+
+log = logging.getLogger(__name__)
+
+FIELD_MANAGER = "sandbox"
+NEW_KIND_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """How to run a sandbox."""
+
+    state: Path
+    port: int = 0
+    gateway: bool = True
+    gateway_port: int = 0
+    images: Path | None = None
+    backoff_seconds: float = 10.0
+    until_stdin_closes: bool = False
+
+
+def serve(options: ServeOptions) -> None:
+    """Run a sandbox until SIGTERM, SIGINT, or the end of standard input where that was asked for.
+
+    Raises `SandboxError` when the folder is in use or something does not start; nothing is left running then.
+    """
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+    )
+    folder = StateFolder(options.state)
+    killed = folder.acquire()
+    if killed:
+        log.info("killed %d processes that an earlier run left in %s", killed, folder.path)
+    if sys.version_info < (3, 12) and hasattr(os, "pidfd_open"):
+        asyncio.set_child_watcher(asyncio.PidfdChildWatcher())  # the default needs a thread for every process
+    guard = start_guard(folder.path)
+    try:
+        asyncio.run(_serve(options, folder))
+    finally:
+        folder.withdraw()
+        if guard.stdin is not None:
+            guard.stdin.close()
+        guard.wait()
+
+
+async def _serve(options: ServeOptions, folder: StateFolder) -> None:
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    if options.until_stdin_closes:
+        _watch_stdin(loop, stopping)
+    running = asyncio.create_task(_run(options, folder))
+    asked = asyncio.create_task(stopping.wait())
+    await asyncio.wait([running, asked], return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if running.done():
+        running.result()
+    log.info("stopping")
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+
+
+def _watch_stdin(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:
+    def readable() -> None:
+        if not os.read(0, 1024):
+            loop.remove_reader(0)
+            stopping.set()
+
+    loop.add_reader(0, readable)
+
+
+async def _run(options: ServeOptions, folder: StateFolder) -> None:
+    from slipway_sandbox.apiserver import ApiServer
+    from slipway_sandbox.controllers import run_controllers
+    from slipway_sandbox.node import NodeAgent
+
+    began = time.monotonic()
+    token = secrets.token_urlsafe(24)
+    server = ApiServer(host="127.0.0.1", port=options.port, token=token)
+    await server.start()
+    try:
+        _write_kubeconfig(folder.kubeconfig_path, server.kubeconfig())
+        images = ImageTable.builtin()
+        if options.images is not None:
+            images.update(ImageTable.load(options.images))
+        async with Client(server.url, token=token) as client, asyncio.TaskGroup() as group:
+            informers = InformerSet(client)
+            agent = NodeAgent(
+                client, informers, state=folder.path, images=images, backoff_seconds=options.backoff_seconds
+            )
+            agent_task = group.create_task(agent.run())
+            group.create_task(run_controllers(client, informers))
+            endpoints = Endpoints(os.getpid(), server.url, token, str(folder.kubeconfig_path))
+            if options.gateway:
+                endpoints = await _start_gateway(options, folder, client, group, endpoints)
+            await _either(agent.ready(), agent_task)
+            folder.publish(endpoints)
+            log.info(
+                "ready after %.2f s: API %s, gateway %s", time.monotonic() - began, server.url, endpoints.gateway_url
+            )
+            await asyncio.get_running_loop().create_future()
+    finally:
+        folder.withdraw()
+        await server.stop()
+
+
+async def _start_gateway(
+    options: ServeOptions, folder: StateFolder, client: Client, group: asyncio.TaskGroup, endpoints: Endpoints
+) -> Endpoints:
+    from slipway_sandbox.gateway import Traefik, gateway_objects
+    from slipway_sandbox.gatewayapi import crds
+
+    port = options.gateway_port or _free_port()
+    traefik = Traefik(
+        api_url=endpoints.api_url, token=endpoints.token, state=folder.path, port=port, metrics_port=_free_port()
+    )
+    await asyncio.gather(*(_apply(client, definition) for definition in crds()))
+    running = group.create_task(traefik.run())
+    for obj in gateway_objects(port):
+        await _apply(client, obj)
+    await _either(traefik.ready(), running)
+    return Endpoints(
+        endpoints.pid, endpoints.api_url, endpoints.token, endpoints.kubeconfig, traefik.url, traefik.metrics_url
+    )
+
+
+async def _apply(client: Client, obj: Manifest) -> None:
+    """Apply, waiting for a kind whose definition is not served yet."""
+    deadline = time.monotonic() + NEW_KIND_SECONDS
+    while True:
+        try:
+            await client.apply(obj, manager=FIELD_MANAGER)
+            return
+        except ApiError as refusal:
+            if not refusal.absent or time.monotonic() > deadline:
+                raise SandboxError(f"{obj['kind']} {obj['metadata']['name']}: {refusal}") from refusal
+        await asyncio.sleep(0.02)
+
+
+async def _either(waiting: Coroutine[Any, Any, None], task: "asyncio.Task[None]") -> None:
+    """Wait for something that a running task brings about, or for that task's failure."""
+    waiter = asyncio.create_task(waiting)
+    await asyncio.wait([waiter, task], return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        waiter.cancel()
+        task.result()
+    await waiter
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _write_kubeconfig(path: Path, config: Manifest) -> None:
+    """JSON is YAML, and every client of a kubeconfig reads it. Readable for its owner alone: it holds the token."""
+    fresh = path.with_name("kubeconfig.new")
+    fresh.touch(mode=0o600)
+    fresh.chmod(0o600)
+    fresh.write_text(json.dumps(config, indent=2) + "\n")
+    fresh.replace(path)
