@@ -293,12 +293,13 @@ class RatioEvidence:
 
         Raises EvidenceError when the vectors are not such evidence.
         """
-        gates = read_gates(vectors)
         try:
-            blank = cls.begin(gates, steps=1)
-            broken = Broken(read_counts(vectors, "broken", 1)[0])
+            blank = cls.begin(read_gates(vectors), steps=1)
         except ValueError as problem:
             raise EvidenceError(str(problem)) from problem
+        (broken,) = read_counts(vectors, "broken", 1)
+        if broken not in list(Broken):
+            raise EvidenceError(f"broken: {broken} stands for no gate")
         candidates, stables = read_counts(vectors, "compared", 2)
         return replace(
             blank,
@@ -306,11 +307,18 @@ class RatioEvidence:
             candidate=read_arm(vectors, "candidate"),
             stable=read_arm(vectors, "stable"),
             compared=(candidates, stables),
-            overall=Difference(*read(vectors, "overall", 2)),
-            this_step=Difference(*read(vectors, "this_step", 2)),
+            overall=_read_difference(vectors, "overall"),
+            this_step=_read_difference(vectors, "this_step"),
             harm=blank.harm and read_mixture(vectors, "harm", len(HARM_FACTORS)),
             proof=blank.proof and read_mixture(vectors, "proof", len(PROOF_FACTORS)),
             above=blank.above and read_mixture(vectors, "above", len(LIMIT_FACTORS)),
             below=blank.below and read_mixture(vectors, "below", len(LIMIT_FACTORS)),
-            broken=broken,
+            broken=Broken(broken),
         )
+
+
+def _read_difference(vectors: Vectors, name: str) -> Difference:
+    excess, weight = read(vectors, name, 2)
+    if not 0 <= abs(excess) <= weight:
+        raise EvidenceError(f"{name}: no rates differ by {excess} in {weight}")
+    return Difference(excess, weight)
