@@ -149,6 +149,7 @@ def _load_service_account() -> Login:
 
 
 async def _load_kubeconfig(paths: str, context: str | None) -> Login:
+    import yaml
     from kubernetes.aio.client import Configuration
     from kubernetes.aio.config import ConfigException, load_kube_config
 
@@ -158,7 +159,7 @@ async def _load_kubeconfig(paths: str, context: str | None) -> Login:
         loader = await load_kube_config(  # type: ignore[no-untyped-call]
             config_file=paths, context=context, client_configuration=configuration, persist_config=False
         )
-    except (ConfigException, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         # The loader meets a malformed file with whatever its code trips over.
         raise ClusterError(f"kubeconfig {paths}: cannot be read: {error}") from error
     user = _section(loader, "_user")

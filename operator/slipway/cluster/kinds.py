@@ -39,7 +39,7 @@ class Kind:
 
         A namespaced kind without a namespace is the collection of all namespaces. Names are quoted, so that no name
         that came from a manifest can reach another address. Raises ValueError for a name without the namespace that it
-        needs.
+        needs, and for `.` and `..`, which no object can be called and no quoting protects.
         """
         parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
         if self.namespaced and namespace is not None:
@@ -47,6 +47,8 @@ class Kind:
         elif self.namespaced and name is not None:
             raise ValueError(f"{self.kind} {name} is namespaced: say in which namespace")
         parts += [part for part in (self.plural, name, subresource) if part is not None]
+        if "." in parts or ".." in parts:
+            raise ValueError(f"{self.kind} {namespace}/{name}: no object can have such a name")
         return "/" + "/".join(quote(part, safe="") for part in parts)
 
 

@@ -277,7 +277,7 @@ class MemoryCluster:
             self._tell("MODIFIED", self._records[key].obj)
 
     def _remove(self, key: Key, propagation: Propagation) -> None:
-        """Takes an object out, and what it owned with it; dependents that keep another owner lose the reference only."""
+        """Takes an object out, and what it owned; dependents that keep another owner lose the reference only."""
         gone = self._records.pop(key).obj
         self._version += 1
         metadata = gone["metadata"] | {"resourceVersion": str(self._version)}

@@ -217,7 +217,7 @@ class WorkQueue(Generic[K]):
         self._note_idle()
 
     def shutdown(self) -> None:
-        """Hands out nothing from now on and forgets what waits. Passes that have begun go on; `drain` waits for them."""
+        """Hands out nothing any more and forgets what waits. Passes that have begun go on; `drain` waits for them."""
         self._shut_down = True
         self._ready.clear()
         self._dirty.clear()
