@@ -89,7 +89,8 @@ def _list_holds(live: Any, desired: Sequence[Any], field: str) -> bool:
         return False
     if field in _KEYS and all(isinstance(item, Mapping) for item in (*items, *desired)):
         by_key = {_key(item, _KEYS[field]): item for item in items}
-        return all(_holds(by_key.get(_key(item, _KEYS[field])), item, field) for item in desired)
+        if len(by_key) == len(items):  # a list with a key twice is no map, whatever its name
+            return all(_holds(by_key.get(_key(item, _KEYS[field])), item, field) for item in desired)
     return len(items) == len(desired) and all(
         _holds(item, wanted, field) for item, wanted in zip(items, desired, strict=True)
     )

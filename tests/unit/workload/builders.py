@@ -93,7 +93,12 @@ def _fill_probe(probe: dict[str, Any]) -> None:
         del probe["initialDelaySeconds"]
     if "httpGet" in probe:
         probe["httpGet"] = {"path": "/", "scheme": "HTTP"} | probe["httpGet"]
-    for name, default in (("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)):
+    for name, default in (
+        ("timeoutSeconds", 1),
+        ("periodSeconds", 10),
+        ("successThreshold", 1),
+        ("failureThreshold", 3),
+    ):
         probe.setdefault(name, default)
 
 

@@ -36,13 +36,16 @@ def test_every_child_is_named_labelled_owned_and_stamped_alike(build: Any) -> No
     child = build()
     metadata = child["metadata"]
     assert (metadata["name"], metadata["namespace"]) == (f"fraud-{full_hash[:8]}", "shop")
-    assert metadata["labels"].items() >= {
-        "app.kubernetes.io/name": "fraud",
-        "app.kubernetes.io/managed-by": "slipway",
-        "app.kubernetes.io/part-of": "slipway",
-        "slipway.dev/model-deployment": "fraud",
-        "slipway.dev/revision": full_hash[:8],
-    }.items()
+    assert (
+        metadata["labels"].items()
+        >= {
+            "app.kubernetes.io/name": "fraud",
+            "app.kubernetes.io/managed-by": "slipway",
+            "app.kubernetes.io/part-of": "slipway",
+            "slipway.dev/model-deployment": "fraud",
+            "slipway.dev/revision": full_hash[:8],
+        }.items()
+    )
     assert metadata["ownerReferences"] == [OWNER.reference()]
     assert len(metadata["annotations"][ANNOTATION_APPLIED]) == 16
 
