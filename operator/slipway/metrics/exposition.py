@@ -57,8 +57,10 @@ async def scrape(
     limit: int,
     mentioning: Collection[str] = ("",),
 ) -> Page:
-    """Reads metrics of a page of at most `limit` bytes, as `parse` does. Raises SourceError for anything but a whole and
-    sane page of metrics."""
+    """Reads metrics of a page of at most `limit` bytes, as `parse` does.
+
+    Raises SourceError for anything but a whole and sane page of metrics.
+    """
     try:
         answer = await ask(client, "GET", url, timeout=SCRAPE_TIMEOUT, limit=limit, headers=_ACCEPT)
     except AnswerError as error:
