@@ -38,12 +38,14 @@ def marked(state: str) -> list[int]:
 def kill_marked(state: str) -> int:
     """Kill every marked process, until none is left; the number of those that were found first.
 
-    Repeats because a process may fork between the look and the kill.
+    Looks until two looks in a row find nothing: a process may fork between the look and the kill, and one that is in
+    the middle of an `exec` shows no environment for a moment.
     """
-    first = marked(state)
-    left = first
+    first = left = marked(state)
+    calm = 0
     for _ in range(ROUNDS):
-        if not left:
+        calm = 0 if left else calm + 1
+        if calm == 2:
             break
         for pid in left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
