@@ -1,1 +1,9 @@
+"""The shell around the core: watch events in, one look at a time, writes out.
 
+`handlers` knows kopf, `queue` knows what is due, `observe` and `collect` read, `act` writes, `reconciler` puts them
+around the core's `decide`, and `main` is the process. Nothing imports this package but the command line.
+"""
+
+from slipway.controller.main import MissingCrdError, Settings, run
+
+__all__ = ["MissingCrdError", "Settings", "run"]

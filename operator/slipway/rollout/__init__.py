@@ -22,7 +22,7 @@ from slipway.rollout.observation import (
     SourceFailure,
     Step,
 )
-from slipway.rollout.status import invalid
+from slipway.rollout.status import refused
 from slipway.rollout.table import TABLE, Event, Transition
 
 __all__ = [
@@ -48,8 +48,8 @@ __all__ = [
     "Step",
     "TABLE",
     "Transition",
-    "invalid",
     "reasons",
     "record_of",
+    "refused",
     "roles",
 ]

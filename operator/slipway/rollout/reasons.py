@@ -77,6 +77,9 @@ ROLLED_BACK: Final = "RolledBack"
 INVALID_SPEC: Final = "InvalidSpec"
 """The specification cannot be read; what serves is left as it is."""
 
+APPLY_REFUSED: Final = "ApplyRefused"
+"""The API server refused an object that the operator applied: a quota, an admission policy or a missing permission."""
+
 NOTHING_SERVES: Final = "NothingServes"
 """No release has served yet, or the one that serves has no ready pod."""
 

@@ -37,12 +37,15 @@ class _Claim:
     message: str
 
 
-def invalid(before: ModelDeploymentStatus, *, generation: int, now: datetime, message: str) -> ModelDeploymentStatus:
-    """The status of a ModelDeployment whose specification cannot be read: what serves is left as it is."""
-    claims = [
-        _Claim(READY, False, reasons.INVALID_SPEC, message),
-        _Claim(STALLED, True, reasons.INVALID_SPEC, message),
-    ]
+def refused(
+    before: ModelDeploymentStatus, *, generation: int, now: datetime, reason: str, message: str
+) -> ModelDeploymentStatus:
+    """The status when nothing can be decided or done: what serves is left as it is, and the reason is said.
+
+    A specification that cannot be read stalls until it is changed; what the cluster refused to write is tried again.
+    """
+    stalled = reason == reasons.INVALID_SPEC
+    claims = [_Claim(READY, False, reason, message), _Claim(STALLED if stalled else RECONCILING, True, reason, message)]
     available = next((known for known in before.conditions or () if known.type == AVAILABLE), None)
     if available is None:
         claims.append(_Claim(AVAILABLE, False, reasons.NOTHING_SERVES, "no release has served yet"))
@@ -51,8 +54,8 @@ def invalid(before: ModelDeploymentStatus, *, generation: int, now: datetime, me
     return before.model_copy(
         update={
             "observed_generation": generation,
-            "phase": PHASE_INVALID_SPEC,
-            "reason": reasons.INVALID_SPEC,
+            "phase": PHASE_INVALID_SPEC if stalled else before.phase,
+            "reason": reason,
             "message": message,
             "conditions": _conditions(before, claims, generation, now),
         }

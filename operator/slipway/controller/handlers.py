@@ -1,0 +1,97 @@
+"""The one place that knows kopf: watch events become keys on the queue, and nothing else.
+
+Handlers of kopf's other kinds keep state in annotations, add finalizers and can stop for good after one failed patch.
+An event handler keeps nothing: every event only says that an object should be looked at again.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, Final
+
+import kopf
+
+from slipway.api import GROUP, LABEL_MODEL_DEPLOYMENT
+from slipway.cluster import DEPLOYMENT, HTTP_ROUTE, MODEL_DEPLOYMENT, MODEL_REVISION, SERVICE, ConnectionInfo
+from slipway.controller.queue import WorkQueue
+from slipway.controller.reconciler import Key
+
+FINALIZER: Final = f"{GROUP}/unused"
+"""Never set: named only so that kopf's default, which all its operators share, can never be meant."""
+
+WATCHED: Final = (MODEL_DEPLOYMENT, MODEL_REVISION, DEPLOYMENT, SERVICE, HTTP_ROUTE)
+"""What is watched: ModelDeployments whole, and of the others what carries our label. Pods are never watched."""
+
+REQUEST_TIMEOUT: Final = 30.0
+WATCH_SECONDS: Final = 600.0
+"""How long a watch lasts before it is resumed; a little longer is waited for the server to end it."""
+
+
+class Backoffs:
+    """Seconds between retries of a failed request: growing, jittered and without end. A list that still fails then
+    would end the process."""
+
+    def __iter__(self) -> Iterator[float]:
+        """Begin anew for a request."""
+        delay = 0.5
+        while True:
+            yield delay * random.uniform(0.7, 1.3)  # noqa: S311 - jitter, not a secret
+            delay = min(30.0, delay * 2)
+
+
+def settings() -> kopf.OperatorSettings:
+    """kopf's settings: watches with server-side selectors, and none of what it writes into objects."""
+    out = kopf.OperatorSettings()
+    out.persistence.finalizer = FINALIZER
+    out.posting.enabled = False
+    out.scanning.disabled = True
+    out.peering.standalone = True
+    out.networking.request_timeout = REQUEST_TIMEOUT
+    out.networking.connect_timeout = 10.0
+    out.networking.error_backoffs = Backoffs()
+    out.watching.server_timeout = WATCH_SECONDS
+    out.watching.client_timeout = WATCH_SECONDS + 60
+    out.watching.chunk_size = 500
+    for kind in WATCHED[1:]:
+        out.watching.label_selectors[kind.group, kind.version, kind.plural] = LABEL_MODEL_DEPLOYMENT
+    return out
+
+
+def key_of(body: Mapping[str, Any]) -> Key | None:
+    """The ModelDeployment that an object is, or belongs to by its label."""
+    metadata = body["metadata"]
+    if body.get("kind") == "ModelDeployment":
+        return metadata["namespace"], metadata["name"]
+    name = (metadata.get("labels") or {}).get(LABEL_MODEL_DEPLOYMENT)
+    return (metadata["namespace"], name) if name else None
+
+
+def registry(queue: WorkQueue[Key], login: Callable[[], Awaitable[ConnectionInfo]]) -> kopf.OperatorRegistry:
+    """The handlers: each event of a ModelDeployment or of a child adds a key."""
+    out = kopf.OperatorRegistry()
+
+    async def on_event(body: kopf.Body, **_: Any) -> None:
+        key = key_of(body)
+        if key is not None:
+            queue.add(key)
+
+    async def on_login(**_: Any) -> kopf.ConnectionInfo:
+        info = await login()
+        return kopf.ConnectionInfo(
+            server=info.server,
+            ca_path=info.ca_path,
+            insecure=info.insecure,
+            scheme=info.scheme,
+            token=info.token,
+            certificate_path=info.certificate_path,
+            private_key_path=info.private_key_path,
+            proxy_url=info.proxy_url,
+            default_namespace=info.default_namespace,
+            expiration=info.expiration,
+        )
+
+    for kind in WATCHED:
+        kopf.on.event(kind.group, kind.version, kind.plural, id=f"look-{kind.plural}", registry=out)(on_event)
+    kopf.on.login(registry=out)(on_login)
+    return out

@@ -1,0 +1,168 @@
+"""The operator as a process: connect, check what is there, watch, and work the queue until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import signal
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import kopf
+
+from slipway.api import MODEL_DEPLOYMENT_KIND, MODEL_REVISION_KIND
+from slipway.cluster import (
+    MODEL_DEPLOYMENT,
+    MODEL_REVISION,
+    Cluster,
+    ClusterError,
+    Conflict,
+    NotServed,
+    Throttled,
+    connect,
+    connection_info,
+)
+from slipway.cluster.endpoints import http_client
+from slipway.controller.collect import Collector
+from slipway.controller.handlers import registry, settings
+from slipway.controller.queue import QueueShutDown, WorkQueue
+from slipway.controller.reconciler import Key, Reconciler
+from slipway.metrics import GatewayCounters
+
+WORKERS: Final = 8
+"""ModelDeployments that are looked at side by side."""
+
+RESYNC: Final = 600.0
+"""Seconds between two lists of all ModelDeployments, which heal a deletion that a watch missed."""
+
+_log = logging.getLogger(__name__)
+
+
+class MissingCrdError(Exception):
+    """The cluster does not serve Slipway's own resources."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an administrator says to the operator; everything about one model is said in its ModelDeployment."""
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    namespaces: tuple[str, ...] = ()
+    """Where to work; everywhere when empty."""
+    gateway_metrics: tuple[str, ...] = ()
+    """Addresses of the metrics pages of the gateway's replicas."""
+
+
+async def run(options: Settings) -> None:
+    """Run until SIGTERM or SIGINT.
+
+    Raises MissingCrdError or ClusterError when the operator cannot start.
+    """
+    cluster = await connect(kubeconfig=options.kubeconfig, context=options.context)
+    try:
+        await _check_crds(cluster, options.namespaces)
+        queue: WorkQueue[Key] = WorkQueue()
+        async with http_client() as client:
+            collector = Collector(cluster, client, GatewayCounters(client, options.gateway_metrics))
+            reconciler = Reconciler(cluster, collector)
+            async with _working(queue, reconciler, cluster, options.namespaces):
+                await _watch(queue, options)
+    finally:
+        await cluster.close()
+
+
+async def _check_crds(cluster: Cluster, namespaces: Sequence[str]) -> None:
+    """Say at the start what a watch would wait for in silence."""
+    namespace = namespaces[0] if namespaces else None
+    for kind, name in ((MODEL_DEPLOYMENT, MODEL_DEPLOYMENT_KIND), (MODEL_REVISION, MODEL_REVISION_KIND)):
+        try:
+            await cluster.list(kind, namespace, labels={"slipway.dev/none": "none"})
+        except NotServed as error:
+            raise MissingCrdError(
+                f"the cluster does not know {name}: install the CRDs first (kubectl apply -f crds/)"
+            ) from error
+
+
+async def _watch(queue: WorkQueue[Key], options: Settings) -> None:
+    async def login() -> object:
+        return await connection_info(kubeconfig=options.kubeconfig, context=options.context)
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    _log.info("watching %s", ", ".join(options.namespaces) or "all namespaces")
+    await kopf.operator(
+        registry=registry(queue, login),  # type: ignore[arg-type]
+        settings=settings(),
+        standalone=True,
+        clusterwide=not options.namespaces,
+        namespaces=options.namespaces,
+        stop_flag=stop,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _working(
+    queue: WorkQueue[Key], reconciler: Reconciler, cluster: Cluster, namespaces: Sequence[str]
+) -> AsyncIterator[None]:
+    """Work the queue in the background; on leaving, finish the passes that have begun."""
+    workers = [asyncio.create_task(_work(queue, reconciler), name=f"worker-{n}") for n in range(WORKERS)]
+    resync = asyncio.create_task(_resync(queue, cluster, namespaces), name="resync")
+    try:
+        yield
+    finally:
+        resync.cancel()
+        queue.shutdown()
+        await asyncio.gather(*workers, resync, return_exceptions=True)
+
+
+async def _work(queue: WorkQueue[Key], reconciler: Reconciler) -> None:
+    while True:
+        try:
+            key = await queue.get()
+        except QueueShutDown:
+            return
+        try:
+            await _look(queue, reconciler, key)
+        finally:
+            queue.done(key)
+
+
+async def _look(queue: WorkQueue[Key], reconciler: Reconciler, key: Key) -> None:
+    """One pass. Whatever goes wrong with one object is tried again, and never stops the others."""
+    name = "/".join(key)
+    try:
+        wake_after = await reconciler.reconcile(key)
+    except Conflict as error:
+        _log.debug("%s: decided on an older version, looking again: %s", name, error)
+        queue.add_rate_limited(key)
+    except Throttled as error:
+        queue.add_after(key, error.retry_after)
+    except ClusterError as error:
+        _log.warning("%s: will be looked at again: %s", name, error)
+        queue.add_rate_limited(key)
+    except Exception:  # noqa: BLE001 - a worker that died would leave its share of the objects unlooked at
+        _log.exception("%s: a defect of the operator; will be looked at again", name)
+        queue.add_rate_limited(key)
+    else:
+        queue.forget(key)
+        if wake_after is not None:
+            queue.add_after(key, wake_after.total_seconds())
+
+
+async def _resync(queue: WorkQueue[Key], cluster: Cluster, namespaces: Sequence[str]) -> None:
+    while True:
+        await asyncio.sleep(RESYNC * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
+        for namespace in namespaces or (None,):
+            try:
+                found = await cluster.list(MODEL_DEPLOYMENT, namespace)
+            except ClusterError as error:
+                _log.warning("the resync has to wait for the next one: %s", error)
+                continue
+            for obj in found:
+                queue.add((obj["metadata"]["namespace"], obj["metadata"]["name"]))
