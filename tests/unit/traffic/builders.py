@@ -33,7 +33,7 @@ def a_route(
 
 
 def an_answer(parent: dict[str, Any] | None = None, *, generation: int = 3, **statuses: Any) -> dict[str, Any]:
-    """What a controller writes about one parent; `Accepted="False"` or `Accepted=("False", "NotAllowedByListeners")`."""
+    """What a controller writes about one parent; a condition is a status, or a pair of status and reason."""
     conditions = []
     for kind in ("Accepted", "ResolvedRefs"):
         status = statuses.get(kind, "True")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -74,9 +75,7 @@ def test_the_users_parents_hosts_and_path_are_written() -> None:
 )
 def test_shares_that_a_gateway_would_read_otherwise_are_refused(backends: list[Backend], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        route_manifest(
-            model_deployment="fraud", namespace="shop", traffic=a_traffic(), backends=backends, owner=OWNER
-        )  # fmt: skip
+        route_manifest(model_deployment="fraud", namespace="shop", traffic=a_traffic(), backends=backends, owner=OWNER)
 
 
 @pytest.mark.parametrize("share", [-1, 10_001])
@@ -125,7 +124,7 @@ def test_shares_are_observed_when_every_parent_has_taken_up_the_latest_generatio
         ([an_answer(Accepted=("Unknown", "Pending"))], "Gateway shop/public: Accepted is Unknown (Pending)"),
         ([an_answer(Accepted=("False", "Old"), generation=2)], "has not taken up the latest version"),
     ],
-)  # fmt: skip
+)
 def test_shares_are_not_observed_before_that_and_the_reason_is_said(answers: list[Any], said: str) -> None:
     status = read(as_served_route(a_route(), *answers))
     assert not status.accepted
@@ -227,7 +226,7 @@ def test_shares_are_ten_thousand_in_total_and_within_one_of_exact(weights: dict[
 @given(st.lists(st.integers(1, WHOLE), min_size=1, max_size=6))
 def test_what_is_written_is_what_is_read(parts: list[int]) -> None:
     bounds = sorted({0, WHOLE, *(part - 1 for part in parts)})
-    shares = {f"s{index}": high - low for index, (low, high) in enumerate(zip(bounds, bounds[1:], strict=False))}
+    shares = {f"s{index}": high - low for index, (low, high) in enumerate(pairwise(bounds))}
     route = a_route(backends=[Backend(name, share) for name, share in shares.items()])
     assert read(as_served_route(route, an_answer())).observed == shares
 

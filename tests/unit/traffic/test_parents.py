@@ -79,14 +79,22 @@ def test_a_missing_gateway_without_a_namespace_tells_where_it_was_looked_for() -
             {"name": "public", "sectionName": "http"},
             "has no listener named http: sectionName is one of web, tls",
         ),
-        (a_gateway(), ELSEWHERE, "does not allow routes from namespace shop: see allowedRoutes.namespaces of listener http"),
+        (
+            a_gateway(),
+            ELSEWHERE,
+            "does not allow routes from namespace shop: see allowedRoutes.namespaces of listener http",
+        ),
         (a_gateway({"name": "bare", "protocol": "HTTP"}), ELSEWHERE, "of listener bare"),
-        (a_gateway(a_listener("tcp", "TCP"), a_listener("tls", "TLS")), None, "has no listener that takes an HTTPRoute"),
+        (
+            a_gateway(a_listener("tcp", "TCP"), a_listener("tls", "TLS")),
+            None,
+            "has no listener that takes an HTTPRoute",
+        ),
         (a_gateway(a_listener(kinds=[{"kind": "GRPCRoute"}])), None, "has no listener that takes an HTTPRoute"),
         (a_gateway(conditions=[a_condition("Programmed", "False")]), None, "is not programmed: Because: so"),
         (a_gateway(conditions=[a_condition("Accepted", "False")]), None, "is not accepted: Because: so"),
     ],
-)  # fmt: skip
+)
 def test_a_gateway_that_cannot_serve_the_route_is_told_why(gateway: Any, parent: Any, said: str) -> None:
     problem = problem_of(gateway, parent)
     assert problem is not None

@@ -62,14 +62,24 @@ def _waiting(reason: str, message: str = "told by the kubelet") -> dict[str, Any
 @pytest.mark.parametrize(
     ("pod", "words"),
     [
-        (a_pod(state=_waiting("ErrImagePull")), ["ErrImagePull", "told by", "spec.release.container.image", "imagePullSecrets"]),
+        (
+            a_pod(state=_waiting("ErrImagePull")),
+            ["ErrImagePull", "told by", "spec.release.container.image", "imagePullSecrets"],
+        ),
         (a_pod(state=_waiting("ImagePullBackOff")), ["ImagePullBackOff", "spec.release.container.image"]),
         (a_pod(state=_waiting("InvalidImageName")), ["InvalidImageName", "spec.release.container.image"]),
-        (a_pod(state=_waiting("CreateContainerConfigError", 'secret "s" not found')), ["CreateContainerConfigError", 'secret "s" not found', "spec.release.container.env"]),
+        (
+            a_pod(state=_waiting("CreateContainerConfigError", 'secret "s" not found')),
+            ["CreateContainerConfigError", 'secret "s" not found', "spec.release.container.env"],
+        ),
         (a_pod(state=_waiting("RunContainerError")), ["RunContainerError", "spec.release.container.command"]),
         (
             a_pod(state=_waiting("CrashLoopBackOff"), last={"exitCode": 3, "reason": "Error"}, restarts=4),
-            ["CrashLoopBackOff: it ended with exit code 3, restarted 4 times", "--previous", "spec.release.container ("],
+            [
+                "CrashLoopBackOff: it ended with exit code 3, restarted 4 times",
+                "--previous",
+                "spec.release.container (",
+            ],
         ),
         (
             a_pod(state=_waiting("CrashLoopBackOff"), last={"exitCode": 137, "reason": "OOMKilled"}, restarts=1),
@@ -82,14 +92,21 @@ def _waiting(reason: str, message: str = "told by the kubelet") -> dict[str, Any
         (a_pod(state={"running": {}}, last={"exitCode": 1}, restarts=1), ["it ended with exit code 1"]),
         (a_pod(state=_waiting("CrashLoopBackOff"), last={"exitCode": 0, "reason": "Completed"}), ["exit code 0"]),
         (
-            a_pod(conditions=[{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}]),
+            a_pod(
+                conditions=[
+                    {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
+                ]
+            ),
             ["Unschedulable: 0/3 nodes", "spec.release.container.resources", "nodeSelector"],
         ),
         (a_pod(state={"running": {}}), ["readinessProbe does not pass", "spec.release.container.readinessProbe"]),
-        (a_pod(state={"running": {}}, started=False), ["startupProbe does not pass", "spec.release.container.startupProbe"]),
+        (
+            a_pod(state={"running": {}}, started=False),
+            ["startupProbe does not pass", "spec.release.container.startupProbe"],
+        ),
         (a_pod(phase="Failed", reason="Evicted", message="disk pressure"), ["failed: Evicted: disk pressure"]),
     ],
-)  # fmt: skip
+)
 def test_a_problem_names_pod_reason_and_the_field_to_fix(pod: dict[str, Any], words: list[str]) -> None:
     said = pod_problem([pod])
     assert said is not None

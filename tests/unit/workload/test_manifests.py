@@ -111,7 +111,8 @@ def test_the_facts_of_the_model_come_first_and_only_those_that_are_given() -> No
 
 
 def test_a_variable_of_the_user_wins_over_ours_of_the_same_name() -> None:
-    values = [value for name, value in _env(a_release(env=[{"name": "SLIPWAY_MODEL_URI", "value": "file:/w"}])) if name == "SLIPWAY_MODEL_URI"]  # fmt: skip
+    env = _env(a_release(env=[{"name": "SLIPWAY_MODEL_URI", "value": "file:/w"}]))
+    values = [value for name, value in env if name == "SLIPWAY_MODEL_URI"]
     assert values == ["file:/w"]
 
 
