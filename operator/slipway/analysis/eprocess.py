@@ -116,7 +116,7 @@ def log_harm(candidate: ArmCounts, stable: ArmCounts, rate: float) -> tuple[floa
 
 def _log_two_arm(candidate: ArmCounts, stable: ArmCounts, rate: float, worse: float) -> float:
     total = candidate.total + stable.total
-    if worse <= rate or not candidate.total or not stable.total:
+    if not candidate.total or not stable.total:
         return 0.0
     pooled = (candidate.total * worse + stable.total * rate) / total
     return _log_ratio(candidate, worse, pooled) + _log_ratio(stable, rate, pooled)

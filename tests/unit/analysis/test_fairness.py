@@ -50,6 +50,7 @@ PASTS = {
     "fresh": lambda evidence: evidence,
     "quiet past": lambda evidence: evidence.fold(ArmCounts(0, 20), ArmCounts(0, 300)),
     "bad past": lambda evidence: evidence.fold(ArmCounts(9, 20), ArmCounts(200, 300)),
+    "hopeless past": lambda evidence: evidence.fold(ArmCounts(20, 20), ArmCounts(10**7, 10**7)),
     "restarted": lambda evidence: evidence.fold(ArmCounts(1, 20), ArmCounts(6, 300)).enter_step(),
 }
 
@@ -62,6 +63,13 @@ def test_evidence_of_harm_does_not_grow_on_average_when_there_is_none(
 ) -> None:
     evidence = PASTS[past](watching(comparison_margin=0.999))
     assert expected_growth(evidence, sizes, rates) <= 1 + TOLERANCE
+
+
+def test_entering_steps_moves_capital_and_makes_none() -> None:
+    evidence = RatioEvidence.begin(Gates(comparison_margin=0.01, threshold_max=0.1), steps=3)
+    for _ in range(5):
+        evidence = evidence.enter_step()
+        assert evidence.judge().evidence == pytest.approx(1)
 
 
 def test_evidence_of_harm_grows_on_average_when_there_is_some() -> None:
