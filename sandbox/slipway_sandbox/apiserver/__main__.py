@@ -1,0 +1,36 @@
+"""`python -m slipway_sandbox.apiserver --port N`: serve until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+
+from slipway_sandbox.apiserver import ApiServer
+
+
+async def _serve(host: str, port: int, token: str | None) -> None:
+    server = ApiServer(host=host, port=port, token=token)
+    await server.start()
+    print(server.url, flush=True)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    await stop.wait()
+    await server.stop()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="slipway_sandbox.apiserver", description="Serve a Kubernetes API from memory.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--token", default=None, help="the bearer token that requests have to carry")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    asyncio.run(_serve(options.host, options.port, options.token))
+
+
+if __name__ == "__main__":
+    main()

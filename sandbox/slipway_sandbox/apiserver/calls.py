@@ -1,0 +1,103 @@
+"""One request and one answer, free of any HTTP library."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from slipway_sandbox.apiserver import codec, errors, views
+from slipway_sandbox.apiserver.codec import Report
+from slipway_sandbox.apiserver.requests import Media, Target
+
+BODY_LIMIT = 3 * 1024 * 1024
+
+
+@dataclass
+class Call:
+    """A request. `query` has the first value of each parameter."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    body: bytes
+    content_type: str
+    accept: str
+    agent: str
+    user: str
+    groups: tuple[str, ...] = ()
+    target: Target = field(default_factory=lambda: Target("", ""))
+    media: Media = field(default_factory=Media)
+
+
+@dataclass
+class Answer:
+    """A response: a body, or a stream of chunks."""
+
+    body: bytes = b""
+    status: int = 200
+    content_type: str = "application/json"
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    stream: AsyncIterator[bytes] | None = None
+    upgrade: Any = None
+
+
+def json_answer(value: Any, media: Media, status: int = 200) -> Answer:
+    return Answer(views.to_media(views.dump(value), media), status, media.header)
+
+
+def text_answer(text: str, status: int = 200) -> Answer:
+    return Answer(text.encode(), status, "text/plain; charset=utf-8")
+
+
+def warn(answer: Answer, warnings: list[str]) -> Answer:
+    """Attach warnings; each travels in a header of its own, once."""
+    for warning in dict.fromkeys(warnings):
+        quoted = warning.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+        answer.headers.append(("Warning", f'299 - "{quoted}"'))
+    return answer
+
+
+_JSON_TYPES = {"application/json", ""}
+_YAML_TYPES = {"application/yaml", "text/yaml", "application/x-yaml"}
+OFFERED_BODIES = "application/json, application/yaml"
+
+
+def media_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+def read_body(call: Call, report: Report | None) -> dict[str, Any]:
+    """The body as an object; repeated keys go into the report.
+
+    Raises:
+        ApiError: 400 when it cannot be read, 415 when its media type is not known.
+    """
+    kind = media_type(call.content_type)
+    if kind not in _JSON_TYPES and kind not in _YAML_TYPES:
+        raise errors.unsupported_media_type(OFFERED_BODIES)
+    try:
+        value = codec.parse_yaml(call.body) if kind in _YAML_TYPES else codec.parse_json(call.body)
+    except ValueError as error:
+        raise errors.bad_request(f"the object provided is unrecognized (must be of type {call.target.resource}): {error}") from error
+    if report is not None:
+        codec.duplicates(value, report)
+    return codec.require_object(value)
+
+
+def read_patch(call: Call) -> Any:
+    """The body of a JSON patch or merge patch.
+
+    Raises:
+        ApiError: 400 when it is not JSON.
+    """
+    try:
+        return codec.parse_json(call.body)
+    except ValueError as error:
+        raise errors.bad_request(f"error decoding patch: {error}") from error
+
+
+def plain(value: Any) -> Any:
+    """JSON data without the marks that reading left on it."""
+    return json.loads(json.dumps(value))

@@ -1,0 +1,393 @@
+"""The verbs on stored resources: what a request with a method and a target does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from slipway_sandbox.apiserver import codec, errors, patches, reads, ssa, strategic, tables, typed, views, watches
+from slipway_sandbox.apiserver.calls import Answer, Call, json_answer, media_type, read_body, read_patch, warn
+from slipway_sandbox.apiserver.codec import Report
+from slipway_sandbox.apiserver.options import (
+    IGNORE, DeleteOptions, WriteOptions, boolean, delete_options, junk_version, write_options,
+)  # fmt: skip
+from slipway_sandbox.apiserver.requests import Media, negotiate
+from slipway_sandbox.apiserver.resources import Resource
+from slipway_sandbox.apiserver.ssa import Manager
+from slipway_sandbox.apiserver.store import Record, Store, object_key
+from slipway_sandbox.apiserver.strategy import Strategy
+from slipway_sandbox.apiserver.writes import Outcome, Writer
+
+APPLY_TYPES = {"application/apply-patch+yaml", "application/apply-patch+cbor"}
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+
+_TABLE = {("meta.k8s.io", version, "Table") for version in ("v1", "v1beta1")}
+_ONE = frozenset(_TABLE | {("meta.k8s.io", version, "PartialObjectMetadata") for version in ("v1", "v1beta1")})
+_MANY = frozenset(_TABLE | {("meta.k8s.io", version, "PartialObjectMetadataList") for version in ("v1", "v1beta1")})
+
+
+class Handlers:
+    """Reads and writes of any stored resource."""
+
+    def __init__(self, store: Store, writer: Writer, strategy_of: Callable[[Resource], Strategy]) -> None:
+        self.store = store
+        self.writer = writer
+        self._strategy_of = strategy_of
+
+    # -- finding
+
+    def record(self, resource: Resource, call: Call) -> Record:
+        """The record that a request names.
+
+        Raises:
+            ApiError: 404.
+        """
+        target = call.target
+        found = self.store.get(resource.key, object_key(target.namespace, target.name))
+        if found is None:
+            raise errors.not_found(resource.group, resource.plural, target.name)
+        return found
+
+    # -- reading
+
+    def get(self, resource: Resource, call: Call) -> Answer:
+        media = negotiate(call.accept, allowed=_ONE)
+        version = reads.read_version(call.query)
+        if version is not None and version > self.store.revision:
+            raise errors.ApiError(504, "Timeout", f"Too large resource version: {version}, current: {self.store.revision}",
+                                  {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}], "retryAfterSeconds": 1})  # fmt: skip
+        return self.show(resource, self.record(resource, call), media, call)
+
+    def show(self, resource: Resource, record: Record, media: Media, call: Call, status: int = 200) -> Answer:
+        """An object as the answer, in the form that was asked for."""
+        if media.kind == "Table":
+            view = views.shown(resource, record.obj)
+            table = tables.table(resource, [view], call.query, {"resourceVersion": view["metadata"].get("resourceVersion", "")}, media.version)
+            return json_answer(table, media, status)
+        if media.kind == "PartialObjectMetadata":
+            return json_answer(views.partial(views.shown(resource, record.obj)), media, status)
+        return Answer(views.to_media(views.encoded(resource, record), media), status, media.header)
+
+    def list(self, resource: Resource, call: Call) -> Answer:
+        media = negotiate(call.accept, allowed=_MANY)
+        reads.check_list_options(call.query)
+        selected = reads.selection(resource, call.target.namespace, "", call.query)
+        found = reads.page(self.store, selected, call.query)
+        if media.kind == "":
+            return Answer(views.to_media(reads.list_body(resource, found), media), 200, media.header)
+        meta: dict[str, Any] = {"resourceVersion": str(found.revision)}
+        if found.next:
+            meta["continue"] = found.next
+        if found.remaining is not None:
+            meta["remainingItemCount"] = found.remaining
+        objects = [views.shown(resource, record.obj) for record in found.records]
+        if media.kind == "Table":
+            return json_answer(tables.table(resource, objects, call.query, meta, media.version), media)
+        items = [views.partial(obj) for obj in objects]
+        body = {"kind": media.kind, "apiVersion": "meta.k8s.io/v1", "metadata": meta, "items": items}
+        return json_answer(body, media)
+
+    def watch(self, resource: Resource, call: Call) -> Answer:
+        media = negotiate(call.accept, allowed=_ONE | _MANY)
+        reads.check_list_options(call.query)
+        selected = reads.selection(resource, call.target.namespace, call.target.name, call.query)
+        try:
+            reads.read_version(call.query)
+        except errors.ApiError as error:
+            raise error from None
+        encode, bookmark = self._watch_forms(resource, media, call)
+        stream = watches.Watch(self.store, selected, call.query, encode, bookmark).stream()
+        content_type = "application/yaml;stream=watch" if media.yaml else media.header
+        return Answer(content_type=content_type, stream=stream)
+
+    def _watch_forms(self, resource: Resource, media: Media, call: Call) -> tuple[watches.Encode, Callable[[str, bool], dict[str, Any]]]:
+        plain = watches.plain_bookmark(resource)
+        if media.kind == "Table":
+            rows = tables.Stream(resource, call.query, media.version)
+            return rows.encode, rows.bookmark
+        if media.kind.startswith("Partial"):
+
+            def bookmark(revision: str, ends: bool) -> dict[str, Any]:
+                return views.partial(plain(revision, ends))
+
+            return lambda record: views.dump(views.partial(views.shown(resource, record.obj))), bookmark
+        return lambda record: views.encoded(resource, record), plain
+
+    # -- writing
+
+    def create(self, resource: Resource, call: Call) -> Answer:
+        media = negotiate(call.accept, allowed=_ONE)
+        options = write_options("CreateOptions", call.query, call.agent)
+        report = _report(options)
+        value = read_body(call, report)
+        strategy = self._strategy_of(resource)
+        _check_kind(resource, value)
+        obj = strategy.read(value, report)
+        if call.target.name and not obj["metadata"].get("name"):
+            obj["metadata"]["name"] = call.target.name
+        _set_namespace(resource, obj, call)
+        warnings = self.writer.strict(resource, report, options) if report else []
+        outcome = self.writer.create(strategy, obj, options)
+        return warn(self.answer(resource, outcome, media, call), warnings + outcome.warnings)
+
+    def answer(self, resource: Resource, outcome: Outcome, media: Media, call: Call, status: int | None = None) -> Answer:
+        """What a write led to, as an answer."""
+        code = status or (201 if outcome.created else 200)
+        record = outcome.record or Record(outcome.obj, 0)
+        answer = self.show(resource, record, media, call, code)
+        custom = resource.custom
+        return warn(answer, [custom.warning]) if custom is not None and custom.warning else answer
+
+    def update(self, resource: Resource, call: Call, part: str = "") -> Answer:
+        media = negotiate(call.accept, allowed=_ONE)
+        options = write_options("UpdateOptions", call.query, call.agent)
+        report = _report(options)
+        value = read_body(call, report)
+        strategy = self._strategy_of(resource)
+        _check_kind(resource, value)
+        new = strategy.read(value, report)
+        _check_name(new, call)
+        _set_namespace(resource, new, call)
+        warnings = self.writer.strict(resource, report, options) if report else []
+        target = call.target
+        record = self.store.get(resource.key, object_key(target.namespace, target.name))
+        if record is None:
+            if not strategy.create_on_update or part:
+                raise errors.not_found(resource.group, resource.plural, target.name)
+            outcome = self.writer.create(strategy, new, options)
+        else:
+            outcome = self.writer.update(strategy, self.current(resource, record), new, options, part=part)
+        return warn(self.answer(resource, outcome, media, call), warnings + outcome.warnings)
+
+    def current(self, resource: Resource, record: Record) -> Record:
+        """The record a write starts from: today's defaults and the request's version apply to what was stored long ago."""
+        if resource.custom is None:
+            return record
+        view = views.shown(resource, record.obj)
+        return record if view == record.obj else Record(view, record.revision)
+
+    def patch(self, resource: Resource, call: Call, part: str = "") -> Answer:
+        media = negotiate(call.accept, allowed=_ONE)
+        kind = media_type(call.content_type)
+        self._check_patch_type(resource, kind)
+        options = write_options("PatchOptions", call.query, call.agent, is_apply=kind in APPLY_TYPES)
+        if kind in APPLY_TYPES:
+            return self._apply(resource, call, part, media, options)
+        record = self.current(resource, self.record(resource, call))
+        base = views.shown(resource, record.obj)
+        patched = self._patched(resource, kind, base, call)
+        if not isinstance(patched, dict):
+            raise errors.bad_request("the patch does not leave an object")
+        return self._finish_patch(resource, call, part, media, options, record, patched)
+
+    def _check_patch_type(self, resource: Resource, kind: str) -> None:
+        accepted = [JSON_PATCH, MERGE_PATCH, *sorted(APPLY_TYPES)]
+        if resource.custom is None:
+            accepted.insert(2, STRATEGIC_PATCH)
+        if kind not in accepted:
+            raise errors.unsupported_media_type(", ".join(accepted))
+
+    def _patched(self, resource: Resource, kind: str, base: dict[str, Any], call: Call) -> Any:
+        patch = read_patch(call)
+        if kind == JSON_PATCH:
+            return patches.json_patch(base, patch)
+        if not isinstance(patch, dict):
+            raise errors.bad_request("error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}")
+        if kind == MERGE_PATCH:
+            return patches.merge_patch(base, patch)
+        return strategic.strategic_merge(resource.node, base, patch)
+
+    def _finish_patch(
+        self, resource: Resource, call: Call, part: str, media: Media, options: WriteOptions, record: Record, patched: dict[str, Any]
+    ) -> Answer:
+        strategy = self._strategy_of(resource)
+        report = _report(options)
+        _check_kind(resource, patched)
+        new = strategy.read(structural_copy(patched), report)
+        _check_name(new, call)
+        warnings = self.writer.strict(resource, report, options) if report else []
+        outcome = self.writer.update(strategy, record, new, options, part=part)
+        return warn(self.answer(resource, outcome, media, call), warnings + outcome.warnings)
+
+    def _apply(self, resource: Resource, call: Call, part: str, media: Media, options: WriteOptions) -> Answer:
+        strategy = self._strategy_of(resource)
+        report = _report(options)
+        config = self._read_config(resource, call, report)
+        warnings = self.writer.strict(resource, report, options) if report else []
+        target = call.target
+        stored = self.store.get(resource.key, object_key(target.namespace, target.name))
+        if stored is None and part:
+            raise errors.not_found(resource.group, resource.plural, target.name)
+        record = self.current(resource, stored) if stored is not None else None
+        _check_apply_version(resource, config, record)
+        live = views.shown(resource, record.obj) if record is not None else None
+        applier = Manager(options.manager, ssa.APPLY, resource.api_version, part, {}, "")
+        try:
+            applied = ssa.apply(resource.node, live, config, applier, strategy.ignored(part), options.force)
+        except typed.TypedError as error:
+            raise errors.bare_500(f"failed to create typed patch object ({target.namespace}/{target.name}; {resource.api_version}, Kind={resource.kind}): {error}") from error
+        new = strategy.read(structural_copy(applied.obj), None)
+        _set_namespace(resource, new, call)
+        if record is None:
+            if new["metadata"].get("uid"):
+                raise errors.conflict(resource.group, resource.plural, target.name, f"uid mismatch: the provided object specified uid {new['metadata']['uid']}, and no existing object was found")
+            outcome = self.writer.create(strategy, new, options, applied.managers)
+        else:
+            outcome = self.writer.update(strategy, record, new, options, part=part, managers=applied.managers)
+        return warn(self.answer(resource, outcome, media, call), warnings + outcome.warnings)
+
+    def _read_config(self, resource: Resource, call: Call, report: Report | None) -> dict[str, Any]:
+        try:
+            value = codec.parse_yaml(call.body)
+        except ValueError as error:
+            raise errors.bad_request(f"error decoding YAML: {error}") from error
+        if report is not None:
+            codec.duplicates(value, report)
+        config = codec.require_object(value)
+        _check_kind(resource, config, required=True)
+        metadata = config.get("metadata")
+        if metadata is not None and not isinstance(metadata, dict):
+            raise errors.bad_request("metadata must be an object")
+        config = {**config, "metadata": dict(metadata or {})}
+        if config["metadata"].get("managedFields"):
+            raise errors.bad_request("metadata.managedFields must be nil")
+        config["metadata"].setdefault("name", call.target.name)
+        _check_name(config, call)
+        _set_namespace(resource, config, call)
+        return prepare_config(resource, config, report)
+
+    # -- deleting
+
+    def delete(self, resource: Resource, call: Call) -> Answer:
+        media = negotiate(call.accept, allowed=_ONE)
+        options = self.read_delete_options(call)
+        record = self.record(resource, call)
+        outcome = self.writer.delete(self._strategy_of(resource), record, options)
+        return self._deleted(resource, outcome, media, call)
+
+    def read_delete_options(self, call: Call) -> DeleteOptions:
+        """The options of a deletion.
+
+        Raises:
+            ApiError: they cannot be read.
+        """
+        body = None
+        if call.body:
+            report = Report()
+            body = read_body(call, report)
+            if body.get("kind") not in {None, "", "DeleteOptions"}:
+                raise errors.bad_request(f"decode type mismatch: no kind {body['kind']!r} is registered as delete options")
+            body = _checked_delete_options(body)
+        return delete_options(call.query, body)
+
+    def _deleted(self, resource: Resource, outcome: Outcome, media: Media, call: Call) -> Answer:
+        returns_object = resource.key in _RETURNED or not outcome.gone
+        if returns_object:
+            return self.show(resource, outcome.record or Record(outcome.obj, 0), media, call)
+        meta = outcome.obj["metadata"]
+        details = {"name": meta["name"], **({"group": resource.group} if resource.group else {}), "kind": resource.plural, "uid": meta["uid"]}
+        body = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+        return json_answer(body, media)
+
+    def delete_collection(self, resource: Resource, call: Call) -> Answer:
+        media = negotiate(call.accept, allowed=_MANY)
+        options = self.read_delete_options(call)
+        selected = reads.selection(resource, call.target.namespace, "", call.query)
+        found = reads.page(self.store, selected, call.query)
+        strategy = self._strategy_of(resource)
+        done = []
+        for record in found.records:
+            current = self.store.get(resource.key, object_key(record.obj["metadata"].get("namespace", ""), record.obj["metadata"]["name"]))
+            if current is not None:
+                outcome = self.writer.delete(strategy, current, options)
+                done.append(outcome.record or Record(outcome.obj, 0))
+        page = reads.Page(done, self.store.revision, found.next, found.remaining)
+        return Answer(views.to_media(reads.list_body(resource, page), media), 200, media.header)
+
+
+_RETURNED = {("", "services"), ("", "serviceaccounts"), ("", "pods"), ("", "persistentvolumeclaims"), ("", "persistentvolumes"),
+             ("", "podtemplates"), ("", "resourcequotas"), ("policy", "podsecuritypolicies"), ("", "nodes_")}  # fmt: skip
+
+
+def _report(options: WriteOptions) -> Report | None:
+    return None if options.field_validation == IGNORE else Report()
+
+
+def structural_copy(value: dict[str, Any]) -> dict[str, Any]:
+    """A copy that may be changed below the top level of metadata."""
+    return {**value, "metadata": dict(value["metadata"]) if isinstance(value.get("metadata"), dict) else value.get("metadata")}
+
+
+def _check_kind(resource: Resource, value: dict[str, Any], *, required: bool = False) -> None:
+    kind, version = value.get("kind") or "", value.get("apiVersion") or ""
+    if not isinstance(kind, str) or not isinstance(version, str):
+        raise errors.bad_request("couldn't get version/kind; json parse error")
+    custom = resource.custom is not None
+    if not kind and (required or custom):
+        raise errors.bad_request(f"Object 'Kind' is missing in '{_shorten(value)}'")
+    if not version and (required or custom):
+        raise errors.bad_request(f"Object 'apiVersion' is missing in '{_shorten(value)}'")
+    if (kind and kind != resource.kind) or (version and version != resource.api_version):
+        raise errors.bad_request(
+            f"{kind or resource.kind} in version {version!r} cannot be handled as a {resource.kind}: the API version in the data "
+            f"({version}) does not match the expected API version ({resource.api_version})"
+        )
+
+
+def _shorten(value: dict[str, Any]) -> str:
+    return views.dump(value).decode()[:200]
+
+
+def _check_name(obj: dict[str, Any], call: Call) -> None:
+    name = obj["metadata"].get("name", "")
+    if not name:
+        raise errors.bad_request("the name of the object (based on its metadata.name) must be set")
+    if name != call.target.name:
+        raise errors.bad_request(f"the name of the object ({name}) does not match the name on the URL ({call.target.name})")
+
+
+def _set_namespace(resource: Resource, obj: dict[str, Any], call: Call) -> None:
+    if not resource.namespaced:
+        obj["metadata"].pop("namespace", None)
+        return
+    found = obj["metadata"].get("namespace", "")
+    if found and found != call.target.namespace:
+        raise errors.bad_request("the namespace of the provided object does not match the namespace sent on the request")
+    obj["metadata"]["namespace"] = call.target.namespace
+
+
+def _check_apply_version(resource: Resource, config: dict[str, Any], record: Record | None) -> None:
+    """A resource version in an applied configuration is a precondition."""
+    wanted = config["metadata"].pop("resourceVersion", "")
+    name = config["metadata"].get("name", "")
+    if not wanted:
+        return
+    if not str(wanted).isdigit():
+        raise junk_version(str(wanted))
+    if record is None or record.obj["metadata"]["resourceVersion"] != wanted:
+        raise errors.modified(resource.group, resource.plural, name)
+
+
+def prepare_config(resource: Resource, config: dict[str, Any], report: Report | None) -> dict[str, Any]:
+    """An applied configuration in the form it is merged in: unknown fields gone, values canonical, nothing filled in."""
+    from slipway_sandbox.apiserver import config as configs
+
+    return configs.prepare(resource, config, report)
+
+
+def _checked_delete_options(body: dict[str, Any]) -> dict[str, Any]:
+    from slipway_sandbox.apiserver.nodes import type_node
+
+    try:
+        return codec.canonicalise(type_node("meta.v1.DeleteOptions"), body)
+    except codec.DecodeError as error:
+        raise errors.bad_request(str(error)) from error
+
+
+def is_watch(call: Call) -> bool:
+    return boolean(call.query.get("watch")) or call.target.watch_prefix
+
+
+

@@ -1,0 +1,189 @@
+"""The rules of `metadata`, which are the same for every kind."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from slipway_sandbox.apiserver import names
+from slipway_sandbox.apiserver.codec import now
+from slipway_sandbox.apiserver.errors import FORBIDDEN, INVALID, REQUIRED, TOO_LONG, FieldError
+
+ANNOTATIONS_LIMIT = 256 * 1024
+FOREGROUND = "foregroundDeletion"
+ORPHAN = "orphan"
+_BUILT_IN_FINALIZERS = {FOREGROUND, ORPHAN, "kubernetes"}
+
+NameRule = Callable[[str], str]
+
+
+def begin(obj: dict[str, Any]) -> None:
+    """Give a new object its server-owned metadata, in place."""
+    metadata = obj["metadata"]
+    for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"):
+        metadata.pop(name, None)
+    metadata["uid"] = str(uuid.uuid4())
+    metadata["creationTimestamp"] = now()
+
+
+def validate(metadata: dict[str, Any], namespaced: bool, rule: NameRule) -> list[FieldError]:
+    """What is wrong with the metadata of an object that is to be stored."""
+    errors = _validate_name(metadata, rule)
+    namespace = metadata.get("namespace", "")
+    if namespaced:
+        if not namespace:
+            errors.append(FieldError(REQUIRED, "metadata.namespace", ""))
+        elif names.dns_label_problem(namespace):
+            errors.append(FieldError(INVALID, "metadata.namespace", names.dns_label_problem(namespace), namespace))
+    elif namespace:
+        errors.append(FieldError(FORBIDDEN, "metadata.namespace", "not allowed on this type"))
+    errors += _validate_labels(metadata.get("labels") or {}, "metadata.labels")
+    errors += _validate_annotations(metadata.get("annotations") or {})
+    errors += _validate_owners(metadata.get("ownerReferences") or [])
+    errors += _validate_finalizers(metadata.get("finalizers") or [])
+    errors += _validate_managed(metadata.get("managedFields") or [])
+    if metadata.get("generation", 0) < 0:
+        errors.append(FieldError(INVALID, "metadata.generation", "must be greater than or equal to 0", metadata["generation"]))
+    return errors
+
+
+def _validate_name(metadata: dict[str, Any], rule: NameRule) -> list[FieldError]:
+    errors = []
+    prefix = metadata.get("generateName", "")
+    if prefix:
+        problem = rule(prefix.rstrip("-.") or "-") if len(prefix) <= 250 else rule(prefix)
+        if problem:
+            errors.append(FieldError(INVALID, "metadata.generateName", problem, prefix))
+    name = metadata.get("name", "")
+    if not name:
+        errors.append(FieldError(REQUIRED, "metadata.name", "name or generateName is required"))
+    elif rule(name):
+        errors.append(FieldError(INVALID, "metadata.name", rule(name), name))
+    return errors
+
+
+def _validate_labels(labels: dict[str, Any], path: str) -> list[FieldError]:
+    errors = []
+    for key, value in labels.items():
+        if names.label_key_problem(key):
+            errors.append(FieldError(INVALID, path, names.label_key_problem(key), key))
+        if names.label_value_problem(value):
+            errors.append(FieldError(INVALID, path, names.label_value_problem(value), value))
+    return errors
+
+
+def validate_labels(labels: dict[str, Any] | None, path: str) -> list[FieldError]:
+    """What is wrong with labels at some other place (pod templates, selectors)."""
+    return _validate_labels(labels or {}, path)
+
+
+def _validate_annotations(annotations: dict[str, Any]) -> list[FieldError]:
+    errors = []
+    for key in annotations:
+        if names.label_key_problem(key.lower()):
+            errors.append(FieldError(INVALID, "metadata.annotations", names.label_key_problem(key.lower()), key))
+    if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > ANNOTATIONS_LIMIT:
+        errors.append(FieldError(TOO_LONG, "metadata.annotations", f"may not be more than {ANNOTATIONS_LIMIT} bytes"))
+    return errors
+
+
+def _validate_owners(owners: list[dict[str, Any]]) -> list[FieldError]:
+    errors = []
+    controllers = [owner for owner in owners if owner.get("controller")]
+    for index, owner in enumerate(owners):
+        path = f"metadata.ownerReferences[{index}]"
+        if not owner.get("apiVersion") or owner["apiVersion"].count("/") > 1:
+            errors.append(FieldError(INVALID, f"{path}.apiVersion", "version must not be empty", owner.get("apiVersion", "")))
+        for name in ("kind", "name", "uid"):
+            if not owner.get(name):
+                errors.append(FieldError(INVALID, f"{path}.{name}", f"{name} must not be empty", owner.get(name, "")))
+        if (owner.get("apiVersion"), owner.get("kind")) == ("v1", "Event"):
+            errors.append(FieldError(INVALID, path, "is disallowed from being an owner", owner))
+    if len(controllers) > 1:
+        detail = "Only one reference can have Controller set to true"
+        errors.append(FieldError(INVALID, "metadata.ownerReferences", detail, owners))
+    return errors
+
+
+def _validate_finalizers(finalizers: list[str]) -> list[FieldError]:
+    errors = []
+    for index, finalizer in enumerate(finalizers):
+        problem = names.label_key_problem(finalizer)
+        path = f"metadata.finalizers[{index}]"
+        if problem:
+            errors.append(FieldError(INVALID, "metadata.finalizers", problem, finalizer))
+        elif "/" not in finalizer and finalizer not in _BUILT_IN_FINALIZERS:
+            errors.append(FieldError(INVALID, path, "name is neither a standard finalizer name nor is it fully qualified", finalizer))
+    if FOREGROUND in finalizers and ORPHAN in finalizers:
+        detail = "finalizer orphan and foregroundDeletion cannot be both set"
+        errors.append(FieldError(INVALID, "metadata.finalizers", detail, finalizers))
+    return errors
+
+
+def _validate_managed(entries: list[dict[str, Any]]) -> list[FieldError]:
+    errors = []
+    for index, entry in enumerate(entries):
+        path = f"metadata.managedFields[{index}]"
+        if entry.get("operation") not in {"Apply", "Update"}:
+            errors.append(FieldError(INVALID, f"{path}.operation", "must be `Apply` or `Update`", entry.get("operation", "")))
+        if entry.get("fieldsType", "FieldsV1") != "FieldsV1":
+            errors.append(FieldError(INVALID, f"{path}.fieldsType", "must be `FieldsV1`", entry.get("fieldsType")))
+        errors += manager_errors(entry.get("manager", ""), f"{path}.manager")
+    return errors
+
+
+def manager_errors(manager: str, path: str) -> list[FieldError]:
+    """What is wrong with a field manager's name."""
+    if len(manager) > 128:
+        return [FieldError(TOO_LONG, path, "may not be more than 128 bytes")]
+    if any(not character.isprintable() for character in manager):
+        return [FieldError(INVALID, path, "should only contain printable characters", manager)]
+    return []
+
+
+def carry_over(new: dict[str, Any], old: dict[str, Any]) -> None:
+    """Before an update is compared: what the server owns is the old object's, in place. `new`, `old` are metadata."""
+    for name in ("creationTimestamp", "uid", "selfLink"):
+        if not new.get(name) and old.get(name):
+            new[name] = old[name]
+    if old.get("generateName") and not new.get("generateName"):
+        pass  # a client may drop it
+    if "generation" in old:
+        new["generation"] = old["generation"]
+    else:
+        new.pop("generation", None)
+    if old.get("deletionTimestamp") and not new.get("deletionTimestamp"):
+        new["deletionTimestamp"] = old["deletionTimestamp"]
+    if "deletionGracePeriodSeconds" in old and "deletionGracePeriodSeconds" not in new:
+        new["deletionGracePeriodSeconds"] = old["deletionGracePeriodSeconds"]
+
+
+_IMMUTABLE = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
+
+
+def validate_update(new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
+    """What an update may not do to metadata."""
+    errors = []
+    for name in _IMMUTABLE:
+        if new.get(name) != old.get(name) and not (name == "creationTimestamp" and not old.get(name)):
+            errors.append(FieldError(INVALID, f"metadata.{name}", "field is immutable", new.get(name)))
+    if old.get("deletionTimestamp"):
+        fresh = [item for item in new.get("finalizers") or [] if item not in (old.get("finalizers") or [])]
+        if fresh:
+            detail = f"no new finalizers can be added if the object is being deleted, found new finalizers {fresh}"
+            errors.append(FieldError(FORBIDDEN, "metadata.finalizers", detail))
+    return errors
+
+
+_MANAGER_FROM_AGENT = re.compile(r"[^/]*")
+
+
+def manager_from_agent(agent: str) -> str:
+    """The field manager that a user agent stands for when the request names none."""
+    found = _MANAGER_FROM_AGENT.match(agent)
+    text = "".join(character for character in (found.group(0) if found else "") if character.isprintable())
+    return text[:128]
+
+

@@ -1,0 +1,167 @@
+"""The HTTP side: aiohttp in front of the dispatcher."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from typing import Any
+
+from aiohttp import web
+
+from slipway_sandbox.apiserver import errors, views
+from slipway_sandbox.apiserver.calls import BODY_LIMIT, Answer, Call, text_answer
+from slipway_sandbox.apiserver.dispatch import Dispatcher
+from slipway_sandbox.apiserver.errors import ApiError, PlainNotFoundError
+
+log = logging.getLogger("slipway_sandbox.apiserver")
+
+ADMIN = "kubernetes-admin"
+NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+
+
+class ApiServer:
+    """A Kubernetes API server in this process.
+
+    Args:
+        host: the address to listen on.
+        port: the port; 0 takes a free one, which `url` tells after `start`.
+        token: when given, requests have to carry it as their bearer token.
+    """
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 0, token: str | None = None) -> None:
+        self._host = host
+        self._port = port
+        self._token = token
+        self._runner: web.ServerRunner | None = None
+        self._dispatcher: Dispatcher | None = None
+        self._streams: set[asyncio.Task[Any]] = set()
+
+    @property
+    def url(self) -> str:
+        """The base address, without a slash at the end."""
+        return f"http://{self._host}:{self._port}"
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        loop = asyncio.get_running_loop()
+        self._dispatcher = Dispatcher(loop.call_soon)
+        self._make_namespaces(self._dispatcher)
+        self._runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=0.5)
+        await self._runner.setup()
+        sock = socket.create_server((self._host, self._port), backlog=512)
+        self._port = sock.getsockname()[1]
+        self._dispatcher.address = f"{self._host}:{self._port}"
+        await web.SockSite(self._runner, sock).start()
+
+    async def stop(self) -> None:
+        """Stop listening and end open watches."""
+        for task in list(self._streams):
+            task.cancel()
+        await asyncio.gather(*self._streams, return_exceptions=True)
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    def kubeconfig(self) -> dict[str, Any]:
+        """A kubeconfig for the administrator, to be written as YAML or JSON."""
+        user = {"token": self._token} if self._token else {"username": ADMIN, "password": "sandbox"}
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "sandbox", "cluster": {"server": self.url}}],
+            "users": [{"name": ADMIN, "user": user}],
+            "contexts": [{"name": "sandbox", "context": {"cluster": "sandbox", "user": ADMIN, "namespace": "default"}}],
+            "current-context": "sandbox",
+        }
+
+    def _make_namespaces(self, dispatcher: Dispatcher) -> None:
+        for name in NAMESPACES:
+            body = views.dump({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+            dispatcher.handle(Call("POST", "/api/v1/namespaces", {}, body, "application/json", "", "kube-apiserver/sandbox", ADMIN))
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            answer = await self._answer(request)
+        except (asyncio.CancelledError, ConnectionError):
+            raise
+        except Exception as error:  # noqa: BLE001  (a request never ends the server; what went wrong is logged and answered)
+            log.exception("a request failed: %s %s", request.method, request.path_qs)
+            answer = _refusal(errors.internal(f"{type(error).__name__}: {error}"))
+        if answer.stream is not None:
+            return await self._stream(request, answer)
+        response = web.Response(body=b"" if request.method == "HEAD" else answer.body, status=answer.status)
+        response.headers["Content-Type"] = answer.content_type
+        for name, value in answer.headers:
+            response.headers.add(name, value)
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> Answer:
+        try:
+            call = await self._call(request)
+            if self._dispatcher is None:
+                raise errors.internal("the server is not started")
+            return self._dispatcher.handle(call)
+        except PlainNotFoundError:
+            return text_answer("404 page not found\n", 404)
+        except ApiError as error:
+            return _refusal(error)
+
+    async def _call(self, request: web.BaseRequest) -> Call:
+        headers = request.headers
+        if self._token is not None and headers.get("Authorization") != f"Bearer {self._token}":
+            raise ApiError(401, "Unauthorized", "Unauthorized")
+        body = await _body(request)
+        return Call(
+            method=request.method,
+            path=request.rel_url.raw_path,
+            query=dict(reversed(list(request.rel_url.query.items()))),
+            body=body,
+            content_type=headers.get("Content-Type", ""),
+            accept=headers.get("Accept", ""),
+            agent=headers.get("User-Agent", ""),
+            user=ADMIN,
+        )
+
+    async def _stream(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": answer.content_type, "Cache-Control": "no-cache, private"})
+        for name, value in answer.headers:
+            response.headers.add(name, value)
+        await response.prepare(request)
+        task = asyncio.current_task()
+        if task is not None:
+            self._streams.add(task)
+        stream: Any = answer.stream
+        try:
+            async for chunk in stream:
+                await response.write(chunk)
+            await response.write_eof()
+        except ConnectionError:
+            log.debug("a watcher went away: %s", request.path_qs)
+        finally:
+            await stream.aclose()
+            if task is not None:
+                self._streams.discard(task)
+        return response
+
+
+async def _body(request: web.BaseRequest) -> bytes:
+    if not request.body_exists:
+        return b""
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in request.content.iter_any():
+        size += len(chunk)
+        if size <= BODY_LIMIT:
+            parts.append(chunk)
+    if size > BODY_LIMIT:
+        raise errors.too_large(f"Request entity too large: limit is {BODY_LIMIT}")
+    return b"".join(parts)
+
+
+def _refusal(error: ApiError) -> Answer:
+    return Answer(views.dump(error.body()), error.code, headers=list(error.headers.items()))

@@ -1,0 +1,223 @@
+"""What is particular to a kind when it is written: reading, defaulting, what an endpoint may change, validation.
+
+`BuiltInStrategy` drives the hooks of `kinds`; `CustomStrategy` drives a schema. The write engine knows only the
+common interface.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from slipway_sandbox.apiserver import fieldsets, metadata, names, structural
+from slipway_sandbox.apiserver.codec import DecodeError, Report, canonicalise
+from slipway_sandbox.apiserver.errors import FieldError, bad_request
+from slipway_sandbox.apiserver.fieldsets import FieldSet
+from slipway_sandbox.apiserver.kinds.hooks import Hooks
+from slipway_sandbox.apiserver.metadata import NameRule
+from slipway_sandbox.apiserver.nodes import type_node
+from slipway_sandbox.apiserver.resources import Resource
+from slipway_sandbox.apiserver.schema import validate_value
+
+_STATUS: FieldSet = {"f:status": fieldsets.leaf()}
+
+
+@dataclass
+class Verdict:
+    """What validation found: errors refuse the write, warnings travel with the answer."""
+
+    errors: list[FieldError] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+class Strategy(Protocol):
+    """How objects of one resource are written. `part` is "" for the main endpoint or a subresource's name."""
+
+    resource: Resource
+    name_rule: NameRule
+    unconditional_update: bool
+    create_on_update: bool
+
+    def read(self, value: dict[str, Any], report: Report | None) -> dict[str, Any]: ...
+    def default(self, obj: dict[str, Any]) -> None: ...
+    def for_create(self, obj: dict[str, Any]) -> None: ...
+    def for_update(self, new: dict[str, Any], old: dict[str, Any], part: str) -> None: ...
+    def check_create(self, obj: dict[str, Any]) -> Verdict: ...
+    def check_update(self, new: dict[str, Any], old: dict[str, Any], part: str) -> Verdict: ...
+    def ignored(self, part: str) -> FieldSet: ...
+
+
+class BuiltInStrategy:
+    """Built-in kinds: their type table and their hooks."""
+
+    def __init__(self, resource: Resource, hooks: Hooks) -> None:
+        self.resource = resource
+        self.hooks = hooks
+        self.name_rule: NameRule = hooks.name_rule
+        self.unconditional_update = hooks.unconditional_update
+        self.create_on_update = hooks.create_on_update
+
+    def read(self, value: dict[str, Any], report: Report | None) -> dict[str, Any]:
+        """The object in canonical form, at the stored version.
+
+        Raises:
+            ApiError: 400 when a value has the wrong type.
+        """
+        resource = self.resource
+        try:
+            obj = canonicalise(resource.node, value, report)
+        except DecodeError as error:
+            shown = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {error}'
+            raise bad_request(shown) from error
+        obj["apiVersion"], obj["kind"] = resource.api_version, resource.kind
+        if resource.to_storage is not None:
+            return resource.to_storage(obj)
+        return obj
+
+    def default(self, obj: dict[str, Any]) -> None:
+        self.hooks.default(obj)
+
+    def for_create(self, obj: dict[str, Any]) -> None:
+        if self.resource.has_status() and not self.hooks.keeps_status:
+            self._empty_status(obj)
+        if self.hooks.generation:
+            obj["metadata"]["generation"] = 1
+        self.hooks.for_create(obj)
+
+    def _empty_status(self, obj: dict[str, Any]) -> None:
+        blank = canonicalise(type_node(self.resource.type_name), {}, None)
+        if "status" in blank:
+            obj["status"] = blank["status"]
+        else:
+            obj.pop("status", None)
+
+    def for_update(self, new: dict[str, Any], old: dict[str, Any], part: str) -> None:
+        if part == "status":
+            self.hooks.for_status_update(new, old)
+            return
+        if part == "" and self.resource.has_status():
+            _take(new, old, "status")
+        if part == "":
+            self.hooks.for_update(new, old)
+        if self.hooks.generation and part in {"", "scale"} and self.hooks.spec_changed(new, old):
+            new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+
+    def check_create(self, obj: dict[str, Any]) -> Verdict:
+        found = metadata.validate(obj["metadata"], self.resource.namespaced, self.name_rule)
+        return Verdict(found + self.hooks.validate(obj), self.hooks.warn(obj))
+
+    def check_update(self, new: dict[str, Any], old: dict[str, Any], part: str) -> Verdict:
+        errors = metadata.validate(new["metadata"], self.resource.namespaced, lambda _: "")
+        errors += metadata.validate_update(new["metadata"], old["metadata"])
+        if part == "status":
+            return Verdict(errors + self.hooks.validate_status(new, old))
+        return Verdict(errors + self.hooks.validate(new) + self.hooks.validate_update(new, old), self.hooks.warn(new))
+
+    def ignored(self, part: str) -> FieldSet:
+        if part == "" and self.resource.has_status():
+            return _STATUS
+        return self.hooks.ignored_by_status() if part == "status" else {}
+
+
+def _take(new: dict[str, Any], old: dict[str, Any], name: str) -> None:
+    if name in old:
+        new[name] = old[name]
+    else:
+        new.pop(name, None)
+
+
+class CustomStrategy:
+    """Custom resources: everything follows from the schema."""
+
+    unconditional_update = False
+    create_on_update = False
+
+    def __init__(self, resource: Resource) -> None:
+        if resource.custom is None:
+            raise ValueError(f"{resource.plural} is no custom resource")
+        self.resource = resource
+        self.custom = resource.custom
+        self.name_rule: NameRule = names.subdomain_problem
+
+    def read(self, value: dict[str, Any], report: Report | None) -> dict[str, Any]:
+        """The object pruned, its metadata in canonical form.
+
+        Raises:
+            ApiError: 400 when the metadata have the wrong type.
+        """
+        obj = structural.prune(self.resource.node, value, report)
+        read = value.get("metadata") or {}
+        inner = Report()
+        try:
+            obj["metadata"] = canonicalise(type_node("meta.v1.ObjectMeta"), read, inner)
+        except DecodeError as error:
+            raise bad_request(f"{self.resource.kind} in version \"{self.resource.version}\" cannot be handled: {error}") from error
+        if report is not None:
+            report.problems += [problem.replace('"', '"metadata.', 1) for problem in inner.problems]
+        obj["apiVersion"], obj["kind"] = self.resource.api_version, self.resource.kind
+        return obj
+
+    def default(self, obj: dict[str, Any]) -> None:
+        structural.apply_defaults(self.resource.node, obj)
+
+    def for_create(self, obj: dict[str, Any]) -> None:
+        if self.custom.status_enabled:
+            obj.pop("status", None)
+            self.default(obj)
+        obj["metadata"]["generation"] = 1
+
+    def for_update(self, new: dict[str, Any], old: dict[str, Any], part: str) -> None:
+        if part == "status":
+            kept = {name: old[name] for name in old if name not in {"status", "metadata"}}
+            status = new.get("status")
+            managed = new["metadata"].get("managedFields")
+            meta = dict(old["metadata"])
+            if managed is not None:
+                meta["managedFields"] = managed
+            for name in list(new):
+                del new[name]
+            new.update(kept, metadata=meta)
+            if status is not None:
+                new["status"] = status
+            return
+        if self.custom.status_enabled:
+            _take(new, old, "status")
+        if self._content(new) != self._content(old):
+            new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+
+    def _content(self, obj: dict[str, Any]) -> dict[str, Any]:
+        aside = {"metadata", "apiVersion", "kind"} | ({"status"} if self.custom.status_enabled else set())
+        return {name: value for name, value in obj.items() if name not in aside}
+
+    def check_create(self, obj: dict[str, Any]) -> Verdict:
+        found = Verdict(metadata.validate(obj["metadata"], self.resource.namespaced, self.name_rule))
+        self._check_content(found, obj, None, "")
+        return found
+
+    def check_update(self, new: dict[str, Any], old: dict[str, Any], part: str) -> Verdict:
+        found = Verdict(metadata.validate(new["metadata"], self.resource.namespaced, lambda _: ""))
+        found.errors += metadata.validate_update(new["metadata"], old["metadata"])
+        self._check_content(found, new, old, part)
+        return found
+
+    def _check_content(self, found: Verdict, new: dict[str, Any], old: dict[str, Any] | None, part: str) -> None:
+        errors = validate_value(self.custom.schema, new, old, self._skip(part))
+        found.errors += errors.errors
+        found.warnings += errors.warnings
+        if not errors.blocks_rules:
+            outcome = self.custom.rules.check(new, old, self._skip(part))
+            found.errors += outcome.errors
+            found.warnings += outcome.warnings
+
+    def _skip(self, part: str) -> frozenset[str]:
+        """Top-level fields that this endpoint does not answer for."""
+        _ = part
+        return frozenset()
+
+    def ignored(self, part: str) -> FieldSet:
+        if part == "" and self.custom.status_enabled:
+            return _STATUS
+        if part == "status":
+            known = [name for name in self.resource.node.fields if name not in {"status", "apiVersion", "kind"}]
+            return {f"f:{name}": fieldsets.leaf() for name in known}
+        return {}
