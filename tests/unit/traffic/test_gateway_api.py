@@ -202,8 +202,8 @@ def test_a_service_that_is_referred_to_without_a_share_is_known() -> None:
 def test_rules_and_backends_of_others_have_no_share_of_ours() -> None:
     live = as_served_route(a_route(), an_answer())
     live["spec"]["rules"].append({"name": "extra", "backendRefs": [{"name": "fraud-gone", "port": 80}]})
-    live["spec"]["rules"][0]["backendRefs"].append({"name": "fraud-old", "namespace": "other", "weight": 5})
-    live["spec"]["rules"][0]["backendRefs"].append({"name": "x", "kind": "ServiceImport", "weight": 5})
+    live["spec"]["rules"][0]["backendRefs"].append({"name": "fraud-old", "namespace": "other", "weight": 5000})
+    live["spec"]["rules"][0]["backendRefs"].append({"name": "x", "kind": "ServiceImport", "weight": 5000})
     assert read(live).written == {"fraud-old": 9000, "fraud-new": 1000, "fraud-gone": 0}
 
 

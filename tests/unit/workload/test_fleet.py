@@ -129,6 +129,12 @@ def test_a_pod_that_is_ready_or_on_its_way_is_no_problem(pod: dict[str, Any]) ->
     assert pod_problem([pod]) is None
 
 
+def test_a_container_that_is_ready_is_not_blamed_for_a_pod_that_is_not() -> None:
+    pod = a_pod(state={"running": {}}, ready=True)
+    pod["status"]["conditions"] = [{"type": "Ready", "status": "False", "reason": "ReadinessGatesNotReady"}]
+    assert pod_problem([pod]) is None
+
+
 def test_a_pod_that_is_being_deleted_is_not_looked_at() -> None:
     pod = a_pod(state=_waiting("ImagePullBackOff"))
     pod["metadata"]["deletionTimestamp"] = "2025-03-01T10:00:00Z"

@@ -25,6 +25,7 @@ from slipway.workload import canonical_quantity, quantity_value
         ("1024Mi", "1Gi"),
         ("1.5Gi", "1536Mi"),
         ("0.5Ki", "512"),
+        ("0.9765625Ki", "1k"),
         ("1e3", "1e3"),
         ("0Gi", "0"),
         ("0.0000000001", "1n"),
