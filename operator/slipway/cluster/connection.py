@@ -202,5 +202,5 @@ def _authorization(header: str | None) -> tuple[str | None, str | None]:
     """Splits scheme and token; a line end at the end of a token file would otherwise break the header."""
     if header is None:
         return None, None
-    scheme, _, token = header.strip().partition(" ")
+    scheme, _, token = header.partition(" ")
     return scheme.capitalize(), token.strip()

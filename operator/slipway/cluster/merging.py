@@ -19,9 +19,9 @@ from slipway.cluster.kinds import DEPLOYMENT, GATEWAY, POD, SERVICE, Kind, Objec
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """The element of a keyed list that has these values in its key fields."""
+    """The element of a keyed list that has these key fields with these values."""
 
-    key: tuple[Any, ...]
+    key: tuple[tuple[str, Any], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def _keys(kind: Kind, path: Path, items: Iterable[Any]) -> tuple[str, ...] | Non
 
 
 def _item(keys: tuple[str, ...], item: Object) -> Item:
-    return Item(tuple(item.get(key, _KEY_DEFAULTS.get(key)) for key in keys))
+    return Item(tuple((key, item.get(key, _KEY_DEFAULTS.get(key))) for key in keys))
 
 
 def find(kind: Kind, obj: Any, path: Path) -> Any:
@@ -143,7 +143,7 @@ def applied(kind: Kind, live: Object, given: Object, owners: Owners, manager: Ma
     merged: Object = _merge(kind, live, given, ())
     others = [path for owner, paths in owners.items() if owner != manager for path in paths]
     for path in sorted(owners.get(manager, frozenset()) - new, key=len):
-        if not _held(path, others) and not _held(path, new) and not _within(path, new, kind, given):
+        if not _is_key(path) and not _held(path, others) and not _held(path, new):
             merged = _removed(kind, merged, path, (), new)
     after: Owners = {manager: new}
     for owner, paths in owners.items():
@@ -215,15 +215,10 @@ def _held(path: Path, by: Iterable[Path]) -> bool:
     return any(other[: len(path)] == path for other in by)
 
 
-def _within(path: Path, new: frozenset[Path], kind: Kind, given: Object) -> bool:
-    """Whether the path lies inside of a value that was given whole. An empty map or list is not whole: it holds
-    nothing.
-    """
-    above = (path[:length] for length in range(1, len(path)))
-    return any(
-        prefix in new and not isinstance(prefix[-1], Item) and find(kind, given, prefix) not in ({}, [])
-        for prefix in above
-    )
+def _is_key(path: Path) -> bool:
+    """Whether the field is a key of its element, which goes with the element and never before it."""
+    element = path[-2] if len(path) > 1 else None
+    return isinstance(element, Item) and any(path[-1] == name for name, _ in element.key)
 
 
 def _same(kind: Kind, live: Object, after: Object, path: Path) -> bool:

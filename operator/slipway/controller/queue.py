@@ -261,7 +261,6 @@ class WorkQueue(Generic[K]):
     def _make_ready(self, key: K) -> None:
         if self._shut_down:
             return
-        self._due.pop(key, None)
         self._ready[key] = self._clock.time()
         self._idle.clear()
         self._wake_one()

@@ -194,6 +194,19 @@ async def test_a_container_that_is_no_longer_applied_is_removed(cluster: Cluster
     assert [c["name"] for c in after["spec"]["template"]["spec"]["containers"]] == ["model"]
 
 
+async def test_containers_are_kept_in_the_order_applied(cluster: Cluster) -> None:
+    await cluster.apply(a_deployment(a_container("a"), a_container("c")))
+    after = await cluster.apply(a_deployment(a_container("a"), a_container("b"), a_container("c")))
+    assert [c["name"] for c in after["spec"]["template"]["spec"]["containers"]] == ["a", "b", "c"]
+
+
+async def test_what_was_created_is_not_removed_by_applies(cluster: Cluster) -> None:
+    await cluster.create(a_config_map(data={"created": "1"}))
+    await cluster.apply(a_config_map(data={"created": "1", "applied": "1"}))
+    after = await cluster.apply(a_config_map(data={"other": "1"}))
+    assert after["data"] == {"created": "1", "other": "1"}
+
+
 async def test_ports_of_a_service_are_merged_by_number(cluster: Cluster) -> None:
     def a_service(*ports: int) -> Object:
         return an_object(SERVICE, spec={"ports": [{"name": f"p{port}", "port": port} for port in ports]})

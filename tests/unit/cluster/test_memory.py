@@ -94,6 +94,15 @@ async def test_a_default_that_the_server_adds_survives_our_applies(cluster: Memo
     assert again == defaulted
 
 
+async def test_an_element_that_somebody_added_to_keeps_its_key_when_we_let_go(cluster: MemoryCluster) -> None:
+    ready = {"type": "Ready", "status": "True"}
+    await cluster.apply(an_object(MODEL_DEPLOYMENT, spec={}))
+    mine = await cluster.apply_status(an_object(MODEL_DEPLOYMENT, status={"conditions": [ready]}))
+    cluster.put(mine | {"status": {"conditions": [ready | {"note": "theirs"}]}})
+    after = await cluster.apply_status(an_object(MODEL_DEPLOYMENT, status={"phase": "Stable"}))
+    assert after["status"] == {"conditions": [{"type": "Ready", "note": "theirs"}], "phase": "Stable"}
+
+
 # --- deletion
 
 

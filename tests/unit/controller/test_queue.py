@@ -333,6 +333,19 @@ async def test_draining_waits_for_what_is_ready_and_not_for_what_is_delayed(queu
         await draining
 
 
+async def test_draining_waits_for_the_pass_that_a_dirty_key_still_gets(queue: WorkQueue[str]) -> None:
+    queue.add("a")
+    await take(queue)
+    queue.add("a")
+    queue.done("a")
+    draining = asyncio.create_task(queue.drain())
+    await asyncio.sleep(0)
+    assert not draining.done()
+    queue.done(await take(queue))
+    async with asyncio.timeout(1):
+        await draining
+
+
 # --- counters
 
 
