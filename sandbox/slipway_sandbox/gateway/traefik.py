@@ -40,9 +40,7 @@ def find_traefik() -> Path:
 class Traefik:
     """Traefik as Gateway API controller of one API server."""
 
-    def __init__(
-        self, *, api_url: str, token: str | None, state: Path, port: int, metrics_port: int, host: str = "127.0.0.1"
-    ) -> None:
+    def __init__(self, *, api_url: str, state: Path, port: int, metrics_port: int, host: str = "127.0.0.1") -> None:
         self.url = f"http://{host}:{port}"
         self.metrics_url = f"http://{host}:{metrics_port}/metrics"
         self.log_path = state / "logs" / "traefik.log"
@@ -50,9 +48,6 @@ class Traefik:
         self._state = state
         self._binary = find_traefik()
         self._environment = {MARKER: str(state), "HOME": str(state)}
-        if token:
-            # In the environment, not on the command line, where every user of the machine could read it.
-            self._environment["TRAEFIK_PROVIDERS_KUBERNETESGATEWAY_TOKEN"] = token
         self._flags = [
             f"--entrypoints.web.address={host}:{port}",
             f"--entrypoints.metrics.address={host}:{metrics_port}",

@@ -81,11 +81,6 @@ class Sandbox:
         return self._running.api_url
 
     @property
-    def token(self) -> str:
-        """The administrator's bearer token."""
-        return self._running.token
-
-    @property
     def kubeconfig_path(self) -> Path:
         """The kubeconfig of the administrator."""
         return Path(self._running.kubeconfig)
@@ -123,7 +118,7 @@ class Sandbox:
     def client(self) -> Client:
         """A client of the API with the administrator's rights; it is closed with the sandbox."""
         if self._client is None:
-            self._client = Client(self.api_url, token=self.token)
+            self._client = Client(self.api_url)
         return self._client
 
     @property

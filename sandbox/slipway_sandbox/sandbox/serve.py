@@ -5,13 +5,12 @@ import contextlib
 import json
 import logging
 import os
-import secrets
 import signal
 import socket
 import sys
 import time
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,22 +96,21 @@ async def _run(options: ServeOptions, folder: StateFolder) -> None:
     from slipway_sandbox.node import NodeAgent
 
     began = time.monotonic()
-    token = secrets.token_urlsafe(24)
-    server = ApiServer(host="127.0.0.1", port=options.port, token=token)
+    server = ApiServer(host="127.0.0.1", port=options.port)
     await server.start()
     try:
         _write_kubeconfig(folder.kubeconfig_path, server.kubeconfig())
         images = ImageTable.builtin()
         if options.images is not None:
             images.update(ImageTable.load(options.images))
-        async with Client(server.url, token=token) as client, asyncio.TaskGroup() as group:
+        async with Client(server.url) as client, asyncio.TaskGroup() as group:
             informers = InformerSet(client)
             agent = NodeAgent(
                 client, informers, state=folder.path, images=images, backoff_seconds=options.backoff_seconds
             )
             agent_task = group.create_task(agent.run())
             group.create_task(run_controllers(client, informers))
-            endpoints = Endpoints(os.getpid(), server.url, token, str(folder.kubeconfig_path))
+            endpoints = Endpoints(os.getpid(), server.url, str(folder.kubeconfig_path))
             if options.gateway:
                 endpoints = await _start_gateway(options, folder, client, group, endpoints)
             await _either(agent.ready(), agent_task)
@@ -133,17 +131,13 @@ async def _start_gateway(
     from slipway_sandbox.gatewayapi import crds
 
     port = options.gateway_port or _free_port()
-    traefik = Traefik(
-        api_url=endpoints.api_url, token=endpoints.token, state=folder.path, port=port, metrics_port=_free_port()
-    )
+    traefik = Traefik(api_url=endpoints.api_url, state=folder.path, port=port, metrics_port=_free_port())
     await asyncio.gather(*(_apply(client, definition) for definition in crds()))
     running = group.create_task(traefik.run())
     for obj in gateway_objects(port):
         await _apply(client, obj)
     await _either(traefik.ready(), running)
-    return Endpoints(
-        endpoints.pid, endpoints.api_url, endpoints.token, endpoints.kubeconfig, traefik.url, traefik.metrics_url
-    )
+    return replace(endpoints, gateway_url=traefik.url, gateway_metrics_url=traefik.metrics_url)
 
 
 async def _apply(client: Client, obj: Manifest) -> None:
@@ -176,7 +170,7 @@ def _free_port() -> int:
 
 
 def _write_kubeconfig(path: Path, config: Manifest) -> None:
-    """JSON is YAML, and every client of a kubeconfig reads it. Readable for its owner alone: it holds the token."""
+    """JSON is YAML, and every client of a kubeconfig reads it. Readable for its owner alone."""
     fresh = path.with_name("kubeconfig.new")
     fresh.touch(mode=0o600)
     fresh.chmod(0o600)

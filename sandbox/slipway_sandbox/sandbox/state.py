@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import IO, Final
 
@@ -25,7 +25,6 @@ class Endpoints:
 
     pid: int
     api_url: str
-    token: str
     kubeconfig: str
     gateway_url: str | None = None
     gateway_metrics_url: str | None = None
@@ -56,7 +55,7 @@ class StateFolder:
         return self.path / "kubeconfig"
 
     def prepare(self) -> None:
-        """Make the folder, for its owner alone: it holds the administrator's token."""
+        """Make the folder, for its owner alone: it says how to reach an API that runs processes."""
         self.path.mkdir(parents=True, exist_ok=True)
         self.path.chmod(0o700)
         (self.path / "logs").mkdir(exist_ok=True)
@@ -108,7 +107,9 @@ class StateFolder:
             text = (self.path / "endpoints.json").read_text()
         except FileNotFoundError:
             return None
-        return Endpoints(**json.loads(text)) if self.running() else None
+        known = {field.name for field in fields(Endpoints)}  # a sandbox of another version may say more
+        written = {name: value for name, value in json.loads(text).items() if name in known}
+        return Endpoints(**written) if self.running() else None
 
     def stop(self) -> bool:
         """End a running sandbox and everything of it; False when there was none.
