@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol
@@ -11,7 +12,18 @@ import aiohttp
 import pytest
 from unit.cluster.builders import a_crd, a_namespace
 
-from slipway.cluster import HTTP_ROUTE, Cluster, MemoryCluster, Object, connect, kind_of
+from slipway.cluster import (
+    HTTP_ROUTE,
+    MODEL_DEPLOYMENT,
+    Cluster,
+    Kind,
+    MemoryCluster,
+    NotServed,
+    Object,
+    connect,
+    kind_of,
+)
+from slipway_sandbox.apiserver import ApiServer
 
 
 class SomebodyElse(Protocol):
@@ -62,23 +74,32 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         memory = MemoryCluster(absent={HTTP_ROUTE})
         yield memory, InMemory(memory)
         return
-    found = importlib.util.find_spec("slipway_sandbox.apiserver")
-    if found is None or found.origin is None:
-        pytest.skip("there is no API server to run against")
-    from slipway_sandbox.apiserver import ApiServer
-
     server = ApiServer(host="127.0.0.1", port=0)
     await server.start()
-    kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.write_text(server.kubeconfig())
-    cluster = await connect(kubeconfig=str(kubeconfig))
     try:
-        await cluster.apply(a_namespace("shop"))
-        await cluster.apply(a_crd())
-        yield cluster, OverHttp(server.url)
+        kubeconfig = tmp_path / "kubeconfig"
+        kubeconfig.write_text(json.dumps(server.kubeconfig()))
+        cluster = await connect(kubeconfig=str(kubeconfig))
+        try:
+            await cluster.apply(a_namespace("shop"))
+            await cluster.apply(a_crd())
+            await served(cluster, MODEL_DEPLOYMENT)
+            yield cluster, OverHttp(server.url)
+        finally:
+            await cluster.close()
     finally:
-        await cluster.close()
         await server.stop()
+
+
+async def served(cluster: Cluster, kind: Kind) -> None:
+    """A CRD is served a moment after it was written."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await cluster.list(kind)
+                return
+            except NotServed:
+                await asyncio.sleep(0.01)
 
 
 @pytest.fixture
