@@ -21,8 +21,12 @@ class UnknownPortError(LookupError):
 
 
 class AnswerError(Exception):
-    """No whole answer came: unreachable, cut off, too slow or too large. The message is a short phrase such as
-    ``timed out after 5s``."""
+    """No whole answer came: unreachable, cut off, too slow or too large. The message is a short phrase."""
+
+    def __init__(self, message: str, *, reached: bool) -> None:
+        super().__init__(message)
+        self.reached = reached
+        """Whether a server is known to have been reached; silence does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +162,11 @@ async def ask(
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > limit:
-                    raise AnswerError(f"answered with more than {limit} bytes")
+                    raise AnswerError(f"answered with more than {limit} bytes", reached=True)
             return Answer(response.status_code, response.headers.get("content-type", ""), bytes(body))
     except (TimeoutError, httpx.TimeoutException):
-        raise AnswerError(f"timed out after {timeout:g}s") from None
+        raise AnswerError(f"timed out after {timeout:g}s", reached=False) from None
     except httpx.ConnectError:
-        raise AnswerError("could not be connected to") from None
+        raise AnswerError("could not be connected to", reached=False) from None
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-        raise AnswerError(f"broke off the answer ({type(error).__name__})") from error
+        raise AnswerError(f"broke off the answer ({type(error).__name__})", reached=True) from error

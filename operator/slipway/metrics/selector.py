@@ -1,9 +1,4 @@
-"""Series selectors as users write them: ``http_requests_total{code=~"5..", path!="/healthz"}``.
-
-Regular expressions are matched against label values that pods choose, in the operator's own process. A backtracking
-engine can be kept busy for hours by a few characters of each, so only expressions are taken that cannot backtrack
-badly: no groups, and at most two repetitions of varying length in each alternative.
-"""
+"""Series selectors as users write them: ``http_requests_total{code=~"5..", path!="/healthz"}``."""
 
 from __future__ import annotations
 
@@ -13,21 +8,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from slipway.metrics.plainpattern import PlainPattern
 from slipway.metrics.window import SourceError
-
-MAX_MATCHED: Final = 256
-"""Longest label value that a regular expression is tried on."""
 
 _SELECTOR: Final = re.compile(r"\s*(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(?P<labels>.*)\}\s*)?", re.DOTALL)
 _MATCHER: Final = re.compile(
     r"""\s*(?P<label>[a-zA-Z_][a-zA-Z0-9_]*)\s*(?P<op>=~|!~|!=|=)\s*"(?P<value>(?:[^"\\\n]|\\.)*)"\s*(?:,|$)"""
 )
 _ESCAPES: Final = {"\\": "\\", '"': '"', "n": "\n"}
-
-_ATOM: Final = r"(?:\\[dwsDWS\W]|\[\^?\]?(?:[^\]\\\[]|\\[dwsDWS\W])*\]|[^\\\[\](){}*+?|])"
-_PIECE: Final = re.compile(rf"{_ATOM}(?P<repeated>[*+?]|\{{\d{{1,3}}(?:,\d{{0,3}})?\}})?|(?P<bar>\|)")
-_FIXED: Final = re.compile(r"\{\d+\}")
-_MAX_VARYING: Final = 2
 
 
 class SelectorError(SourceError):
@@ -84,42 +72,10 @@ def _test(operator: str, value: str) -> Callable[[str], bool]:
         return lambda actual: actual == value
     if operator == "!=":
         return lambda actual: actual != value
-    pattern = _compiled(value)
-
-    def matched(actual: str) -> bool:
-        if len(actual) > MAX_MATCHED:
-            raise ValueError(f"a label value is longer than the {MAX_MATCHED} characters that are matched")
-        return pattern.fullmatch(actual) is not None
-
-    return matched if operator == "=~" else lambda actual: not matched(actual)
-
-
-def _compiled(value: str) -> re.Pattern[str]:
-    if not _is_plain(value):
-        raise ValueError(
-            f"the regular expression {_short(value)} is beyond what is supported: characters, classes such as [0-9] "
-            "and alternatives divided by |, each with at most two repetitions, but no parentheses"
-        )
-    try:
-        return re.compile(value)
-    except re.error as error:
-        raise ValueError(f"the regular expression {_short(value)} is malformed: {error}") from None
-
-
-def _is_plain(pattern: str) -> bool:
-    position = varying = 0
-    while position < len(pattern):
-        piece = _PIECE.match(pattern, position)
-        if piece is None:
-            return False
-        if piece["bar"]:
-            varying = 0
-        elif piece["repeated"] and not _FIXED.fullmatch(piece["repeated"]):
-            varying += 1
-        if varying > _MAX_VARYING:
-            return False
-        position = piece.end()
-    return True
+    pattern = PlainPattern(value)
+    if operator == "=~":
+        return pattern.fullmatch
+    return lambda actual: not pattern.fullmatch(actual)
 
 
 def _short(text: str) -> str:

@@ -83,7 +83,7 @@ def read_golden_set(text: str, *, schema: str | None, where: str) -> GoldenSet:
     """Reads JSON Lines. `schema` is the text of a JSON Schema that every item has to match as well; `where` names the
     ConfigMap and the key.
 
-    Raises GoldenSetError. Takes about a second for the largest set, so call it in a thread.
+    Raises GoldenSetError. Takes seconds for the largest set with a schema, so call it in a thread.
     """
     try:
         users = None if schema is None else ItemSchema(schema)

@@ -71,7 +71,9 @@ class Prediction:
     problem: str = ""
     """Where there are no values: a short phrase that shows nothing of the body."""
     status: int | None = None
-    """The HTTP status; None when no answer came."""
+    """The HTTP status; None when no whole answer came."""
+    reached: bool = True
+    """Whether a server is known to have been reached, answering or not."""
 
     @property
     def refused(self) -> bool:
@@ -105,7 +107,7 @@ async def predict(
             headers={"content-type": "application/json"},
         )
     except AnswerError as error:
-        return Prediction(None, str(error))
+        return Prediction(None, str(error), reached=error.reached)
     if not answer.ok:
         return Prediction(None, f"answered HTTP {answer.status}", answer.status)
     try:

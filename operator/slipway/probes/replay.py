@@ -118,7 +118,7 @@ async def replay(
     prediction is right when all its values equal the expected ones: 1, 1.0 and true are one value, text equals only
     text, and shapes do not matter.
 
-    Raises ProbeError when there is nothing to ask, no ready candidate pod, no HTTP answer at all, or no item that
+    Raises ProbeError when there is nothing to ask, no ready candidate pod, no server reached at all, or no item that
     either arm of two predicted.
     """
     arms = _Arms(client, _ready(candidate), None if stable is None else _ready(stable), port, output, timeout)
@@ -168,7 +168,7 @@ class _Arms:
 
     async def _one(self, pods: Sequence[Endpoint], index: int, item: GoldenItem, model: str) -> Prediction:
         if not pods:
-            return Prediction(None, "has no ready pod")
+            return Prediction(None, "has no ready pod", reached=False)
         return await predict(
             self.client,
             pods[index % len(pods)],
@@ -187,7 +187,7 @@ def _ready(pods: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
 def _check_heard(answers: Sequence[_Answered]) -> None:
     heard = list(chain.from_iterable(filter(None, (answer.candidate, answer.stable)) for answer in answers))
     common = Counter(prediction.problem for prediction in heard).most_common(1)[0][0]
-    if all(prediction.status is None for prediction in heard):
+    if not any(prediction.reached for prediction in heard):
         raise ProbeError(
             f"not one of {len(answers)} golden items was answered (the pod {common}): "
             "check that the operator can reach the pods and that their first port serves inference"

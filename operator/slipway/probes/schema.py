@@ -1,7 +1,7 @@
 """A user's JSON Schema for golden items, evaluated without giving the user the operator's time or network.
 
-References are resolved inside the schema only. Regular expressions are refused, as a backtracking engine can be kept
-busy for hours by one, and so is uniqueItems, which is quadratic. Keywords are counted, as a short schema that refers
+References are resolved inside the schema only. Patterns are plain ones, which are quick on any text; patterns of
+property names and uniqueItems, which is quadratic, are refused. Keywords are counted, as a short schema that refers
 to itself can ask for any number of steps.
 """
 
@@ -16,10 +16,12 @@ from jsonschema import SchemaError as MalformedSchemaError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from slipway.metrics import PlainPattern
+
 MAX_STEPS: Final = 1_000_000
 """Keywords that may be evaluated for one golden set: a hundred for each item of the largest."""
 
-_REFUSED: Final = ("pattern", "patternProperties", "uniqueItems")
+_REFUSED: Final = ("patternProperties", "uniqueItems")
 """Keywords whose single evaluation can take for ever."""
 
 
@@ -44,6 +46,7 @@ class ItemSchema:
             raise SchemaError(f"the schema is not a JSON Schema ({type(error).__name__}): correct it") from None
         self._steps = 0
         counted = {keyword: self._counted(check) for keyword, check in kind.VALIDATORS.items()}
+        counted["pattern"] = self._counted(_pattern)
         extend: Any = validators.extend
         self._validator = extend(kind, counted)(schema, registry=Registry())
 
@@ -65,7 +68,7 @@ class ItemSchema:
             # looked for beside every keyword: additionalProperties evaluates patternProperties by itself
             if refused := [name for name in _REFUSED if name in schema]:
                 raise SchemaError(
-                    f"the schema uses {refused[0]!r}, which is not supported: use enum, const or a length"
+                    f"the schema uses {refused[0]!r}, which is not supported: write it with other keywords"
                 )
             self._steps += 1
             if self._steps > MAX_STEPS:
@@ -73,3 +76,11 @@ class ItemSchema:
             yield from check(validator, value, instance, schema) or ()
 
         return evaluated
+
+
+def _pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator[ValidationError]:
+    try:
+        if isinstance(instance, str) and not PlainPattern(pattern).search(instance):
+            yield ValidationError(f"{instance!r} does not match {pattern!r}")
+    except ValueError as error:
+        raise SchemaError(f"the schema cannot be evaluated: {error}") from None

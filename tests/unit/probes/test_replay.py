@@ -1,0 +1,253 @@
+"""The replay: outcomes of {right, wrong, 4xx, 5xx, NaN, broken, silent} an arm, spreading, limits, no evidence."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from aiohttp import web
+from unit.probes.builders import a_client, a_server, an_answer, an_endpoint, an_item
+
+from slipway.cluster.endpoints import Endpoint, http_client
+from slipway.probes import ProbeError, Replay, replay
+
+CANDIDATE, STABLE = an_endpoint("c", address="10.0.0.1"), an_endpoint("s", address="10.0.0.2")
+
+Reply = Callable[[], httpx.Response]
+
+
+def broken() -> httpx.Response:
+    raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
+
+
+def silent() -> httpx.Response:
+    raise httpx.ReadTimeout("no answer")
+
+
+ANSWERS: dict[str, Reply] = {
+    "right": lambda: httpx.Response(200, json=an_answer(1)),
+    "wrong": lambda: httpx.Response(200, json=an_answer(0)),
+    "4xx": lambda: httpx.Response(400, text="bad input"),
+    "5xx": lambda: httpx.Response(500, text="Internal Server Error"),
+    "NaN": lambda: httpx.Response(200, text='{"outputs": [{"data": [NaN]}]}'),
+    "broken": broken,
+    "silent": silent,
+}
+
+
+async def run(
+    candidate: list[str], stable: list[str] | None, /, *, client: httpx.AsyncClient | None = None, **options: Any
+) -> Replay:
+    """Replays one item for each of the answers; the answers of an arm are given in the order of the items."""
+    items = [an_item(f"g{index}") for index in range(len(candidate))]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        answers = candidate if request.url.host == CANDIDATE.address else stable or []
+        return ANSWERS[answers[int(json.loads(request.content)["id"][1:])]]()
+
+    given: dict[str, Any] = {
+        "candidate": [CANDIDATE],
+        "stable": None if stable is None else [STABLE],
+        "port": None,
+        "candidate_model": "fraud",
+        "stable_model": "fraud",
+        "output": None,
+        "timeout": 1,
+    }
+    async with client or a_client(answer) as used:
+        return await replay(used, items, **(given | options))
+
+
+UNANSWERED = ("4xx", "5xx", "NaN", "broken", "silent")
+
+
+@pytest.mark.parametrize(
+    ("stable", "candidate", "outcome"),
+    [
+        ("right", "right", "ties_right"),
+        ("right", "wrong", "losses"),
+        ("wrong", "right", "wins"),
+        ("wrong", "wrong", "ties_wrong"),
+        *(("right", failure, "losses") for failure in UNANSWERED),
+        *(("wrong", failure, "ties_wrong") for failure in UNANSWERED),
+        *((failure, "right", "wins") for failure in UNANSWERED),
+        *((failure, "wrong", "ties_wrong") for failure in UNANSWERED),
+        *((one, other, "excluded") for one in UNANSWERED for other in UNANSWERED),
+    ],
+)
+async def test_every_pair_of_answers_has_one_outcome(stable: str, candidate: str, outcome: str) -> None:
+    got = await run(["right", candidate], ["right", stable])
+    counts = {name: getattr(got, name) for name in ("losses", "wins", "ties_right", "ties_wrong", "excluded")}
+    expected = dict.fromkeys(counts, 0) | {"ties_right": 1}
+    expected[outcome] += 1
+    assert counts == expected
+    assert got.candidate_right + got.candidate_wrong + got.excluded == 2
+    assert got.candidate_right == 1 + (candidate == "right")
+    assert got.candidate_unanswered == (candidate in UNANSWERED and outcome != "excluded")
+
+
+@pytest.mark.parametrize("candidate", ["wrong", *UNANSWERED])
+async def test_without_stable_whatever_is_not_right_is_wrong(candidate: str) -> None:
+    got = await run(["right", candidate], None)
+    assert (got.candidate_right, got.candidate_wrong, got.excluded) == (1, 1, 0)
+    assert got.candidate_unanswered == (candidate != "wrong")
+    assert (got.losses, got.wins, got.ties_right, got.ties_wrong) == (0, 0, 0, 0)
+
+
+async def test_a_candidate_that_only_fails_is_wrong_and_no_error() -> None:
+    assert (await run(["5xx"] * 3, None)).candidate_wrong == 3
+    assert (await run(["broken"] * 3, None)).candidate_wrong == 3
+    assert (await run(["silent"] * 3, ["right"] * 3)).losses == 3
+
+
+@pytest.mark.parametrize("stable", [None, ["silent"] * 3])
+async def test_silence_of_everything_is_no_evidence(stable: list[str] | None) -> None:
+    with pytest.raises(ProbeError, match=r"not one of 3 golden items was answered \(the pod timed out after 1s\)"):
+        await run(["silent"] * 3, stable)
+
+
+async def test_items_that_neither_arm_predicts_are_no_evidence() -> None:
+    with pytest.raises(ProbeError, match=r"answered HTTP 400\): compare its inputs with what the model takes"):
+        await run(["4xx"] * 3, ["4xx"] * 3)
+    with pytest.raises(ProbeError, match="look at the pods' logs"):
+        await run(["5xx"] * 3, ["5xx"] * 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"candidate": []}, "no pod of the candidate is ready"),
+        ({"candidate": [an_endpoint(ready=False), an_endpoint(terminating=True)]}, "no pod of the candidate is ready"),
+        ({"port": "grpc"}, "pod c has no port 'grpc'"),
+    ],
+)
+async def test_nobody_to_ask_is_no_evidence(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ProbeError, match=message):
+        await run(["right"], ["right"], **options)
+    with pytest.raises(ProbeError, match="no items"):
+        await run([], None)
+
+
+async def test_a_stable_without_pods_does_not_stop_the_candidate() -> None:
+    got = await run(["right", "wrong"], ["right", "right"], stable=[])
+    assert (got.wins, got.ties_wrong, got.losses) == (1, 1, 0)
+
+
+async def test_examples_are_few_short_and_show_losses_first() -> None:
+    got = await run(["wrong", "5xx", *["wrong"] * 8], ["wrong", "right", *["right"] * 8])
+    assert len(got.examples) == 5
+    assert got.examples[:2] == (
+        "g1: expected [1], candidate answered HTTP 500, stable answered [1]",
+        "g2: expected [1], candidate answered [0], stable [1]",
+    )
+
+    def long(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=an_answer(*["x" * 10_000] * 100))
+
+    got = await run(["wrong"], None, client=a_client(long))
+    assert len(got.examples[0]) < 250
+
+
+@pytest.mark.parametrize(
+    ("expected", "answered", "right"),
+    [
+        ((1,), (1.0,), True),
+        ((1.0,), (1,), True),
+        ((1,), (True,), True),
+        (("a",), ("a",), True),
+        ((1,), ("1",), False),
+        ((1, 0), (1,), False),
+        ((0.5,), (0.5000001,), False),
+        ((2**53 + 1,), (2.0**53,), False),
+    ],
+)
+async def test_right_is_exact_over_kinds_of_numbers_only(
+    expected: tuple[Any, ...], answered: tuple[Any, ...], right: bool
+) -> None:
+    async with a_client(lambda _: httpx.Response(200, json=an_answer(*answered, shape=[len(answered), 1]))) as client:
+        got = await replay(
+            client, [an_item(expected=expected)], candidate=[CANDIDATE], stable=None, port=None,
+            candidate_model="m", stable_model=None, output=None, timeout=1,
+        )  # fmt: skip
+    assert got.candidate_right == right
+
+
+async def test_ready_pods_share_the_work_and_each_arm_is_asked_for_its_model() -> None:
+    asked: Counter[tuple[str, str]] = Counter()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked[request.url.host, request.url.path] += 1
+        return httpx.Response(200, json=an_answer(1))
+
+    pods = [an_endpoint(f"c{n}", address=f"10.0.1.{n}", ready=n != 2) for n in range(4)]
+    await run(["right"] * 30, ["right"] * 30, client=a_client(answer), candidate=pods, candidate_model="new")
+    assert asked == {
+        ("10.0.1.0", "/v2/models/new/infer"): 10,
+        ("10.0.1.1", "/v2/models/new/infer"): 10,
+        ("10.0.1.3", "/v2/models/new/infer"): 10,
+        ("10.0.0.2", "/v2/models/fraud/infer"): 30,
+    }
+
+
+async def test_both_arms_together_stay_within_the_concurrency_and_use_it() -> None:
+    now = most = 0
+
+    async def infer(_: web.Request) -> web.StreamResponse:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.01)
+        now -= 1
+        return web.json_response(an_answer(1))
+
+    async with a_server(infer) as port:
+        pod = an_endpoint(port=port)
+        got = await run(["right"] * 20, ["right"] * 20, client=http_client(), candidate=[pod], stable=[pod])
+    assert got.ties_right == 20
+    assert most == 4
+
+
+async def test_a_slow_candidate_loses_at_the_timeout_and_not_later() -> None:
+    async def slow(_: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(30)
+        return web.json_response(an_answer(1))
+
+    async def fast(_: web.Request) -> web.StreamResponse:
+        return web.json_response(an_answer(1))
+
+    start = time.monotonic()
+    async with a_server(slow) as slow_port, a_server(fast) as fast_port:
+        pods: dict[str, list[Endpoint]] = {
+            "candidate": [an_endpoint(port=slow_port)],
+            "stable": [an_endpoint(port=fast_port)],
+        }
+        got = await run(["right"] * 4, ["right"] * 4, client=http_client(), timeout=0.2, **pods)
+    assert got.losses == got.candidate_unanswered == 4
+    assert got.examples[0] == "g0: expected [1], candidate timed out after 0.2s, stable answered [1]"
+    assert time.monotonic() - start < 10
+
+
+async def test_a_cancelled_replay_leaves_no_request_behind() -> None:
+    started = asyncio.Event()
+
+    async def hang(_: web.Request) -> web.StreamResponse:
+        started.set()
+        await asyncio.sleep(30)
+        return web.Response()
+
+    async with a_server(hang) as port:
+        task = asyncio.create_task(
+            run(["right"] * 9, None, client=http_client(), candidate=[an_endpoint(port=port)], timeout=20)
+        )
+        await asyncio.wait_for(started.wait(), 5)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.sleep(0)
+        assert not [other for other in asyncio.all_tasks() if "work" in str(other.get_coro())]
