@@ -145,7 +145,20 @@ Hash = Annotated[str, _text(64, r"^[a-f0-9]{64}$")]
 """SHA-256 in hexadecimal."""
 Reason = Annotated[str, _text(64, r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")]
 ConfigMapKey = Annotated[str, _text(253, r"^[-._a-zA-Z0-9]+$")]
-PortName = Annotated[str, _text(15, DNS_LABEL)]
+PortName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=15,
+        pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$",
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {"rule": "self.matches('[a-z]')", "message": "a port's name holds at least one letter"}
+            ]
+        },
+    ),
+]
+"""An IANA service name, as Kubernetes asks for."""
 
 
 def validations(*rules: tuple[str, str]) -> ConfigDict:

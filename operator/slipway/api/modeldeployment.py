@@ -107,7 +107,11 @@ class GatewayTraffic(SpecModel):
     ] = None
     path: Annotated[
         str,
-        Field(max_length=1024, pattern=r"^/", description="Path prefix that the route matches. Default: /."),
+        Field(
+            max_length=1024,
+            pattern=r"^(/|(/[A-Za-z0-9._~!$&'()*+,;=:@-]*[A-Za-z0-9_~!$&'()*+,;=:@-])+/?)$",
+            description="Path prefix that the route matches, without //, /../ and percent signs. Default: /.",
+        ),
     ] = "/"
 
 

@@ -183,6 +183,20 @@ class Probe(SpecModel):
 class ContainerSpec(SpecModel):
     """The container that serves the model."""
 
+    model_config = validations(
+        *(
+            (
+                f"!has(self.{probe}) || !has(self.{probe}.successThreshold) || self.{probe}.successThreshold == 1",
+                f"successThreshold of {probe} has to be 1",
+            )
+            for probe in ("livenessProbe", "startupProbe")
+        ),
+        (
+            "!has(self.ports) || self.ports.all(p, !has(p.name) || self.ports.exists_one(q, has(q.name) && q.name == p.name))",
+            "the names of ports have to differ",
+        ),
+    )
+
     image: Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[^\s]+$")]
     command: Annotated[list[Text1024] | None, Field(max_length=64)] = None
     args: Annotated[list[Annotated[str, Field(max_length=4096)]] | None, Field(max_length=128)] = None
