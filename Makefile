@@ -20,7 +20,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 demo: $(READY) ## rehearse a good release and two bad ones on this machine (KEEP=1 leaves it running)
-	$(BIN)/python examples/demo $(if $(KEEP),--keep)
+	PYTHONPATH=examples $(BIN)/python -m demo $(if $(KEEP),--keep)
 
 test: $(READY) ## run every test, the end-to-end ones included
 	$(BIN)/python -m pytest $(ARGS)

@@ -22,6 +22,9 @@ _MAX_DISCARDED_BYTES = 16 * MAX_BODY_BYTES
 """How much of a too large request is still read, and thrown away: a client that is cut off in mid-write sees a broken
 connection instead of the 413."""
 
+VERSION_HEADER = "model-version"
+"""Says on every answer to an inference which version gave it, failures included."""
+
 _BINARY_HEADER = "inference-header-content-length"
 
 
@@ -103,6 +106,8 @@ class _Server:
             self._metrics.failure.inc()
             raise
         self._metrics.duration.observe(time.perf_counter() - started)
+        if self._model.version is not None:
+            response.headers[VERSION_HEADER] = self._model.version  # a failure has no other way to say whose it is
         if not self._readiness.ready:
             # A gateway's pooled connection must not outlive the listener: it would be cut under the next request.
             response.headers["connection"] = "close"
