@@ -90,6 +90,8 @@ def parse(text: str, source: str, wanted: Collection[str], mentioning: Collectio
             continue
         if not (line := line.strip()):
             continue
+        if line[line.rfind(" ") + 1] not in "0123456789+-.NnIi" and "\t" not in line:
+            raise SourceError(source, "what it shows are not metrics in the Prometheus text format")
         if name := _LINE_NAME.match(line):
             metrics.add(name[1])
             if name[1] in wanted and any(text in line for text in mentioning):
