@@ -48,7 +48,7 @@ def validate_value(
         before = {name: below for name, below in old.items() if name not in {"metadata", "apiVersion", "kind"} | skip}
     trimmed = _without_meta(schema)
     found = Findings()
-    _Walk(found).visit(trimmed, value, before, "")
+    Walk(found).visit(trimmed, value, before, "")
     found.blocks_rules = any(
         error.reason in {REQUIRED, TOO_LONG, TOO_MANY, TYPE_INVALID, NOT_SUPPORTED} or error.reason == DUPLICATE
         for error in found.errors
@@ -87,7 +87,7 @@ def _fits(kind: str, value: Any) -> bool:
     return found == kind or (kind == "number" and found == "integer")
 
 
-class _Walk:
+class Walk:
     def __init__(self, found: Findings) -> None:
         self.found = found
 
@@ -115,7 +115,7 @@ class _Walk:
 
     def _errors_of(self, schema: dict[str, Any], value: Any, path: str, *, extend: bool = False) -> list[FieldError]:
         inner = Findings()
-        _Walk(inner).visit(schema, value, ABSENT, path)
+        Walk(inner).visit(schema, value, ABSENT, path)
         if extend:
             self.found.errors += inner.errors
         return inner.errors

@@ -2,6 +2,50 @@
 
 from __future__ import annotations
 
+from slipway_sandbox.apiserver.kinds import batch, core, definitions, pods, services, small, workloads
 from slipway_sandbox.apiserver.kinds.hooks import Hooks
 
-HOOKS: dict[tuple[str, str], Hooks] = {}
+HOOKS: dict[tuple[str, str], Hooks] = {
+    ("", "configmaps"): core.ConfigMaps(),
+    ("", "endpoints"): services.Endpoints(),
+    ("", "events"): small.Events(),
+    ("", "limitranges"): core.LimitRanges(),
+    ("", "namespaces"): core.Namespaces(),
+    ("", "nodes"): core.Nodes(),
+    ("", "persistentvolumeclaims"): core.PersistentVolumeClaims(),
+    ("", "persistentvolumes"): core.PersistentVolumes(),
+    ("", "pods"): pods.Pods(),
+    ("", "podtemplates"): workloads.PodTemplates(),
+    ("", "replicationcontrollers"): workloads.ReplicationControllers(),
+    ("", "resourcequotas"): core.ResourceQuotas(),
+    ("", "secrets"): core.Secrets(),
+    ("", "serviceaccounts"): core.ServiceAccounts(),
+    ("", "services"): services.Services(),
+    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"): small.Webhooks(),
+    ("admissionregistration.k8s.io", "validatingadmissionpolicies"): small.AdmissionPolicies(),
+    ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"): small.AdmissionPolicyBindings(),
+    ("admissionregistration.k8s.io", "validatingwebhookconfigurations"): small.Webhooks(),
+    ("apiextensions.k8s.io", "customresourcedefinitions"): definitions.Definitions(),
+    ("apps", "controllerrevisions"): workloads.ControllerRevisions(),
+    ("apps", "daemonsets"): workloads.DaemonSets(),
+    ("apps", "deployments"): workloads.Deployments(),
+    ("apps", "replicasets"): workloads.ReplicaSets(),
+    ("apps", "statefulsets"): workloads.StatefulSets(),
+    ("autoscaling", "horizontalpodautoscalers"): small.Autoscalers(),
+    ("batch", "cronjobs"): batch.CronJobs(),
+    ("batch", "jobs"): batch.Jobs(),
+    ("coordination.k8s.io", "leases"): small.Leases(),
+    ("discovery.k8s.io", "endpointslices"): services.EndpointSlices(),
+    ("flowcontrol.apiserver.k8s.io", "flowschemas"): small.Counted(),
+    ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"): small.Counted(),
+    ("networking.k8s.io", "ingressclasses"): small.Counted(),
+    ("networking.k8s.io", "ingresses"): small.Ingresses(),
+    ("networking.k8s.io", "networkpolicies"): small.NetworkPolicies(),
+    ("policy", "poddisruptionbudgets"): small.DisruptionBudgets(),
+    ("rbac.authorization.k8s.io", "clusterrolebindings"): small.RoleBindings(),
+    ("rbac.authorization.k8s.io", "clusterroles"): small.Roles(),
+    ("rbac.authorization.k8s.io", "rolebindings"): small.RoleBindings(),
+    ("rbac.authorization.k8s.io", "roles"): small.Roles(),
+    ("scheduling.k8s.io", "priorityclasses"): small.PriorityClasses(),
+    ("storage.k8s.io", "storageclasses"): small.StorageClasses(),
+}

@@ -1,0 +1,174 @@
+"""Deployments, ReplicaSets, StatefulSets, DaemonSets and what they keep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slipway_sandbox.apiserver.errors import FORBIDDEN, INVALID, FieldError
+from slipway_sandbox.apiserver.kinds.hooks import Hooks
+from slipway_sandbox.apiserver.kinds.podspec import default_template, fill
+from slipway_sandbox.apiserver.kinds.templates import (
+    immutable, negative, validate_rolling_amount, validate_selector, validate_template,
+)  # fmt: skip
+
+
+class Workload(Hooks):
+    """What has a selector and a pod template."""
+
+    generation = True
+
+    def default(self, obj: dict[str, Any]) -> None:
+        spec = obj["spec"]
+        default_template(spec["template"])
+        self.default_spec(spec)
+
+    def default_spec(self, spec: dict[str, Any]) -> None:
+        """Defaults beside the template's."""
+
+    def validate(self, obj: dict[str, Any]) -> list[FieldError]:
+        spec = obj["spec"]
+        errors = negative(spec, "replicas", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds")
+        errors += validate_selector(spec.get("selector"), spec["template"], "spec")
+        errors += validate_template(spec["template"], "spec.template", restart=("Always",))
+        return errors + self.validate_spec(spec)
+
+    def validate_spec(self, spec: dict[str, Any]) -> list[FieldError]:
+        """What is wrong beside selector and template."""
+        _ = spec
+        return []
+
+    def validate_update(self, new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
+        return immutable(new["spec"], old["spec"], "selector")
+
+
+class Deployments(Workload):
+    def default_spec(self, spec: dict[str, Any]) -> None:
+        fill(spec, replicas=1, revisionHistoryLimit=10, progressDeadlineSeconds=600)
+        strategy = spec["strategy"]
+        fill(strategy, type="RollingUpdate")
+        if strategy["type"] == "RollingUpdate":
+            fill(strategy, rollingUpdate={})
+            fill(strategy["rollingUpdate"], maxUnavailable="25%", maxSurge="25%")
+
+    def validate_spec(self, spec: dict[str, Any]) -> list[FieldError]:
+        errors = []
+        strategy = spec["strategy"]
+        rolling = strategy.get("rollingUpdate")
+        path = "spec.strategy"
+        if strategy["type"] not in {"RollingUpdate", "Recreate"}:
+            detail = 'supported values: "Recreate", "RollingUpdate"'
+            errors.append(FieldError("FieldValueNotSupported", f"{path}.type", detail, strategy["type"]))
+        elif strategy["type"] == "Recreate" and rolling is not None:
+            detail = "may not be specified when strategy `type` is 'Recreate'"
+            errors.append(FieldError(FORBIDDEN, f"{path}.rollingUpdate", detail))
+        elif rolling is not None:
+            errors += validate_rolling_amount(rolling, f"{path}.rollingUpdate")
+        deadline, ready = spec.get("progressDeadlineSeconds"), spec.get("minReadySeconds", 0)
+        if deadline is not None and deadline <= ready:
+            detail = "must be greater than minReadySeconds"
+            errors.append(FieldError(INVALID, "spec.progressDeadlineSeconds", detail, deadline))
+        return errors
+
+
+class ReplicaSets(Workload):
+    def default_spec(self, spec: dict[str, Any]) -> None:
+        fill(spec, replicas=1)
+
+    def for_create(self, obj: dict[str, Any]) -> None:
+        obj["status"] = {"replicas": 0}
+
+
+class StatefulSets(Workload):
+    _MUTABLE = ("replicas", "ordinals", "template", "updateStrategy", "persistentVolumeClaimRetentionPolicy",
+                "minReadySeconds", "revisionHistoryLimit")  # fmt: skip
+
+    def default_spec(self, spec: dict[str, Any]) -> None:
+        fill(spec, replicas=1, revisionHistoryLimit=10)
+        if not spec.get("podManagementPolicy"):
+            spec["podManagementPolicy"] = "OrderedReady"
+        strategy = spec["updateStrategy"]
+        fill(strategy, type="RollingUpdate")
+        if strategy["type"] == "RollingUpdate":
+            fill(strategy, rollingUpdate={})
+            fill(strategy["rollingUpdate"], partition=0)
+        fill(spec, persistentVolumeClaimRetentionPolicy={})
+        fill(spec["persistentVolumeClaimRetentionPolicy"], whenDeleted="Retain", whenScaled="Retain")
+        for claim in spec.get("volumeClaimTemplates") or ():
+            claim["kind"], claim["apiVersion"] = "PersistentVolumeClaim", "v1"
+            fill(claim["spec"], volumeMode="Filesystem")
+            claim["status"] = {"phase": "Pending"}
+
+    def for_create(self, obj: dict[str, Any]) -> None:
+        obj["status"] = {"replicas": 0, "availableReplicas": 0}
+
+    def validate_update(self, new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
+        fixed_new = {name: value for name, value in new["spec"].items() if name not in self._MUTABLE}
+        fixed_old = {name: value for name, value in old["spec"].items() if name not in self._MUTABLE}
+        if fixed_new == fixed_old:
+            return []
+        allowed = "'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds'"
+        return [FieldError(FORBIDDEN, "spec", f"updates to statefulset spec for fields other than {allowed} are forbidden")]
+
+
+class DaemonSets(Workload):
+    def default_spec(self, spec: dict[str, Any]) -> None:
+        fill(spec, revisionHistoryLimit=10)
+        strategy = spec["updateStrategy"]
+        fill(strategy, type="RollingUpdate")
+        if strategy["type"] == "RollingUpdate":
+            fill(strategy, rollingUpdate={})
+            fill(strategy["rollingUpdate"], maxUnavailable=1, maxSurge=0)
+
+    def default(self, obj: dict[str, Any]) -> None:
+        super().default(obj)
+        obj["metadata"].setdefault("annotations", {}).setdefault(_TEMPLATE_GENERATION, "1")
+
+    def for_create(self, obj: dict[str, Any]) -> None:
+        obj["metadata"].setdefault("annotations", {})[_TEMPLATE_GENERATION] = "1"
+
+    def for_update(self, new: dict[str, Any], old: dict[str, Any]) -> None:
+        count = old["metadata"].get("annotations", {}).get(_TEMPLATE_GENERATION, "1")
+        if new["spec"]["template"] != old["spec"]["template"]:
+            count = str(int(count) + 1)
+        new["metadata"].setdefault("annotations", {})[_TEMPLATE_GENERATION] = count
+
+
+_TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+
+
+class ReplicationControllers(Hooks):
+    generation = True
+
+    def default(self, obj: dict[str, Any]) -> None:
+        spec = obj["spec"]
+        fill(spec, replicas=1)
+        template = spec.get("template")
+        if template is not None:
+            default_template(template)
+            labels = template["metadata"].get("labels")
+            if labels:
+                fill(spec, selector=dict(labels))
+                if not obj["metadata"].get("labels"):
+                    obj["metadata"]["labels"] = dict(labels)
+
+    def for_create(self, obj: dict[str, Any]) -> None:
+        obj["status"] = {"replicas": 0}
+
+
+class ControllerRevisions(Hooks):
+    def validate_update(self, new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
+        if new.get("data") != old.get("data"):
+            return [FieldError(INVALID, "data", "field is immutable", new.get("data"))]
+        return []
+
+    def validate(self, obj: dict[str, Any]) -> list[FieldError]:
+        if obj.get("revision", 0) < 0:
+            return [FieldError(INVALID, "revision", "must be greater than or equal to 0", obj["revision"])]
+        return []
+
+
+class PodTemplates(Hooks):
+    generation = True
+
+    def default(self, obj: dict[str, Any]) -> None:
+        default_template(obj.setdefault("template", {}))
