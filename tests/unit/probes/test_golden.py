@@ -117,11 +117,14 @@ BAD_SCHEMAS: dict[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize("case", BAD_SCHEMAS)
 def test_a_schema_takes_neither_network_nor_time_without_end(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched: list[object] = []
+    monkeypatch.setattr("urllib.request.urlopen", fetched.append)
     monkeypatch.setattr("slipway.probes.schema.MAX_STEPS", 10_000)
     schema, message = BAD_SCHEMAS[case]
     with pytest.raises(GoldenSetError, match=message) as caught:
         read_golden_set(a_line(inputs=[a_tensor(name="n" * 300)]), schema=schema, where=WHERE)
     assert str(caught.value).startswith(WHERE)
+    assert not fetched
 
 
 def test_the_order_depends_on_seed_and_ids_alone() -> None:
