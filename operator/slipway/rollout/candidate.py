@@ -226,7 +226,7 @@ def _evaluating(seen: Observation, revision: Revision, record: ModelRevisionStat
     if record.baseline is None:
         passed = enter(record, Event.FIRST_EVALUATED, now=seen.now, reason=reasons.PROMOTING, message=outcome.message)
         return Move(passed, changed=True)
-    message = f"{outcome.message}; step 1 of {len(seen.steps)}: {write_percent(seen.steps[0].weight)} of the traffic"
+    message = f"step 1 of {len(seen.steps)}, {write_percent(seen.steps[0].weight)} of the traffic: {outcome.message}"
     passed = enter(record, Event.EVALUATED, now=seen.now, reason=reasons.STEPPING, message=message, step=0)
     return Move(passed, changed=True)
 
@@ -272,7 +272,7 @@ def _routed(seen: Observation, revision: Revision, record: ModelRevisionStatus, 
         return Move(promoted, changed=True)
     if outcome.move is not Verdict.ADVANCE:
         return Move(hold(record, outcome.reason, outcome.message), wake_at=wake)
-    return _climb(seen, record, outcome)
+    return _climb(seen, record, evidence.live_sentence(seen, metrics) or "the step's time is over")
 
 
 def _waiting(seen: Observation, revision: Revision, record: ModelRevisionStatus, weight: int) -> ModelRevisionStatus:
@@ -287,11 +287,11 @@ def _waiting(seen: Observation, revision: Revision, record: ModelRevisionStatus,
     return hold(record, reasons.WAITING_FOR_ROUTE, f"{write_percent(weight)} of the traffic was asked for: {problem}")
 
 
-def _climb(seen: Observation, record: ModelRevisionStatus, outcome: Outcome) -> Move:
+def _climb(seen: Observation, record: ModelRevisionStatus, why: str) -> Move:
     """The step is passed: the next one, or promotion. The weight follows once the pods for it are ready."""
     index = step_index(seen, record)
     if index + 1 == len(seen.steps):
-        message = f"{outcome.message}; every step is passed"
+        message = f"every step is passed: {why}"
         top = enter(
             record,
             Event.LADDER_PASSED,
@@ -302,9 +302,7 @@ def _climb(seen: Observation, record: ModelRevisionStatus, outcome: Outcome) -> 
         )
         return Move(top, changed=True)
     upcoming = seen.steps[index + 1]
-    message = (
-        f"{outcome.message}; step {index + 2} of {len(seen.steps)}: {write_percent(upcoming.weight)} of the traffic"
-    )
+    message = f"step {index + 2} of {len(seen.steps)}, {write_percent(upcoming.weight)} of the traffic: {why}"
     higher = enter(
         record,
         Event.STEP_PASSED,

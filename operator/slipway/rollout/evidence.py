@@ -353,6 +353,11 @@ def live(seen: Observation, statuses: Sequence[MetricStatus]) -> list[MetricStat
     return [status for status in statuses if status.name in names]
 
 
+def live_sentence(seen: Observation, statuses: Sequence[MetricStatus]) -> str:
+    """What live traffic says so far; the golden sets were told of when they were passed."""
+    return " | ".join(f"{status.name}: {status.verdict} {status.message}" for status in live(seen, statuses))
+
+
 def replayed(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[MetricStatus]) -> bool:
     """Whether every golden set was replayed to its end: traffic moves on the whole of the evidence, not on a part."""
     found = {status.name: status for status in statuses}

@@ -55,12 +55,15 @@ def haul_back(seen: Observation, revision: Revision, record: ModelRevisionStatus
     """RollingBack ends when the gateway was seen to send the revision nothing."""
     if referenced(seen, revision.hash, record):
         return record, False
-    why = record.message or record.reason or ""
-    message = f"release {revision.version} was hauled back: {why}"
+    why = record.message or "see the reason"
     done = enter(
-        record, Event.NO_TRAFFIC_OBSERVED, now=seen.now, reason=record.reason or reasons.ROLLED_BACK, message=message
+        record,
+        Event.NO_TRAFFIC_OBSERVED,
+        now=seen.now,
+        reason=record.reason or reasons.ROLLED_BACK,
+        message=f"the gateway sends release {revision.version} nothing",
     )
-    return done, True
+    return done.model_copy(update={"message": f"release {revision.version} was hauled back: {why}"}), True
 
 
 def note_idleness(
