@@ -5,8 +5,10 @@ import asyncio
 from slipway_sandbox.client import Client, InformerSet
 from slipway_sandbox.controllers.base import Controller
 from slipway_sandbox.controllers.deployment import DeploymentController
+from slipway_sandbox.controllers.disruption import DisruptionController
 from slipway_sandbox.controllers.endpointslice import EndpointSliceController
 from slipway_sandbox.controllers.garbage import GarbageCollector
+from slipway_sandbox.controllers.job import JobController
 from slipway_sandbox.controllers.namespace import NamespaceController, NamespaceDefaultsController
 from slipway_sandbox.controllers.replicaset import ReplicaSetController
 
@@ -19,6 +21,8 @@ async def run_controllers(client: Client, informers: InformerSet) -> None:
         DeploymentController(client, informers),
         ReplicaSetController(client, informers),
         EndpointSliceController(client, informers),
+        JobController(client, informers),
+        DisruptionController(client, informers),
         GarbageCollector(client, informers),
     ]
     async with asyncio.TaskGroup() as group:

@@ -182,10 +182,6 @@ class NodeAgent:
             try:
                 await self._client.request("POST", path, body=binding)
             except ApiError as refusal:
-                if refusal.code == 405:  # XXX-interim
-                    await self._client.patch(
-                        PODS, metadata["namespace"], metadata["name"], {"spec": {"nodeName": NODE_NAME}}
-                    )
                 if not (refusal.absent or refusal.conflict):
                     log.warning("binding of %s: %s", metadata["name"], refusal)
                 continue

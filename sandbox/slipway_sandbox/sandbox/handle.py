@@ -187,7 +187,7 @@ class Sandbox:
         process, self._process, self._endpoints = self._process, None, None
         if process is not None:
             await asyncio.to_thread(_end, process)
-            await asyncio.to_thread(self._folder.stop)
+            await asyncio.to_thread(self._folder.clear_away)
         if self._temporary is not None:
             await asyncio.to_thread(self._temporary.cleanup)
 

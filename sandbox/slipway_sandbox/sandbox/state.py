@@ -118,7 +118,7 @@ class StateFolder:
         """
         endpoints = self.endpoints()
         if endpoints is None and not self.running():
-            kill_marked(str(self.path))
+            self.clear_away()
             return False
         if endpoints is not None:
             os.kill(endpoints.pid, signal.SIGTERM)
@@ -129,8 +129,13 @@ class StateFolder:
                     f"the sandbox in {self.path} did not end within {STOP_SECONDS:g} s; see {self.log_path}"
                 )
             time.sleep(0.02)
-        kill_marked(str(self.path))
+        self.clear_away()
         return True
+
+    def clear_away(self) -> None:
+        """Kill what a sandbox left that could not do so itself; nothing while one runs in the folder."""
+        if not self.running():
+            kill_marked(str(self.path))
 
     def log_tail(self, lines: int = 25) -> str:
         """The end of the serving process's log, for error messages."""

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-
 from sandbox.runtime.kit import BACKOFF_SECONDS, Space
+
 from slipway_sandbox import Sandbox
 from slipway_sandbox.client import NAMESPACES
 

@@ -28,6 +28,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         fine = not os.path.exists("broken") if self.path == "/ready" else True
         body = json.dumps({"ip": os.environ["POD_IP"], "version": os.environ.get("VERSION")}).encode()
         self.send_response(200 if fine else 503)
+        self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -75,7 +76,7 @@ class Space:
         async def done() -> Manifest | None:
             deployment = await self.deployment(name)
             status, wanted = deployment.get("status", {}), deployment["spec"]["replicas"]
-            current = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
+            current = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
             counts = [status.get(field, 0) for field in ("replicas", "updatedReplicas", "availableReplicas")]
             return deployment if current and counts == [wanted] * 3 else None
 

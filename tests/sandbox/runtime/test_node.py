@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import pytest
+from sandbox.runtime.kit import BACKOFF_SECONDS, Space, a_pod, eventually, get
 
 from slipway_sandbox.client import PODS, ApiError, Manifest
-from sandbox.runtime.kit import BACKOFF_SECONDS, Space, a_pod, eventually, get
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 
@@ -111,7 +111,7 @@ async def test_configuration_reaches_the_process_as_in_a_cluster(space: Space) -
         {"name": "info", "downwardAPI": {"items": [{"path": "l", "fieldRef": {"fieldPath": "metadata.labels"}}]}},
     ]
     await space.apply(a_pod("p", restartPolicy="Never", containers=[container], volumes=volumes))
-    pod = await pod_when(space, "p", lambda pod: pod["status"]["phase"] == "Succeeded")
+    pod = await pod_when(space, "p", lambda pod: pod["status"].get("phase") == "Succeeded")
     said = json.loads((await words_of(space, "p")).split(" stdout F ", 1)[1])
     env = said["env"]
     assert env["MAP_COLOUR"] == "red"
@@ -158,7 +158,7 @@ async def test_init_containers_run_in_order_before_the_others(space: Space) -> N
             containers=[step("main", "cat /data/order")],
         )
     )
-    pod = await pod_when(space, "p", lambda pod: pod["status"]["phase"] == "Succeeded")
+    pod = await pod_when(space, "p", lambda pod: pod["status"].get("phase") == "Succeeded")
     log = next(space.sandbox.logs_dir.glob(f"pods/{space.name}_p_*/main/0.log")).read_text()
     assert [line.rsplit(" ", 1)[1] for line in log.splitlines()] == ["1", "2"]
     assert [entry["state"]["terminated"]["reason"] for entry in pod["status"]["initContainerStatuses"]] == [

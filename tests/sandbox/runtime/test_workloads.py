@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import Counter
-from contextlib import asynccontextmanager
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
-
 from sandbox.runtime.kit import Space, a_deployment, a_pod, a_route, a_service, eventually, get
+
 from slipway_sandbox.client import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, PODS, REPLICA_SETS, Manifest
 from slipway_sandbox.client.rest import MERGE_PATCH
 
