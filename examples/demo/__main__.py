@@ -36,27 +36,25 @@ class Narrator:
 
 
 def summary(console: Console, report: Report) -> None:
-    """The table at the end."""
+    """The table at the end, and below it the evidence that each release was judged on."""
     table = Table(title="What became of the releases", title_justify="left")
-    for column in ("release", "answers", "bad answers", "phase", "reason", "evidence"):
-        table.add_column(column, justify="right" if "answers" in column else "left", overflow="fold")
+    for column in ("release", "revision", "answers", "bad answers", "phase", "reason"):
+        table.add_column(column, justify="right" if "answers" in column else "left", no_wrap=True)
     for version in VERSIONS:
-        status = report.revisions[version].get("status", {})
-        answers = report.of(version)
-        evidence = "\n".join(f"{m['name']}: {m['verdict']} {m['message']}" for m in status.get("metrics") or [])
-        table.add_row(
-            version,
-            str(len(answers)),
-            str(sum(not answer.good for answer in answers)),
-            status.get("phase", "-"),
-            status.get("reason", "-"),
-            evidence,
-        )
+        revision, answers = report.revisions[version], report.of(version)
+        status = revision.get("status", {})
+        bad = str(sum(not answer.good for answer in answers))
+        name = revision.get("metadata", {}).get("name", "-")
+        table.add_row(version, name, str(len(answers)), bad, status.get("phase", "-"), status.get("reason", "-"))
     console.print(table)
+    for version in VERSIONS:
+        for metric in report.revisions[version].get("status", {}).get("metrics") or []:
+            told = f"{metric['verdict']} {metric['message']}"
+            console.print(f"{version} {metric['name']}: {told}", markup=False, highlight=False, soft_wrap=True)
     failures = report.caused_by_rollouts
-    console.print(f"requests in all: {len(report.answers)}; failures that the rollouts caused: {len(failures)}")
+    console.print(f"\nrequests in all: {len(report.answers)}; failures that the rollouts caused: {len(failures)}")
     for answer in failures[:5]:
-        console.print(f"  {answer.problem}", markup=False)
+        console.print(f"  {answer.problem.strip()}", markup=False)
     if report.first_bad_to_zero is not None:
         console.print(f"from v4's first bad answer to weight 0 at the gateway: {report.first_bad_to_zero:.1f} s")
 

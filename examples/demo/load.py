@@ -48,6 +48,18 @@ class Load:
     answers: list[Answer] = field(default_factory=list)
     _task: asyncio.Task[None] | None = None
 
+    async def first_answer(self, *, seconds: float) -> None:
+        """Wait until the gateway serves a new route: it says so before its data plane has taken it up.
+
+        Raises TimeoutError at the deadline.
+        """
+        async with aiohttp.ClientSession(timeout=TIMEOUT) as session, asyncio.timeout(seconds):
+            while True:
+                await self._send(session, self.bodies[0])
+                if self.answers.pop().good:
+                    return
+                await asyncio.sleep(0.02)
+
     def start(self) -> None:
         """Begin to send."""
         self._task = asyncio.create_task(self._run(), name="load")

@@ -68,6 +68,7 @@ async def play(stage: Stage, load: Load, tell: Tell) -> Report:
     tell("you", "kubectl apply -f examples/fraud/v1.yaml")
     await stage.kubectl("apply", "-f", str(FRAUD / "v1.yaml"))
     await stage.until("v1 serving", lambda: stage.condition(NAME, "Ready") == "True", seconds=60)
+    await load.first_answer(seconds=10)
     load.start()
     tell("load", f"{load.rate:g} requests a second through the gateway, until the end")
 
