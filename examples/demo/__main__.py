@@ -75,7 +75,7 @@ async def keep_running(console: Console, on: Stage, load: Load) -> None:
 
 async def rehearse(*, keep: bool, state_dir: Path | None) -> int:
     """Run the story; the exit code."""
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=120)
     tell = Narrator(console)
     tell("you", "a Kubernetes API, a node, Traefik and the operator are being started")
     async with stage(state_dir=state_dir) as on:
