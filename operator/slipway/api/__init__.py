@@ -43,6 +43,7 @@ from slipway.api.modelrevision import (
     Phase,
     TimelineEntry,
 )
+from slipway.api.plainpattern import PlainPattern
 from slipway.api.release import ContainerSpec, PodSettings, ReleaseSpec
 
 __all__ = [
@@ -76,6 +77,7 @@ __all__ = [
     "NamedVector",
     "ParentReference",
     "Phase",
+    "PlainPattern",
     "PodSettings",
     "PodsSource",
     "ReleaseSpec",

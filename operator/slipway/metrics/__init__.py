@@ -9,7 +9,6 @@ stays where it is.
 """
 
 from slipway.metrics.gateway import GatewayCounters, ServiceRef
-from slipway.metrics.plainpattern import PlainPattern
 from slipway.metrics.pods import read_pods
 from slipway.metrics.selector import SelectorError
 from slipway.metrics.window import MAX_READINGS, Reading, SourceError, delta, snapshot
@@ -17,7 +16,6 @@ from slipway.metrics.window import MAX_READINGS, Reading, SourceError, delta, sn
 __all__ = [
     "MAX_READINGS",
     "GatewayCounters",
-    "PlainPattern",
     "Reading",
     "SelectorError",
     "ServiceRef",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from slipway.metrics.plainpattern import PlainPattern
+from slipway.api import PlainPattern
 from slipway.metrics.window import SourceError
 
 _SELECTOR: Final = re.compile(r"\s*(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(?P<labels>.*)\}\s*)?", re.DOTALL)

@@ -16,7 +16,7 @@ from jsonschema import SchemaError as MalformedSchemaError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from slipway.metrics import PlainPattern
+from slipway.api import PlainPattern
 
 MAX_STEPS: Final = 1_000_000
 """Keywords that may be evaluated for one golden set: a hundred for each item of the largest."""

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.metrics import PlainPattern, SelectorError
+from slipway.api import PlainPattern
+from slipway.metrics import SelectorError
 from slipway.metrics.selector import parse_selector
 
 
