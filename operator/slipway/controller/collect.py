@@ -6,6 +6,9 @@ deadlines, from being looked at.
 
 from __future__ import annotations
 
+import asyncio
+from collections import OrderedDict
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -13,13 +16,24 @@ from typing import Final
 import httpx
 
 from slipway.analysis import ArmCounts
-from slipway.api import LABEL_MODEL_DEPLOYMENT, LABEL_REVISION, MetricSpec
+from slipway.api import SERVICE_PORT, MetricSpec, PodsSource
 from slipway.cluster import CONFIG_MAP, ENDPOINT_SLICE, Cluster, ClusterError
 from slipway.cluster.endpoints import Endpoint, endpoints
 from slipway.controller.observe import Scene
 from slipway.metrics import GatewayCounters, Reading, ServiceRef, SourceError, delta, read_pods, snapshot
-from slipway.probes import GoldenSet, GoldenSetError, ProbeError, model_ready, read_golden_set, replay, shuffled
-from slipway.release import revision_name, short_hash
+from slipway.probes import (
+    MAX_EXAMPLES,
+    GoldenItem,
+    GoldenSet,
+    GoldenSetError,
+    ProbeError,
+    Replay,
+    model_ready,
+    read_golden_set,
+    replay,
+    shuffled,
+)
+from slipway.release import revision_name
 from slipway.rollout import (
     CounterWindow,
     Evidence,
@@ -33,7 +47,6 @@ from slipway.rollout import (
     record_of,
     roles,
 )
-from slipway.workload import named_ports
 
 READY_TIMEOUT: Final = 2.0
 """Seconds that a model may take to say that it is ready."""
@@ -41,9 +54,17 @@ READY_TIMEOUT: Final = 2.0
 CONCURRENCY: Final = 4
 """Golden items in flight at a time: probing must not starve live traffic."""
 
-SERVICE_PORT: Final = 80
+REPLAY_SECONDS: Final = 2.0
+"""After this long no further part of a batch is begun: a slow model must not keep an edit, or a deadline, waiting."""
 
-_KEPT_GOLDEN_SETS: Final = 32
+REPLAY_PART: Final = 32
+"""Golden items that are asked before the clock is looked at again."""
+
+KEPT_CHARACTERS: Final = 4 * 1024 * 1024
+"""Text of parsed golden sets that is kept between looks: four of the largest, or hundreds of usual ones."""
+
+SERVICE_NAME: Final = "kubernetes.io/service-name"
+"""The label by which the EndpointSlices of a Service are found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +74,19 @@ class _Arm:
     revision: Revision
     endpoints: tuple[Endpoint, ...]
     model: str
-    port: str
+    ports: Mapping[str, str]
+    """Names of the Service's ports by those of the container's. EndpointSlices know only the Service's."""
+    port: str | None
+    """The Service's port that takes inference requests; the first one where that is not known."""
 
     @property
     def ready(self) -> tuple[Endpoint, ...]:
         return tuple(endpoint for endpoint in self.endpoints if endpoint.ready and not endpoint.terminating)
+
+
+_Version = tuple[str, str, str, str | None]
+"""What identifies a golden set that was read: the ConfigMap's uid and version, and the keys of the items and the
+schema."""
 
 
 class Collector:
@@ -67,7 +96,7 @@ class Collector:
         self._cluster = cluster
         self._client = client
         self._gateway = gateway
-        self._golden: dict[tuple[str, str, str], GoldenSet] = {}
+        self._golden: OrderedDict[_Version, tuple[GoldenSet, int]] = OrderedDict()
 
     async def collect(self, scene: Scene, seen: Observation, plan: EvidencePlan) -> Observation:
         """The observation with the evidence that the plan asks for."""
@@ -76,11 +105,21 @@ class Collector:
         who = roles(seen)
         if who.candidate is None:
             return seen
-        candidate = await self._arm(scene, seen.revisions[who.candidate])
+        try:
+            candidate = await self._arm(scene, seen.revisions[who.candidate])
+            stable = await self._arm(scene, seen.revisions[who.stable]) if who.stable else None
+        except ClusterError as error:
+            message = f"the addresses of pods are not known: {error}"
+            unasked = replace(seen.revisions[who.candidate], answers=False if plan.ask_model else None, answer=message)
+            silent = [request.metric for request in plan.golden] + [metric.name for metric in plan.counters]
+            return replace(
+                seen,
+                revisions={**seen.revisions, who.candidate: unasked},
+                evidence=tuple(SourceFailure(metric, message) for metric in silent),
+            )
         if plan.ask_model:
             answered = await self._ask(candidate)
             return replace(seen, revisions={**seen.revisions, who.candidate: answered})
-        stable = await self._arm(scene, seen.revisions[who.stable]) if who.stable else None
         found: list[Evidence] = []
         for request in plan.golden:
             batch = await self._golden_batch(scene, request, candidate, stable)
@@ -91,17 +130,23 @@ class Collector:
         return replace(seen, evidence=tuple(found))
 
     async def _arm(self, scene: Scene, revision: Revision) -> _Arm:
-        labels = {LABEL_MODEL_DEPLOYMENT: scene.name, LABEL_REVISION: short_hash(revision.hash)}
-        slices = await self._cluster.list(ENDPOINT_SLICE, scene.namespace, labels=labels)
-        release = scene.releases[revision.hash].spec.release
-        return _Arm(revision, endpoints(slices), release.model.name, named_ports(release)[0].name)
+        name = revision_name(scene.name, revision.hash)
+        slices = await self._cluster.list(ENDPOINT_SLICE, scene.namespace, labels={SERVICE_NAME: name})
+        ports = ((scene.services.get(name) or {}).get("spec") or {}).get("ports") or []
+        return _Arm(
+            revision,
+            endpoints(slices),
+            scene.releases[revision.hash].spec.release.model.name,
+            {str(port.get("targetPort")): str(port.get("name")) for port in ports},
+            next((str(port.get("name")) for port in ports if port.get("port") == SERVICE_PORT), None),
+        )
 
     async def _ask(self, arm: _Arm) -> Revision:
         """Whether every ready pod's model answers; the first that does not speaks for all."""
         if not arm.ready:
             return replace(arm.revision, answers=False, answer="no pod's address is known yet")
         for endpoint in arm.ready:
-            readiness = await model_ready(self._client, endpoint, port=None, model=arm.model, timeout=READY_TIMEOUT)
+            readiness = await model_ready(self._client, endpoint, port=arm.port, model=arm.model, timeout=READY_TIMEOUT)
             if not readiness.ready:
                 return replace(arm.revision, answers=False, answer=readiness.message)
         return replace(arm.revision, answers=True)
@@ -118,36 +163,61 @@ class Collector:
             batch = items[start : start + request.limit]
             if not batch:
                 return None
-            answers = await replay(
-                self._client,
-                batch,
-                candidate=candidate.ready,
-                stable=stable.ready if stable else None,
-                port=None,
-                candidate_model=candidate.model,
-                stable_model=stable.model if stable else None,
-                output=request.source.output,
-                timeout=request.source.timeout.total_seconds(),
-                concurrency=CONCURRENCY,
-            )
+            answers = await self._replay(batch, request, candidate, stable)
         except (GoldenSetError, ProbeError, ClusterError) as error:
             return SourceFailure(request.metric, str(error))
-        if stable is None:
-            wins, ties_right, losses, ties_wrong = answers.candidate_right, 0, answers.candidate_wrong, 0
-        else:
-            wins, ties_right, losses, ties_wrong = answers.wins, answers.ties_right, answers.losses, answers.ties_wrong
+        if not answers:
+            return None
+        alone = stable is None
         return GoldenBatch(
             metric=request.metric,
             dataset=golden.digest,
             size=len(items),
             start=start,
-            losses=losses,
-            wins=wins,
-            ties_right=ties_right,
-            ties_wrong=ties_wrong,
-            excluded=answers.excluded,
-            examples=answers.examples,
+            losses=sum(part.candidate_wrong if alone else part.losses for part in answers),
+            wins=sum(part.candidate_right if alone else part.wins for part in answers),
+            ties_right=0 if alone else sum(part.ties_right for part in answers),
+            ties_wrong=0 if alone else sum(part.ties_wrong for part in answers),
+            excluded=sum(part.excluded for part in answers),
+            examples=tuple(example for part in answers for example in part.examples)[:MAX_EXAMPLES],
         )
+
+    async def _replay(
+        self, batch: Sequence[GoldenItem], request: GoldenRequest, candidate: _Arm, stable: _Arm | None
+    ) -> list[Replay]:
+        """Answers to the first items of the batch, as many as there is time for. Raises ProbeError when there are none.
+
+        A part of which items are missing was broken off as the operator ends, and does not count: the next look begins
+        where the last whole part ended.
+        """
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + REPLAY_SECONDS
+        answers: list[Replay] = []
+        for begin in range(0, len(batch), REPLAY_PART):
+            part = batch[begin : begin + REPLAY_PART]
+            try:
+                answer = await replay(
+                    self._client,
+                    part,
+                    candidate=candidate.ready,
+                    stable=stable.ready if stable else None,
+                    port=candidate.port,
+                    candidate_model=candidate.model,
+                    stable_model=stable.model if stable else None,
+                    output=request.source.output,
+                    timeout=request.source.timeout.total_seconds(),
+                    concurrency=CONCURRENCY,
+                )
+            except ProbeError:
+                if not answers:
+                    raise
+                break  # the next look begins with this part, and has the failure to itself
+            if answer.candidate_right + answer.candidate_wrong + answer.excluded < len(part):
+                break
+            answers.append(answer)
+            if loop.time() >= ends:
+                break
+        return answers
 
     async def _golden_set(self, scene: Scene, request: GoldenRequest) -> GoldenSet:
         keys = request.source.config_map
@@ -162,17 +232,25 @@ class Collector:
                 raise GoldenSetError(
                     f"{field}.{name}: ConfigMap {scene.namespace}/{keys.name} has no key {key!r} (it has {known})"
                 )
-        cached = (str(found["metadata"]["uid"]), str(found["metadata"]["resourceVersion"]), keys.key)
-        if cached not in self._golden:
-            golden = read_golden_set(
+        version = (found["metadata"]["uid"], found["metadata"]["resourceVersion"], keys.key, keys.schema_key)
+        if version not in self._golden:
+            # A large set takes a second to read, in which nothing else would be looked at.
+            golden = await asyncio.to_thread(
+                read_golden_set,
                 data[keys.key],
                 schema=data[keys.schema_key] if keys.schema_key else None,
-                where=f"ConfigMap {scene.namespace}/{keys.name}, key {keys.key}",
+                where=f"{field}: ConfigMap {scene.namespace}/{keys.name}, key {keys.key}",
             )
-            while len(self._golden) >= _KEPT_GOLDEN_SETS:
-                self._golden.pop(next(iter(self._golden)))
-            self._golden[cached] = golden
-        return self._golden[cached]
+            self._keep(version, golden, len(data[keys.key]))
+            return golden
+        self._golden.move_to_end(version)
+        return self._golden[version][0]
+
+    def _keep(self, version: _Version, golden: GoldenSet, characters: int) -> None:
+        """Remember a golden set, and forget those that have not been asked for longest."""
+        self._golden[version] = (golden, characters)
+        while sum(size for _, size in self._golden.values()) > KEPT_CHARACTERS:
+            self._golden.popitem(last=False)
 
     # --- counters ---------------------------------------------------------------------------------------------------
 
@@ -204,7 +282,10 @@ class Collector:
     ) -> Mapping[str, tuple[Reading, ...]]:
         arms = {Role.CANDIDATE: candidate, Role.STABLE: stable}
         if metric.pods is not None:
-            return {role: await read_pods(self._client, role, arm.endpoints, metric.pods) for role, arm in arms.items()}
+            return {
+                role: await read_pods(self._client, role, arm.endpoints, _by_service_port(metric.pods, arm))
+                for role, arm in arms.items()
+            }
         services = {
             str(role): ServiceRef(
                 namespace=scene.namespace,
@@ -215,3 +296,9 @@ class Collector:
             for role, arm in arms.items()
         }
         return await self._gateway.read(services)
+
+
+def _by_service_port(source: PodsSource, arm: _Arm) -> PodsSource:
+    """The source with its port under the name that EndpointSlices know it by."""
+    port = arm.port if source.port is None else arm.ports.get(source.port, source.port)
+    return source.model_copy(update={"port": port})
