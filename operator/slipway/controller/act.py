@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
+from typing import Final
 
 from slipway.api import (
     API_VERSION,
@@ -17,12 +18,26 @@ from slipway.api import (
     ModelDeploymentStatus,
     ModelRevisionStatus,
 )
-from slipway.cluster import MODEL_REVISION, Cluster, EventRecorder, Object
-from slipway.controller.observe import Scene
+from slipway.cluster import (
+    MODEL_REVISION,
+    AlreadyExists,
+    Cluster,
+    ClusterError,
+    Conflict,
+    EventRecorder,
+    Forbidden,
+    Invalid,
+    NotServed,
+    Object,
+)
+from slipway.controller.observe import Scene, owned
 from slipway.release import revision_name
 from slipway.rollout import Decision, FleetTarget
 from slipway.traffic import GATEWAY_API, Backend
 from slipway.workload import Owner, deployment_manifest, needs_apply, revision_manifest, service_manifest
+
+REFUSALS: Final = (Invalid, Forbidden, AlreadyExists, NotServed)
+"""Answers to a write that stay the same until somebody changes something: they are said in the status."""
 
 _log = logging.getLogger(__name__)
 
@@ -41,21 +56,39 @@ class Actor:
             return
         for hash_, record in decision.records.items():
             await self._write_record(scene, hash_, record)
+        try:
+            await self._bring_about(scene, decision)
+        except (Conflict, *REFUSALS):
+            await self._tell(scene, decision, now)  # it is on record, so no later look would tell of it
+            raise
+        await self._tell(scene, decision, now)
+
+    async def _bring_about(self, scene: Scene, decision: Decision) -> None:
         shrinking: list[FleetTarget] = []
+        refusals: list[ClusterError] = []
         for target in decision.fleets:
             live = scene.deployments.get(revision_name(scene.name, target.hash))
             if live is not None and target.replicas < live["spec"].get("replicas", 1):
                 shrinking.append(target)
-            else:
+                continue
+            try:
                 await self._apply_fleet(scene, target)
+            except REFUSALS as error:
+                # The route does not wait for this: its weights were decided on the pods that are ready, and a candidate
+                # that fails has to leave it whatever an admission policy thinks of a Deployment.
+                refusals.append(error)
         if decision.weights is not None:
             await self._apply_route(scene, dict(decision.weights))
+        if refusals:
+            raise refusals[0]
         for target in shrinking:
-            await self._apply_fleet(scene, target)
+            await self._apply_fleet(scene, target, shrink=True)
         for hash_ in decision.delete:
             await self._delete_revision(scene, hash_)
         if decision.status is not None:
             await self.write_status(scene.deployment, decision.status)
+
+    async def _tell(self, scene: Scene, decision: Decision, now: datetime) -> None:
         for announcement in decision.announcements:
             _log.info("%s/%s: %s: %s", scene.namespace, scene.name, announcement.reason, announcement.message)
             await self._recorder.record(
@@ -80,7 +113,17 @@ class Actor:
             full_hash=hash_,
             owner=_owner(scene.deployment, MODEL_DEPLOYMENT_KIND),
         )
-        await self._cluster.create(manifest)  # a name that is taken belongs to another owner: it is not taken over
+        try:
+            await self._cluster.create(manifest)
+        except AlreadyExists as error:
+            name = manifest["metadata"]["name"]
+            taken = await self._cluster.get(MODEL_REVISION, scene.namespace, name)
+            if taken is None or owned(taken, scene.deployment["metadata"]["uid"]):
+                raise Conflict(f"ModelRevision {scene.namespace}/{name} was created or deleted meanwhile") from error
+            raise AlreadyExists(
+                f"ModelRevision {scene.namespace}/{name} exists and does not belong to this ModelDeployment: "
+                "delete it, or give the ModelDeployment another name"
+            ) from error
 
     async def _write_record(self, scene: Scene, hash_: str, record: ModelRevisionStatus) -> None:
         revision = scene.revisions[hash_]
@@ -88,7 +131,8 @@ class Actor:
             _status_object(MODEL_REVISION_KIND, revision, record.model_dump(by_alias=True, exclude_none=True))
         )
 
-    async def _apply_fleet(self, scene: Scene, target: FleetTarget) -> None:
+    async def _apply_fleet(self, scene: Scene, target: FleetTarget, *, shrink: bool = False) -> None:
+        """Pods are taken away only from the Deployment that was looked at: not from one that has changed since."""
         release = scene.releases[target.hash].spec.release
         owner = _owner(scene.revisions[target.hash], MODEL_REVISION_KIND)
         name = revision_name(scene.name, target.hash)
@@ -111,10 +155,13 @@ class Actor:
         )
         if needs_apply(scene.services.get(name), service):
             await self._cluster.apply(service)
-        if needs_apply(scene.deployments.get(name), deployment):
-            await self._cluster.apply(deployment)
+        live = scene.deployments.get(name)
+        if needs_apply(live, deployment):
+            await self._cluster.apply(_onto(live, deployment) if shrink else deployment)
 
     async def _apply_route(self, scene: Scene, weights: dict[str, int]) -> None:
+        """Weights replace only the ones that they were decided on: a look that was held up for long ends here, and does
+        not bring back what another one has hauled back meanwhile."""
         manifest = GATEWAY_API.route_manifest(
             model_deployment=scene.name,
             namespace=scene.namespace,
@@ -125,11 +172,18 @@ class Actor:
             owner=_owner(scene.deployment, MODEL_DEPLOYMENT_KIND).reference(),
         )
         if needs_apply(scene.route, manifest):
-            await self._cluster.apply(manifest)
+            await self._cluster.apply(_onto(scene.route, manifest))
 
     async def _delete_revision(self, scene: Scene, hash_: str) -> None:
         metadata = scene.revisions[hash_]["metadata"]
         await self._cluster.delete(MODEL_REVISION, scene.namespace, metadata["name"], uid=metadata["uid"])
+
+
+def _onto(live: Object | None, manifest: Object) -> Object:
+    """The manifest with the version of the live object as precondition."""
+    if live is None:
+        return manifest
+    return manifest | {"metadata": manifest["metadata"] | {"resourceVersion": live["metadata"]["resourceVersion"]}}
 
 
 def _owner(obj: Object, kind: str) -> Owner:

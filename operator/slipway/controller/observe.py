@@ -6,10 +6,11 @@ four requests. What is read here carries its resourceVersion into the writes tha
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -21,6 +22,7 @@ from slipway.api import (
     ModelDeploymentStatus,
     ModelRevision,
     ModelRevisionStatus,
+    Phase,
     RollbackSpec,
 )
 from slipway.cluster import (
@@ -32,7 +34,7 @@ from slipway.cluster import (
     POD,
     SERVICE,
     Cluster,
-    Forbidden,
+    ClusterError,
     Kind,
     NotServed,
     Object,
@@ -42,9 +44,14 @@ from slipway.rollout import Fleet, Observation, Revision, Route, Step
 from slipway.traffic import GATEWAY_API, gateway_problem
 from slipway.workload import FleetStatus, fleet_status, pod_problem
 
+_WITHOUT_PODS: Final = frozenset({None, Phase.PENDING})
+"""Phases in which a revision has no Deployment yet."""
+
+_log = logging.getLogger(__name__)
+
 
 class InvalidSpecError(Exception):
-    """A specification that cannot be read; the message names the fields."""
+    """What everything is decided on cannot be read; the message names the fields, or the object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +107,8 @@ async def observe(cluster: Cluster, deployment: Object, now: datetime) -> tuple[
         desired = release_hash(raw_release)
     except NotCanonicalError as error:
         raise InvalidSpecError(f"spec.{error}") from error
-    scene = await _read(cluster, deployment, spec)
-    name, namespace = scene.name, scene.namespace
+    name, namespace = deployment["metadata"]["name"], deployment["metadata"]["namespace"]
+    scene = await _read(cluster, deployment, spec, desired_name=revision_name(name, desired))
     route = _route(scene)
     seen = Observation(
         now=now,
@@ -127,39 +134,66 @@ async def observe(cluster: Cluster, deployment: Object, now: datetime) -> tuple[
     return scene, seen
 
 
-async def _read(cluster: Cluster, deployment: Object, spec: ModelDeploymentSpec) -> Scene:
+async def _read(cluster: Cluster, deployment: Object, spec: ModelDeploymentSpec, *, desired_name: str) -> Scene:
     namespace, name = deployment["metadata"]["namespace"], deployment["metadata"]["name"]
     labels = {LABEL_MODEL_DEPLOYMENT: name}
-    uid = deployment["metadata"]["uid"]
     revisions: dict[str, Object] = {}
     releases: dict[str, ModelRevision] = {}
+    unreadable: dict[str, str] = {}
     for raw in await cluster.list(MODEL_REVISION, namespace, labels=labels):
-        if not _owned(raw, uid) or raw["metadata"].get("deletionTimestamp"):
+        if not owned(raw, deployment["metadata"]["uid"]) or raw["metadata"].get("deletionTimestamp"):
             continue
-        revision = _read_revision(raw)
-        if revision is not None:
+        try:
+            revision = _read_revision(raw)
+        except ValueError as error:
+            unreadable[raw["metadata"]["name"]] = " ".join(str(error).split())
+        else:
             revisions[revision.spec.hash] = raw
             releases[revision.spec.hash] = revision
+    deployments = await _deployments(cluster, namespace, labels, revisions)
+    for revision_, problem in unreadable.items():
+        runs = (deployments.get(revision_) or {}).get("spec", {}).get("replicas", 0) > 0
+        if runs or revision_ == desired_name:
+            raise InvalidSpecError(
+                f"ModelRevision {namespace}/{revision_} cannot be read, and nothing is decided without it: restore it, "
+                f"or run the version of the operator that wrote it: {problem}"
+            )
     return Scene(
         deployment=deployment,
         spec=spec,
         revisions=revisions,
         releases=releases,
-        deployments=_by_name(await cluster.list(DEPLOYMENT, namespace, labels=labels)),
+        deployments=deployments,
         services=_by_name(await cluster.list(SERVICE, namespace, labels=labels)),
         route=await _optional(cluster, HTTP_ROUTE, namespace, name),
     )
 
 
-def _read_revision(raw: Object) -> ModelRevision | None:
-    """A revision of another version of the operator, or tampered with, is left alone instead of stopping the others."""
-    try:
-        return ModelRevision.model_validate({"spec": raw.get("spec"), "status": raw.get("status") or {}})
-    except ValidationError:
-        return None
+def _read_revision(raw: Object) -> ModelRevision:
+    """Read a revision. Raises ValueError for one of another version of the operator, or one that was tampered with."""
+    revision = ModelRevision.model_validate({"spec": raw.get("spec"), "status": raw.get("status") or {}})
+    if revision.status is not None and revision.status.phase is not None:
+        Phase(revision.status.phase)
+    return revision
 
 
-def _owned(raw: Object, uid: str) -> bool:
+async def _deployments(
+    cluster: Cluster, namespace: str, labels: Mapping[str, str], revisions: Mapping[str, Object]
+) -> dict[str, Object]:
+    """The revisions' Deployments by name. One that lost its label still runs: taken for missing, it would look as if a
+    candidate had lost all its pods."""
+    found = _by_name(await cluster.list(DEPLOYMENT, namespace, labels=labels))
+    for revision in revisions.values():
+        metadata = revision["metadata"]
+        if metadata["name"] not in found and (revision.get("status") or {}).get("phase") not in _WITHOUT_PODS:
+            missed = await cluster.get(DEPLOYMENT, namespace, metadata["name"])
+            if missed is not None and owned(missed, metadata["uid"]):
+                found |= _by_name([missed])
+    return found
+
+
+def owned(raw: Object, uid: str) -> bool:
+    """Whether the object of this uid is an owner of the raw object."""
     return any(owner.get("uid") == uid for owner in raw["metadata"].get("ownerReferences") or [])
 
 
@@ -188,11 +222,19 @@ async def _fleets(cluster: Cluster, scene: Scene) -> dict[str, FleetStatus]:
         child = scene.deployments.get(revision_name(scene.name, hash_))
         fleet = fleet_status(child)
         if child is not None and fleet.replicas > fleet.ready:
-            selector = child["spec"]["selector"]["matchLabels"]
-            problem = pod_problem(await cluster.list(POD, scene.namespace, labels=selector))
-            fleet = replace(fleet, problem=problem or fleet.problem)
+            fleet = replace(fleet, problem=await _pod_problem(cluster, child) or fleet.problem)
         fleets[hash_] = fleet
     return fleets
+
+
+async def _pod_problem(cluster: Cluster, deployment: Object) -> str | None:
+    """Why pods do not come up. Only words: a look does without them when they cannot be had."""
+    selector = deployment["spec"]["selector"]["matchLabels"]
+    try:
+        return pod_problem(await cluster.list(POD, deployment["metadata"]["namespace"], labels=selector))
+    except ClusterError as error:
+        _log.warning("the reasons of pods are not known: %s", error)
+        return None
 
 
 def _revision(hash_: str, scene: Scene, fleet: FleetStatus) -> Revision:
@@ -243,6 +285,8 @@ async def _gateway_problem(cluster: Cluster, namespace: str, spec: ModelDeployme
                 classes[class_name] = await cluster.get(GATEWAY_CLASS, None, class_name)
     except NotServed:
         return "the Gateway API is not installed in this cluster: install its CRDs (gateway.networking.k8s.io/v1)"
-    except Forbidden:
-        return None  # what may not be looked at is not known to be a problem; the route's own status has the last word
+    except ClusterError as error:
+        # What cannot be looked at is not known to be a problem; the route's own status has the last word.
+        _log.warning("whether the Gateway can take the route is not known: %s", error)
+        return None
     return gateway_problem(gateways, classes, traffic=traffic, namespace=namespace)
