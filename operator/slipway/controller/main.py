@@ -20,6 +20,7 @@ from slipway.cluster import (
     Cluster,
     ClusterError,
     Conflict,
+    ConnectionInfo,
     NotServed,
     Throttled,
     connect,
@@ -29,7 +30,7 @@ from slipway.cluster.endpoints import http_client
 from slipway.controller.collect import Collector
 from slipway.controller.handlers import registry, settings
 from slipway.controller.queue import QueueShutDown, WorkQueue
-from slipway.controller.reconciler import Key, Reconciler
+from slipway.controller.reconciler import Key, Reconciler, RefusedError
 from slipway.metrics import GatewayCounters
 
 WORKERS: Final = 8
@@ -37,6 +38,16 @@ WORKERS: Final = 8
 
 RESYNC: Final = 600.0
 """Seconds between two lists of all ModelDeployments, which heal a deletion that a watch missed."""
+
+LONGEST_PAUSE: Final = 30.0
+"""Seconds after which a look that keeps failing is repeated, at the latest: when the API is back after an outage, no
+candidate goes unjudged for longer."""
+
+SHORTEST_PAUSE: Final = 1.0
+"""Seconds that a server which asks for patience gets at the least, also when it asks for none."""
+
+DRAIN: Final = 20.0
+"""Seconds that looks have to finish in when the operator is told to stop: less than a pod's usual 30 s of grace."""
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +76,7 @@ async def run(options: Settings) -> None:
     cluster = await connect(kubeconfig=options.kubeconfig, context=options.context)
     try:
         await _check_crds(cluster, options.namespaces)
-        queue: WorkQueue[Key] = WorkQueue()
+        queue: WorkQueue[Key] = WorkQueue(max_delay=LONGEST_PAUSE)
         async with http_client() as client:
             collector = Collector(cluster, client, GatewayCounters(client, options.gateway_metrics))
             reconciler = Reconciler(cluster, collector)
@@ -88,22 +99,43 @@ async def _check_crds(cluster: Cluster, namespaces: Sequence[str]) -> None:
 
 
 async def _watch(queue: WorkQueue[Key], options: Settings) -> None:
-    async def login() -> object:
+    async def login() -> ConnectionInfo:
         return await connection_info(kubeconfig=options.kubeconfig, context=options.context)
 
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, stop.set)
+    ready, stop = asyncio.Event(), asyncio.Event()
+    stopping = asyncio.create_task(_stop_in_order(queue, ready, stop), name="stopping")
     _log.info("watching %s", ", ".join(options.namespaces) or "all namespaces")
-    await kopf.operator(
-        registry=registry(queue, login),  # type: ignore[arg-type]
-        settings=settings(),
-        standalone=True,
-        clusterwide=not options.namespaces,
-        namespaces=options.namespaces,
-        stop_flag=stop,
-    )
+    try:
+        await kopf.operator(
+            registry=registry(queue, login),
+            settings=settings(),
+            standalone=True,
+            clusterwide=not options.namespaces,
+            namespaces=options.namespaces,
+            ready_flag=ready,
+            stop_flag=stop,
+        )
+    finally:
+        stopping.cancel()
+
+
+async def _stop_in_order(queue: WorkQueue[Key], ready: asyncio.Event, stop: asyncio.Event) -> None:
+    """On a signal, finish the looks that have begun, and only then end the watches.
+
+    kopf takes the signals for itself, and cancels every task that is younger than it is when it ends: requests in the
+    middle of a look among them, so that the look would go on with half of the answers. Hence the signals are taken
+    back once kopf is up, and kopf is stopped last.
+    """
+    await ready.wait()
+    told = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, told.set)
+    await told.wait()
+    _log.info("told to stop: finishing what has begun")
+    queue.shutdown()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(queue.drain(), DRAIN)
+    stop.set()
 
 
 @contextlib.asynccontextmanager
@@ -142,7 +174,12 @@ async def _look(queue: WorkQueue[Key], reconciler: Reconciler, key: Key) -> None
         _log.debug("%s: decided on an older version, looking again: %s", name, error)
         queue.add_rate_limited(key)
     except Throttled as error:
-        queue.add_after(key, error.retry_after)
+        queue.add_after(key, max(error.retry_after, SHORTEST_PAUSE))
+    except RefusedError as error:
+        _log.warning("%s: the cluster refused: %s", name, error)
+        queue.add_rate_limited(key)
+        if error.wake_after is not None:
+            queue.add_after(key, error.wake_after.total_seconds())
     except ClusterError as error:
         _log.warning("%s: will be looked at again: %s", name, error)
         queue.add_rate_limited(key)
