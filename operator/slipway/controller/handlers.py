@@ -44,6 +44,8 @@ def settings() -> kopf.OperatorSettings:
     """kopf's settings: watches with server-side selectors, and none of what it writes into objects."""
     out = kopf.OperatorSettings()
     out.persistence.finalizer = FINALIZER
+    out.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP, v1=False)
+    out.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP, v1=False)
     out.posting.enabled = False
     out.scanning.disabled = True
     out.peering.standalone = True
