@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -22,7 +21,6 @@ from slipway.cluster.endpoints import Endpoint, endpoints
 from slipway.controller.observe import Scene
 from slipway.metrics import GatewayCounters, Reading, ServiceRef, SourceError, delta, read_pods, snapshot
 from slipway.probes import (
-    MAX_EXAMPLES,
     GoldenItem,
     GoldenSet,
     GoldenSetError,
@@ -179,7 +177,7 @@ class Collector:
             ties_right=0 if alone else sum(part.ties_right for part in answers),
             ties_wrong=0 if alone else sum(part.ties_wrong for part in answers),
             excluded=sum(part.excluded for part in answers),
-            examples=tuple(example for part in answers for example in part.examples)[:MAX_EXAMPLES],
+            examples=tuple(example for part in answers for example in part.examples),
         )
 
     async def _replay(
