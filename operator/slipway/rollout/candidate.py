@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from slipway.analysis import Move as Verdict
-from slipway.analysis import Outcome, aggregate
+from slipway.analysis import Outcome, Reason, aggregate
 from slipway.api import MetricStatus, ModelRevisionStatus, Phase
 from slipway.rollout import evidence, reasons, retired
 from slipway.rollout.capacity import needed
@@ -28,13 +28,20 @@ ANSWER_POLL: Final = timedelta(seconds=1)
 
 NOW: Final = timedelta(0)
 
+_FREEZING: Final = frozenset({Reason.ANALYSIS_FAILED, Reason.METRICS_UNAVAILABLE})
+"""Holds that also stop a candidate on its way to a weight that it had earned before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """The candidate's record after this look; whether its phase or step changed; and when to look again."""
+    """The candidate's record after this look; whether its phase or step changed; and when to look again.
+
+    ``frozen`` says that a gate holds the rollout: its weight may not rise, wherever it was on its way to.
+    """
 
     record: ModelRevisionStatus
     changed: bool = False
+    frozen: bool = False
     wake_at: datetime | None = None
 
 
@@ -68,7 +75,9 @@ def pods_needed(seen: Observation, record: ModelRevisionStatus) -> int:
 
 def has_capacity(seen: Observation, revision: Revision, record: ModelRevisionStatus) -> bool:
     """Whether the pods that the phase needs are ready."""
-    return revision.fleet.exists and revision.fleet.ready >= pods_needed(seen, record)
+    fleet = revision.fleet
+    staying = min(fleet.ready, fleet.replicas)  # pods of a larger fleet that was just scaled down are about to end
+    return fleet.exists and fleet.current and staying >= pods_needed(seen, record)
 
 
 def advance(seen: Observation, revision: Revision, stable: Revision | None) -> Move:
@@ -85,9 +94,7 @@ def advance(seen: Observation, revision: Revision, stable: Revision | None) -> M
     if phase in (Phase.ROLLED_BACK, Phase.SUPERSEDED):
         return _declared_again(seen, revision, record, baseline)
     if phase in ON_TRIAL and (record.gates != seen.gates or record.baseline != baseline):
-        message = "the settings it is judged under changed: evidence is collected anew"
-        fresh = {"gates": seen.gates, "baseline": baseline, "metrics": None, "phase_since": seen.now}
-        return Move(note(record, now=seen.now, reason=reasons.GATES_RESET, message=message, **fresh), changed=True)
+        return _judged_anew(seen, record, baseline)
     match phase:
         case Phase.PENDING:
             return _pending(seen, revision, record)
@@ -100,7 +107,35 @@ def advance(seen: Observation, revision: Revision, stable: Revision | None) -> M
         case Phase.ROLLING_BACK:
             record, done = retired.haul_back(seen, revision, record)
             return Move(record, changed=done, wake_at=None if done else seen.now + POLL)
+        case Phase.STABLE:
+            # Another release was promoted, and the operator was killed before it wrote that down here.
+            message = f"a later release took the place of release {revision.version}"
+            replaced = enter(record, Event.REPLACED, now=seen.now, reason=reasons.SUPERSEDED, message=message)
+            return Move(replaced, changed=True)
     return Move(record)
+
+
+def _judged_anew(seen: Observation, record: ModelRevisionStatus, baseline: str | None) -> Move:
+    """The gates or the release to compare with changed: what was passed was passed under others.
+
+    A candidate that takes traffic gives it back and starts with the golden set again. To judge it where it is would
+    leave traffic on a release that has passed nothing, and at the last step stable has no requests to compare with.
+    """
+    message = "the settings it is judged under changed: evidence is collected anew"
+    if record.gates == seen.gates:
+        message = "the stable release changed: evidence is collected anew"
+    fresh = {"gates": seen.gates, "baseline": baseline, "metrics": None, "phase_since": seen.now}
+    if phase_of(record) not in (Phase.STEPPING, Phase.PROMOTING):
+        return Move(note(record, now=seen.now, reason=reasons.GATES_RESET, message=message, **fresh), changed=True)
+    again = enter(
+        record,
+        Event.GATES_CHANGED,
+        now=seen.now,
+        reason=reasons.GATES_RESET,
+        message=message,
+        **fresh | {"step": None, "weight_observed_at": None, "capacity_lost_at": None},
+    )
+    return Move(again, changed=True)
 
 
 def _fresh(seen: Observation, baseline: str | None, *, attempt: int) -> dict[str, object]:
@@ -110,7 +145,6 @@ def _fresh(seen: Observation, baseline: str | None, *, attempt: int) -> dict[str
         "gates": seen.gates,
         "baseline": baseline,
         "step": None,
-        "weight": None,
         "weight_observed_at": None,
         "capacity_lost_at": None,
         "idle_since": None,
@@ -236,7 +270,7 @@ def _routed(seen: Observation, revision: Revision, record: ModelRevisionStatus, 
     weight = target_weight(seen, record)
     if record.weight_observed_at is not None and record.weight != percent(weight):
         record = record.model_copy(update={"weight_observed_at": None})  # the ladder was edited under the candidate
-    served = (seen.route.observed or seen.route.written).get(revision.hash, 0)
+    served = (seen.route.observed if seen.route.observed is not None else seen.route.written).get(revision.hash, 0)
     if served > 0 and revision.fleet.ready == 0 and stable is not None and stable.fleet.ready > 0:
         problem = f": {revision.fleet.problem}" if revision.fleet.problem else ""
         message = f"it took {write_percent(served)} of the traffic and none of its pods is ready{problem}"
@@ -264,6 +298,8 @@ def _routed(seen: Observation, revision: Revision, record: ModelRevisionStatus, 
         failed = enter(record, Event.FAILED, now=seen.now, reason=outcome.reason, message=outcome.message)
         return Move(failed, changed=True)
     wake = _next_wake(seen, record, metrics, deadline)
+    if outcome.move is Verdict.HOLD and outcome.reason in _FREEZING:
+        return Move(hold(record, outcome.reason, outcome.message), frozen=True, wake_at=wake)
     if record.weight_observed_at is None:
         return Move(_waiting(seen, revision, record, weight), wake_at=wake)
     if phase_of(record) == Phase.PROMOTING:

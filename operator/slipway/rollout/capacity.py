@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from slipway.rollout.observation import FULL, Route
+from slipway.rollout.observation import FULL
 
 
 def needed(replicas: int, weight: int) -> int:
@@ -20,30 +20,27 @@ def needed(replicas: int, weight: int) -> int:
 
 
 def share(
-    *,
-    stable: str | None,
-    candidate: str | None,
-    candidate_weight: int,
-    ready: Mapping[str, int],
-    route: Route,
+    *, stable: str | None, stable_ready: bool, candidate: str | None, candidate_weight: int, held: Mapping[str, int]
 ) -> dict[str, int]:
     """Weights by hash that sum to all traffic, or none at all when no revision may have any.
 
-    What the candidate does not get goes to stable. Only while stable has no ready pod, a revision that is being hauled
-    back keeps what it has, if it has a ready pod: moving its traffic to nobody would help no one. It never gets more.
+    What the candidate does not get goes to stable. ``held`` is what revisions with ready pods have now. They keep it
+    while stable has no ready pod, and where none is stable yet: moving traffic to nobody would help no one. Nobody gets
+    more that way, unless nobody else is there at all.
     """
-    if stable is None:
-        return {candidate: FULL} if candidate is not None and candidate_weight > 0 else {}
     weights: dict[str, int] = {}
-    rest = FULL
     if candidate is not None and candidate_weight > 0:
-        weights[candidate] = candidate_weight
-        rest -= candidate_weight
-    if ready.get(stable, 0) == 0:
-        for other, written in route.written.items():
-            if other not in (stable, candidate) and written > 0 and ready.get(other, 0) > 0:
-                weights[other] = min(written, rest)
-                rest -= weights[other]
-    if rest > 0:
-        weights[stable] = rest
-    return weights
+        weights[candidate] = FULL if stable is None else candidate_weight
+    rest = FULL - sum(weights.values())
+    if not stable_ready:
+        for other, had in held.items():
+            kept = min(had - weights.get(other, 0), rest)
+            if other != stable and kept > 0:
+                weights[other] = weights.get(other, 0) + kept
+                rest -= kept
+    if rest == 0:
+        return weights
+    if stable is not None:
+        return {**weights, stable: rest}
+    first = next(iter(weights), None)
+    return {**weights, first: weights[first] + rest} if first is not None else {}

@@ -21,9 +21,9 @@ from slipway.rollout import reasons, retired
 from slipway.rollout.capacity import needed, share
 from slipway.rollout.decision import Announcement, Decision, FleetTarget
 from slipway.rollout.observation import FULL, Observation, Revision, Role
-from slipway.rollout.record import percent, phase_of
+from slipway.rollout.record import asked_weight, percent, phase_of
 from slipway.rollout.status import summarise
-from slipway.rollout.table import ON_TRIAL
+from slipway.rollout.table import GIVEN_UP, ON_TRIAL
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -52,11 +52,11 @@ def decide(seen: Observation) -> Decision:
     stable = seen.revisions.get(before.stable) if before.stable else None
     records: dict[str, ModelRevisionStatus] = {}
     wakes: list[datetime] = []
-    changed = False
+    changed = frozen = False
     if before.candidate is not None:
         move = candidates.advance(seen, seen.revisions[before.candidate], stable)
         records[before.candidate] = move.record
-        changed = move.changed
+        changed, frozen = move.changed, move.frozen
         if move.wake_at is not None:
             wakes.append(move.wake_at)
     after = _promoted(before, records)
@@ -69,7 +69,7 @@ def decide(seen: Observation) -> Decision:
         record, moved = retired.retire(seen, revision)
         records[revision.hash] = record
         changed = changed or moved
-    weights = _weights(seen, after, records)
+    weights = _weights(seen, after, records, frozen=frozen)
     records = _with_weights(seen, after, records, weights)
     for hash_, record in records.items():
         if hash_ != after.stable:
@@ -98,29 +98,54 @@ def _promoted(before: Roles, records: Mapping[str, ModelRevisionStatus]) -> Role
     return before
 
 
-def _weights(seen: Observation, who: Roles, records: Mapping[str, ModelRevisionStatus]) -> dict[str, int] | None:
+def _weights(
+    seen: Observation, who: Roles, records: Mapping[str, ModelRevisionStatus], *, frozen: bool
+) -> dict[str, int] | None:
     """What the route shall say; None where there shall be none yet."""
     if seen.route.foreign:
         return None
     on_trial = who.candidate is not None and phase_of(records[who.candidate]) in ON_TRIAL
     weights = share(
         stable=who.stable,
+        stable_ready=who.stable is not None and seen.revisions[who.stable].fleet.ready > 0,
         candidate=who.candidate if on_trial else None,
-        candidate_weight=_candidate_weight(seen, who.candidate, records) if on_trial and who.candidate else 0,
-        ready={hash_: revision.fleet.ready for hash_, revision in seen.revisions.items()},
-        route=seen.route,
+        candidate_weight=(
+            _candidate_weight(seen, who.candidate, records, frozen=frozen) if on_trial and who.candidate else 0
+        ),
+        held=_held(seen, who, records),
     )
     return weights if weights or seen.route.exists else None
 
 
-def _candidate_weight(seen: Observation, candidate: str, records: Mapping[str, ModelRevisionStatus]) -> int:
-    """Capacity before weight: until the pods for the new weight are ready, the old one stays."""
-    record = records[candidate]
+def _candidate_weight(
+    seen: Observation, candidate: str, records: Mapping[str, ModelRevisionStatus], *, frozen: bool
+) -> int:
+    """Capacity before weight: until the pods for the new weight are ready, the old one stays.
+
+    While a gate holds the rollout the weight does not rise above what was last asked for, even though the step that it
+    was on the way to had been earned before.
+    """
+    record, revision = records[candidate], seen.revisions[candidate]
     wanted = candidates.target_weight(seen, record)
+    if frozen:
+        wanted = min(wanted, asked_weight(revision.record))
     written = seen.route.written.get(candidate, 0)
-    if wanted <= written or candidates.has_capacity(seen, seen.revisions[candidate], record):
+    if wanted <= written or candidates.has_capacity(seen, revision, record):
         return wanted
     return written
+
+
+def _held(seen: Observation, who: Roles, records: Mapping[str, ModelRevisionStatus]) -> dict[str, int]:
+    """What revisions with ready pods have of the traffic: what the route says, and no more than was asked for them."""
+    held: dict[str, int] = {}
+    for hash_, written in seen.route.written.items():
+        revision = seen.revisions.get(hash_)
+        if revision is None or revision.fleet.ready == 0:
+            continue
+        if who.stable is None and phase_of(records[hash_]) in GIVEN_UP:
+            continue  # a first release that failed serves nobody, although nobody else does
+        held[hash_] = min(written, asked_weight(revision.record))
+    return held
 
 
 def _with_weights(
@@ -163,8 +188,9 @@ def _replicas(seen: Observation, who: Roles, revision: Revision, record: ModelRe
     if revision.hash == who.candidate and phase in ON_TRIAL:
         if phase == Phase.PENDING:
             return None
-        # A higher step may need fewer pods only after an edit of the ladder: what serves is not taken away.
-        floor = revision.fleet.replicas if (record.weight or 0) > 0 else 0
+        # Fewer pods are needed after an edit of the ladder, or when the release is declared again while the gateway
+        # still sends it requests: what serves is not taken away.
+        floor = revision.fleet.replicas if retired.referenced(seen, revision.hash, record) else 0
         return max(candidates.pods_needed(seen, record), floor)
     if not revision.fleet.exists:
         return None

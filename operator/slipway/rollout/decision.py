@@ -37,7 +37,8 @@ class Decision:
     decision out in an order that is safe to stop anywhere:
 
     1. ``create`` the revision that does not exist yet, and nothing else;
-    2. write ``records``: the intent, on the resourceVersion that it was decided on. A second operator, or a stale read,
+    2. write ``records`` in their order (a promoted revision before the one that it replaces, so that there is a stable
+       one at any time): the intent, on the resourceVersion that it was decided on. A second operator, or a stale read,
        fails here before it has touched anything;
     3. fleets that grow, then the route's ``weights``, then fleets that shrink, then ``delete``;
     4. the ModelDeployment's ``status``, and the ``announcements``.

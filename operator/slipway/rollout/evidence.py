@@ -26,9 +26,13 @@ from slipway.analysis import (
 )
 from slipway.api import GoldenSetSource, MetricSpec, MetricStatus, ModelRevisionStatus, NamedVector, Phase
 from slipway.rollout.observation import CounterWindow, GoldenBatch, Observation, SourceFailure
+from slipway.rollout.record import asked_weight, shorten
 
 GOLDEN_BATCH: Final = 128
 """Items a look: enough to keep a fast server busy, few enough that an edit is acted on within a second or two."""
+
+OUTAGE_ITEMS: Final = 16
+"""So many items without one that could be judged are no bad items: whatever was in the way, they are asked again."""
 
 MIN_LIVE_SAMPLES: Final = 100
 """Default of minSamples for live metrics. Golden sets have none: their proofs carry their own sample size."""
@@ -119,9 +123,8 @@ def plan(seen: Observation, candidate: str | None) -> EvidencePlan:
 
 def weight_observed(seen: Observation, candidate: str, record: ModelRevisionStatus) -> bool:
     """Whether the gateway was seen to apply the weight that was last asked for."""
-    if record.weight is None or record.weight <= 0 or seen.route.observed is None:
-        return False
-    return seen.route.observed.get(candidate, 0) == round(record.weight * 100)
+    asked = asked_weight(record)
+    return asked > 0 and seen.route.observed is not None and seen.route.observed.get(candidate, 0) == asked
 
 
 # --- state on the wire ----------------------------------------------------------------------------------------------
@@ -201,14 +204,7 @@ def _fold_metric(
             continue
         match item:
             case SourceFailure():
-                return status.model_copy(
-                    update={
-                        "verdict": status.verdict if status.verdict == Verdict.FAIL else Verdict.ERROR,
-                        "message": status.message if status.verdict == Verdict.FAIL else item.message,
-                        "error_since": status.error_since or seen.now,
-                        "looked_at": seen.now,
-                    }
-                )
+                return _failed_to_look(seen, status, item.message)
             case GoldenBatch():
                 return _fold_golden(seen, record, metric, status, item)
             case CounterWindow():
@@ -220,10 +216,29 @@ def _fold_metric(
     return status
 
 
+def _failed_to_look(seen: Observation, status: MetricStatus, message: str) -> MetricStatus:
+    """The source gave nothing: what is known stays, a Fail above all, and the cursor stays where it is."""
+    failed = status.verdict == Verdict.FAIL
+    return status.model_copy(
+        update={
+            "verdict": status.verdict if failed else Verdict.ERROR,
+            "message": status.message if failed else shorten(message),
+            "error_since": status.error_since or seen.now,
+            "looked_at": seen.now,
+        }
+    )
+
+
 def _fold_golden(
     seen: Observation, record: ModelRevisionStatus, metric: MetricSpec, status: MetricStatus, batch: GoldenBatch
 ) -> MetricStatus:
     before = _golden_evidence(record, status) if status.dataset == batch.dataset else None
+    if batch.start != (before.counts.used if before is not None else 0):
+        return status  # answers to other items than the next ones: to count them would count some twice
+    judged_before = before is not None and before.counts.used > before.counts.excluded
+    if batch.items == batch.excluded and (batch.items >= OUTAGE_ITEMS or not judged_before):
+        message = f"no release gave a usable answer to any of {batch.items} items of the golden set"
+        return _failed_to_look(seen, status, message)
     evidence: PairedEvidence | SingleEvidence
     gates = gates_of(metric, seen)
     if _paired(record):
@@ -242,7 +257,7 @@ def _fold_golden(
     return status.model_copy(
         update={
             "verdict": judgement.verdict,
-            "message": message,
+            "message": shorten(message),
             "state": _state(evidence.to_vectors()),
             "cursor": seen.now,
             "looked_at": seen.now,

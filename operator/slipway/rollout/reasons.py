@@ -56,7 +56,7 @@ WAITING_FOR_ROUTE: Final = "WaitingForRoute"
 """The gateway has not accepted the weights that were written."""
 
 STABLE_UNAVAILABLE: Final = "StableUnavailable"
-"""The stable release has no ready pod to take traffic back; what serves is left serving until it has."""
+"""The stable release has no ready pod; other releases with ready pods keep the traffic that they have until it has."""
 
 # --- giving up ------------------------------------------------------------------------------------------------------
 
@@ -85,6 +85,9 @@ NOTHING_SERVES: Final = "NothingServes"
 
 STABLE_SERVING: Final = "StableServing"
 """A release that is known to be good takes the traffic."""
+
+CANDIDATE_SERVING: Final = "CandidateServing"
+"""The candidate takes all traffic at its last step, with the stable release at full size beside it."""
 
 NEEDS_A_PERSON: Final = frozenset(
     {GATEWAY_NOT_READY, ROUTE_CONFLICT, str(Reason.METRICS_UNAVAILABLE), str(Reason.INCONCLUSIVE)}

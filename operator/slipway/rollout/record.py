@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from slipway.api import MAX_TIMELINE, ModelRevisionStatus, Phase, TimelineEntry
 from slipway.rollout.table import Event, next_phase
+
+
+MAX_MESSAGE: Final = 4096
+"""Characters of a message, as the CRDs limit it."""
+
+
+def shorten(message: str) -> str:
+    """A message that the API server takes: one that is too long would have every write of the record refused."""
+    return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
 
 
 def percent(basis_points: int) -> float:
@@ -17,6 +26,11 @@ def percent(basis_points: int) -> float:
 def write_percent(basis_points: int) -> str:
     """A weight for people: ``10%``, ``0.25%``."""
     return f"{basis_points / 100:g}%"
+
+
+def asked_weight(record: ModelRevisionStatus) -> int:
+    """What was last asked of the gateway for the revision, in basis points."""
+    return round((record.weight or 0) * 100)
 
 
 def phase_of(record: ModelRevisionStatus) -> Phase | None:
@@ -52,6 +66,7 @@ def note(
 ) -> ModelRevisionStatus:
     """Write a decision that leaves the phase as it is into the timeline."""
     phase = phase_of(record) or Phase.PENDING
+    message = shorten(message)
     entry = TimelineEntry(time=now, phase=phase, reason=reason, message=message, weight=record.weight)
     return record.model_copy(
         update={"reason": reason, "message": message, "timeline": _append(record, entry), **changes}
@@ -60,13 +75,14 @@ def note(
 
 def hold(record: ModelRevisionStatus, reason: str, message: str) -> ModelRevisionStatus:
     """Say why nothing moves. Not a decision of the timeline: a hold may last for hours."""
-    return record.model_copy(update={"reason": reason, "message": message})
+    return record.model_copy(update={"reason": reason, "message": shorten(message)})
 
 
 def _write(
     record: ModelRevisionStatus, phase: Phase, *, now: datetime, reason: str, message: str, changes: dict[str, Any]
 ) -> ModelRevisionStatus:
     weight = changes.get("weight", record.weight)
+    message = shorten(message)
     entry = TimelineEntry(time=now, phase=phase, reason=reason, message=message, weight=weight)
     return record.model_copy(
         update={

@@ -13,7 +13,7 @@ from slipway.api import ModelRevisionStatus, Phase
 from slipway.rollout import reasons
 from slipway.rollout.observation import Observation, Revision
 from slipway.rollout.record import enter, phase_of
-from slipway.rollout.table import ON_TRIAL, OVER, Event
+from slipway.rollout.table import GIVEN_UP, ON_TRIAL, OVER, Event
 
 _LEAVING = OVER | {Phase.ROLLING_BACK}
 
@@ -21,15 +21,15 @@ _LEAVING = OVER | {Phase.ROLLING_BACK}
 def referenced(seen: Observation, hash_: str, record: ModelRevisionStatus) -> bool:
     """Whether the gateway may still send requests to the revision.
 
-    What the gateway accepted counts, not what was last written; while that is not known, a revision that ever had a
-    weight counts as referenced.
+    What the gateway accepted counts, not what was last written. While that is not known, a revision that ever had a
+    weight counts as referenced, unless it was seen to get nothing and was given nothing since.
     """
     if not seen.route.exists:
         return False
     if seen.route.written.get(hash_, 0) > 0:
         return True
     if seen.route.observed is None:
-        return record.weight is not None
+        return record.weight is not None and record.idle_since is None
     return seen.route.observed.get(hash_, 0) > 0
 
 
@@ -43,12 +43,10 @@ def retire(seen: Observation, revision: Revision) -> tuple[ModelRevisionStatus, 
         event = Event.REPLACED if phase == Phase.STABLE else Event.WITHDRAWN
         message = f"release {seen.desired_version} took the place of release {revision.version}"
         return enter(record, event, now=seen.now, reason=reasons.SUPERSEDED, message=message), True
-    if phase == Phase.ROLLING_BACK:
-        return haul_back(seen, revision, record)
-    if phase == Phase.ROLLED_BACK and record.gates is not None:
+    if phase in GIVEN_UP:
         # Once it is not declared any more, declaring it again is a person's decision to try it again.
-        return record.model_copy(update={"gates": None}), False
-    return record, False
+        record = record.model_copy(update={"gates": None})
+    return haul_back(seen, revision, record) if phase == Phase.ROLLING_BACK else (record, False)
 
 
 def haul_back(seen: Observation, revision: Revision, record: ModelRevisionStatus) -> tuple[ModelRevisionStatus, bool]:
@@ -93,13 +91,15 @@ def _delay(seen: Observation, record: ModelRevisionStatus) -> timedelta:
 def beyond_history(
     seen: Observation, records: Mapping[str, ModelRevisionStatus], *, keep: set[str | None]
 ) -> tuple[str, ...]:
-    """Revisions that are over, idle and without pods, beyond the limit of the history; the oldest go first."""
+    """Revisions that are over, idle and without pods, beyond the limit of the history; the oldest go first.
+
+    One that was created and replaced before it had a record was never tried, and is over too.
+    """
     over = [
         hash_
         for hash_, record in records.items()
         if hash_ not in keep
-        and phase_of(record) in OVER
-        and record.idle_since is not None
+        and (phase_of(record) is None or (phase_of(record) in OVER and record.idle_since is not None))
         and seen.revisions[hash_].fleet.replicas == 0
     ]
     oldest = datetime.min.replace(tzinfo=UTC)

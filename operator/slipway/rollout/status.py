@@ -69,7 +69,7 @@ def summarise(
     record = records[candidate] if candidate else None
     phase = phase_of(record) if record else (Phase.STABLE if stable else Phase.PENDING)
     ready = _ready(seen, stable, candidate, record)
-    claims = [ready, _available(seen, stable)]
+    claims = [ready, _available(seen, stable, candidate)]
     if record is not None and phase in OVER:
         claims.append(_Claim(STALLED, True, reasons.ROLLED_BACK, ready.message))
     elif not ready.holds:
@@ -119,17 +119,26 @@ def _progress_message(seen: Observation, candidate: str, record: ModelRevisionSt
     return f"release {version} takes {record.weight or 0:g}% of the traffic and is judged on it"
 
 
-def _available(seen: Observation, stable: str | None) -> _Claim:
+def _available(seen: Observation, stable: str | None, candidate: str | None) -> _Claim:
     if stable is None:
         return _Claim(AVAILABLE, False, reasons.NOTHING_SERVES, "no release has served yet")
     revision = seen.revisions[stable]
     if seen.route.observed is None and seen.gateway_problem is not None:
         return _Claim(AVAILABLE, False, reasons.GATEWAY_NOT_READY, seen.gateway_problem)
+    shares = seen.route.observed if seen.route.observed is not None else seen.route.written
+    share = shares.get(stable, 0)
+    on_trial = seen.revisions[candidate] if candidate and shares.get(candidate, 0) == FULL else None
+    if on_trial is not None and on_trial.fleet.ready > 0:
+        message = f"release {on_trial.version} is at its last step and serves all traffic"
+        return _Claim(AVAILABLE, True, reasons.CANDIDATE_SERVING, message)
     if revision.fleet.ready == 0:
         problem = f": {revision.fleet.problem}" if revision.fleet.problem else ""
         message = f"none of the pods of release {revision.version} is ready{problem}"
-        return _Claim(AVAILABLE, False, reasons.NOTHING_SERVES, message)
-    share = (seen.route.observed if seen.route.observed is not None else seen.route.written).get(stable, 0)
+        others = [other for other in seen.revisions.values() if shares.get(other.hash, 0) and other.fleet.ready]
+        if not others:
+            return _Claim(AVAILABLE, False, reasons.NOTHING_SERVES, message)
+        kept = ", ".join(f"release {other.version} keeps {write_percent(shares[other.hash])}" for other in others)
+        return _Claim(AVAILABLE, False, reasons.STABLE_UNAVAILABLE, f"{message}; {kept} of the traffic until one is")
     if share == 0:
         message = f"the gateway sends release {revision.version} nothing"
         return _Claim(AVAILABLE, False, reasons.WAITING_FOR_ROUTE, message)

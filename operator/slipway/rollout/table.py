@@ -23,6 +23,7 @@ class Event(StrEnum):
     START_DEADLINE = "pods were not ready, or the model did not answer, in time"
     EVALUATED = "every gate on the golden set is passed"
     FIRST_EVALUATED = "every gate on the golden set is passed, and no stable release exists"
+    GATES_CHANGED = "what it is judged under, or compared with, changed: the evidence so far is void"
     FAILED = "a gate failed"
     CAPACITY_LOST = "traffic goes to it and none of its pods is ready"
     CAPACITY_DEADLINE = "it lacked ready pods for its weight for too long"
@@ -54,6 +55,7 @@ def _transitions() -> tuple[Transition, ...]:
         Transition(p.STEPPING, e.STEP_PASSED, p.STEPPING),
         Transition(p.STEPPING, e.LADDER_PASSED, p.PROMOTING),
         Transition(p.PROMOTING, e.ALL_TRAFFIC_OBSERVED, p.STABLE),
+        *(Transition(phase, e.GATES_CHANGED, p.EVALUATING) for phase in (p.STEPPING, p.PROMOTING)),
         *(
             Transition(phase, event, p.ROLLING_BACK)
             for phase in (p.EVALUATING, p.STEPPING, p.PROMOTING)
@@ -73,6 +75,9 @@ _NEXT: Final = {(transition.phase, transition.event): transition.next for transi
 
 ON_TRIAL: Final = frozenset({Phase.PENDING, Phase.STARTING, Phase.EVALUATING, Phase.STEPPING, Phase.PROMOTING})
 """A candidate in one of these phases is on its way up."""
+
+GIVEN_UP: Final = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK})
+"""A revision in one of these phases was found wanting."""
 
 OVER: Final = frozenset({Phase.ROLLED_BACK, Phase.SUPERSEDED})
 """A revision in one of these phases no longer serves and is not tried."""
