@@ -34,7 +34,7 @@ types: $(READY) ## check the operator's types
 	$(BIN)/mypy
 
 bench: $(READY) ## measure, and print the numbers the documents quote
-	$(BIN)/python tests/bench
+	PYTHONPATH=examples $(BIN)/python tests/bench
 
 generate: $(READY) ## write the files that are generated from the code
 	$(BIN)/python -m slipway.api.crd crds
