@@ -18,7 +18,8 @@ from slipway_sandbox.client import (
 from slipway_sandbox.controllers.base import Controller, timestamp
 
 ROOT_CA_NAME: Final = "kube-root-ca.crt"
-EMPTYING_PAUSE_SECONDS: Final = 0.1
+FIRST_PAUSE_SECONDS: Final = 0.05
+LONGEST_PAUSE_SECONDS: Final = 2.0
 
 
 class NamespaceDefaultsController(Controller):
@@ -77,6 +78,7 @@ class NamespaceController(Controller):
 
     def __init__(self, client: Client, informers: InformerSet) -> None:
         super().__init__(client, informers)
+        self._pauses: dict[str, float] = {}
         self.namespaces = informers.of(NAMESPACES)
         self.namespaces.add_handler(self._changed)
 
@@ -93,8 +95,12 @@ class NamespaceController(Controller):
         remaining, held_by = await self._empty(key)
         await self._report(namespace, remaining, held_by)
         if remaining:
-            self.queue.add_after(key, EMPTYING_PAUSE_SECONDS)
+            # Pods may take their grace period: look seldom when nothing moves.
+            pause = self._pauses.get(key, FIRST_PAUSE_SECONDS)
+            self._pauses[key] = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            self.queue.add_after(key, pause)
             return
+        self._pauses.pop(key, None)
         fresh = await self.client.find(NAMESPACES, None, key)
         if fresh is not None:
             finalizers = [entry for entry in fresh["spec"].get("finalizers") or () if entry != "kubernetes"]

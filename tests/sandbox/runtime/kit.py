@@ -24,6 +24,7 @@ SERVER = """
 import http.server, json, os, signal, sys, threading, time
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     def do_GET(self):
         fine = not os.path.exists("broken") if self.path == "/ready" else True
         body = json.dumps({"ip": os.environ["POD_IP"], "version": os.environ.get("VERSION")}).encode()
