@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from slipway_sandbox.apiserver import codec, errors, views
+from slipway_sandbox.apiserver import codec, errors, protobuf, views
 from slipway_sandbox.apiserver.codec import Report
 from slipway_sandbox.apiserver.requests import Media, Target
 
@@ -68,13 +67,15 @@ def media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def read_body(call: Call, report: Report | None) -> dict[str, Any]:
-    """The body as an object; repeated keys go into the report.
+def read_body(call: Call, report: Report | None, type_name: str = "") -> dict[str, Any]:
+    """The body as an object; repeated keys go into the report. With the name of its type it may be protobuf.
 
     Raises:
         ApiError: 400 when it cannot be read, 415 when its media type is not known.
     """
     kind = media_type(call.content_type)
+    if kind == protobuf.MEDIA_TYPE and type_name:
+        return _read_protobuf(call, type_name)
     if kind not in _JSON_TYPES and kind not in _YAML_TYPES:
         raise errors.unsupported_media_type(OFFERED_BODIES)
     try:
@@ -84,6 +85,15 @@ def read_body(call: Call, report: Report | None) -> dict[str, Any]:
     if report is not None:
         codec.duplicates(value, report)
     return codec.require_object(value)
+
+
+def _read_protobuf(call: Call, type_name: str) -> dict[str, Any]:
+    try:
+        version, kind, message = protobuf.unwrap(call.body)
+        wanted = type_name if kind != "DeleteOptions" else "meta.v1.DeleteOptions"
+        return {**protobuf.decode(message, wanted), "apiVersion": version, "kind": kind}
+    except protobuf.ProtobufError as error:
+        raise errors.bad_request(str(error)) from error
 
 
 def read_patch(call: Call) -> Any:
@@ -97,7 +107,3 @@ def read_patch(call: Call) -> Any:
     except ValueError as error:
         raise errors.bad_request(f"error decoding patch: {error}") from error
 
-
-def plain(value: Any) -> Any:
-    """JSON data without the marks that reading left on it."""
-    return json.loads(json.dumps(value))

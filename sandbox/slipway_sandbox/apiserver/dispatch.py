@@ -15,16 +15,21 @@ from slipway_sandbox.apiserver.handlers import Handlers, is_watch
 from slipway_sandbox.apiserver.kinds import hooks_for
 from slipway_sandbox.apiserver.openapi import OpenApi
 from slipway_sandbox.apiserver.options import DeleteOptions
+from slipway_sandbox.apiserver.rbac import Authorizer, Request
 from slipway_sandbox.apiserver.requests import negotiate
 from slipway_sandbox.apiserver.resources import Registry, Resource
 from slipway_sandbox.apiserver.reviews import Reviews
 from slipway_sandbox.apiserver.store import Change, Record, Store
 from slipway_sandbox.apiserver.strategy import BuiltInStrategy, CustomStrategy, Strategy
 from slipway_sandbox.apiserver.subresources import Subresources
+from slipway_sandbox.apiserver.tokens import Tokens
 from slipway_sandbox.apiserver.versions import VERSION
 from slipway_sandbox.apiserver.writes import Writer
 
 Later = Callable[[Callable[[], None]], Any]
+
+
+_FIXED = {"healthz", "livez", "readyz", "version", "openapi", "debug"}
 
 
 class Dispatcher:
@@ -32,9 +37,10 @@ class Dispatcher:
 
     Args:
         later: runs a function soon, outside of the current request.
+        tokens: recognises and issues bearer tokens.
     """
 
-    def __init__(self, later: Later) -> None:
+    def __init__(self, later: Later, tokens: Tokens) -> None:
         self.store = Store()
         self.registry = Registry(built_in_resources())
         self.counts: Counter[tuple[str, str, str]] = Counter()
@@ -44,8 +50,9 @@ class Dispatcher:
         admission = Admission(self.store)
         self.writer = Writer(self.store, admission.admit)
         self.handlers = Handlers(self.store, self.writer, self.strategy)
-        self._subresources = Subresources(self.handlers, self.registry)
-        self._reviews = Reviews()
+        self._authorizer = Authorizer(self.store)
+        self._subresources = Subresources(self.handlers, tokens)
+        self._reviews = Reviews(self._authorizer, tokens)
         self._openapi = OpenApi(self.registry)
         self.definitions = crds.Definitions(self.store, self.registry, self._delete)
         self.store.watch_all(self._changed)
@@ -82,6 +89,10 @@ class Dispatcher:
         root = call.path.split("/", 2)[1]
         if root in {"api", "apis"}:
             return self._resources(call)
+        if not self._authorizer.allows(call.user, call.groups, Request(call.method.lower(), path=call.path)):
+            raise errors.ApiError(403, "Forbidden", f'forbidden: User "{call.user}" cannot {call.method.lower()} path "{call.path}"', {})
+        if call.method not in {"GET", "HEAD"} and root in _FIXED:
+            raise errors.plain_method_not_allowed()
         fixed = self._fixed(call, root)
         if fixed is None:
             raise PlainNotFoundError
@@ -117,7 +128,18 @@ class Dispatcher:
         verb = self._verb(call)
         part = f"{target.resource}/{target.subresource}" if target.subresource else target.resource
         self.counts[(call.agent, verb, part)] += 1
+        self._authorize(call, verb)
         return self._carry_out(resource, call, verb)
+
+    def _authorize(self, call: Call, verb: str) -> None:
+        target = call.target
+        request = Request(verb, target.group, target.resource, target.subresource, target.namespace, target.name)
+        if self._authorizer.allows(call.user, call.groups, request):
+            return
+        part = f"{target.resource}/{target.subresource}" if target.subresource else target.resource
+        where = f' in the namespace "{target.namespace}"' if target.namespace else " at the cluster scope"
+        why = f'User "{call.user}" cannot {verb} resource "{part}" in API group "{target.group}"{where}'
+        raise errors.forbidden(target.group, target.resource, target.name, why)
 
     def _check_scope(self, resource: Resource, target: requests.Target) -> None:
         wrong = bool(target.namespace) != resource.namespaced and (bool(target.name) or bool(target.namespace))

@@ -34,7 +34,7 @@ class Handlers:
     def __init__(self, store: Store, writer: Writer, strategy_of: Callable[[Resource], Strategy]) -> None:
         self.store = store
         self.writer = writer
-        self._strategy_of = strategy_of
+        self.strategy_of = strategy_of
 
     # -- finding
 
@@ -121,8 +121,8 @@ class Handlers:
         media = negotiate(call.accept, allowed=_ONE)
         options = write_options("CreateOptions", call.query, call.agent)
         report = _report(options)
-        value = read_body(call, report)
-        strategy = self._strategy_of(resource)
+        value = read_body(call, report, resource.type_name)
+        strategy = self.strategy_of(resource)
         _check_kind(resource, value)
         obj = strategy.read(value, report)
         if call.target.name and not obj["metadata"].get("name"):
@@ -144,8 +144,8 @@ class Handlers:
         media = negotiate(call.accept, allowed=_ONE)
         options = write_options("UpdateOptions", call.query, call.agent)
         report = _report(options)
-        value = read_body(call, report)
-        strategy = self._strategy_of(resource)
+        value = read_body(call, report, resource.type_name)
+        strategy = self.strategy_of(resource)
         _check_kind(resource, value)
         new = strategy.read(value, report)
         _check_name(new, call)
@@ -202,7 +202,7 @@ class Handlers:
     def _finish_patch(
         self, resource: Resource, call: Call, part: str, media: Media, options: WriteOptions, record: Record, patched: dict[str, Any]
     ) -> Answer:
-        strategy = self._strategy_of(resource)
+        strategy = self.strategy_of(resource)
         report = _report(options)
         _check_kind(resource, patched)
         new = strategy.read(structural_copy(patched), report)
@@ -212,7 +212,7 @@ class Handlers:
         return warn(self.answer(resource, outcome, media, call), warnings + outcome.warnings)
 
     def _apply(self, resource: Resource, call: Call, part: str, media: Media, options: WriteOptions) -> Answer:
-        strategy = self._strategy_of(resource)
+        strategy = self.strategy_of(resource)
         report = _report(options)
         config = self._read_config(resource, call, report)
         warnings = self.writer.strict(resource, report, options) if report else []
@@ -264,7 +264,7 @@ class Handlers:
         media = negotiate(call.accept, allowed=_ONE)
         options = self.read_delete_options(call)
         record = self.record(resource, call)
-        outcome = self.writer.delete(self._strategy_of(resource), record, options)
+        outcome = self.writer.delete(self.strategy_of(resource), record, options)
         return self._deleted(resource, outcome, media, call)
 
     def read_delete_options(self, call: Call) -> DeleteOptions:
@@ -276,7 +276,7 @@ class Handlers:
         body = None
         if call.body:
             report = Report()
-            body = read_body(call, report)
+            body = read_body(call, report, "meta.v1.DeleteOptions")
             if body.get("kind") not in {None, "", "DeleteOptions"}:
                 raise errors.bad_request(f"decode type mismatch: no kind {body['kind']!r} is registered as delete options")
             body = _checked_delete_options(body)
@@ -296,7 +296,7 @@ class Handlers:
         options = self.read_delete_options(call)
         selected = reads.selection(resource, call.target.namespace, "", call.query)
         found = reads.page(self.store, selected, call.query)
-        strategy = self._strategy_of(resource)
+        strategy = self.strategy_of(resource)
         done = []
         for record in found.records:
             current = self.store.get(resource.key, object_key(record.obj["metadata"].get("namespace", ""), record.obj["metadata"]["name"]))

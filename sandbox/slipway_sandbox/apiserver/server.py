@@ -13,10 +13,11 @@ from slipway_sandbox.apiserver import errors, views
 from slipway_sandbox.apiserver.calls import BODY_LIMIT, Answer, Call, text_answer
 from slipway_sandbox.apiserver.dispatch import Dispatcher
 from slipway_sandbox.apiserver.errors import ApiError, PlainNotFoundError
+from slipway_sandbox.apiserver.rbac import AUTHENTICATED, MASTERS
+from slipway_sandbox.apiserver.tokens import ADMIN, Tokens, User
 
 log = logging.getLogger("slipway_sandbox.apiserver")
 
-ADMIN = "kubernetes-admin"
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
@@ -33,6 +34,7 @@ class ApiServer:
         self._host = host
         self._port = port
         self._token = token
+        self._tokens = Tokens(token)
         self._runner: web.ServerRunner | None = None
         self._dispatcher: Dispatcher | None = None
         self._streams: set[asyncio.Task[Any]] = set()
@@ -49,7 +51,7 @@ class ApiServer:
             OSError: the port is taken.
         """
         loop = asyncio.get_running_loop()
-        self._dispatcher = Dispatcher(loop.call_soon)
+        self._dispatcher = Dispatcher(loop.call_soon, self._tokens)
         self._make_namespaces(self._dispatcher)
         self._runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=0.5)
         await self._runner.setup()
@@ -74,15 +76,15 @@ class ApiServer:
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "sandbox", "cluster": {"server": self.url}}],
-            "users": [{"name": ADMIN, "user": user}],
-            "contexts": [{"name": "sandbox", "context": {"cluster": "sandbox", "user": ADMIN, "namespace": "default"}}],
+            "users": [{"name": ADMIN.name, "user": user}],
+            "contexts": [{"name": "sandbox", "context": {"cluster": "sandbox", "user": ADMIN.name, "namespace": "default"}}],
             "current-context": "sandbox",
         }
 
     def _make_namespaces(self, dispatcher: Dispatcher) -> None:
         for name in NAMESPACES:
             body = views.dump({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-            dispatcher.handle(Call("POST", "/api/v1/namespaces", {}, body, "application/json", "", "kube-apiserver/sandbox", ADMIN))
+            dispatcher.handle(Call("POST", "/api/v1/namespaces", {}, body, "application/json", "", "kube-apiserver/sandbox", ADMIN.name, ADMIN.groups))
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
@@ -113,8 +115,9 @@ class ApiServer:
 
     async def _call(self, request: web.BaseRequest) -> Call:
         headers = request.headers
-        if self._token is not None and headers.get("Authorization") != f"Bearer {self._token}":
-            raise ApiError(401, "Unauthorized", "Unauthorized")
+        user = self._user(headers.get("Authorization", ""))
+        if "Impersonate-User" in headers and MASTERS in user.groups:
+            user = User(headers["Impersonate-User"], (*headers.getall("Impersonate-Group", ()), AUTHENTICATED))
         body = await _body(request)
         return Call(
             method=request.method,
@@ -124,8 +127,19 @@ class ApiServer:
             content_type=headers.get("Content-Type", ""),
             accept=headers.get("Accept", ""),
             agent=headers.get("User-Agent", ""),
-            user=ADMIN,
+            user=user.name,
+            groups=user.groups,
         )
+
+    def _user(self, authorization: str) -> User:
+        """Who sends a request: without a token configured everybody is the administrator, unless he says otherwise."""
+        scheme, _, token = authorization.partition(" ")
+        user = self._tokens.user(token.strip()) if scheme.lower() == "bearer" else None
+        if user is not None:
+            return user
+        if self._token is None:
+            return ADMIN
+        raise ApiError(401, "Unauthorized", "Unauthorized")
 
     async def _stream(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": answer.content_type, "Cache-Control": "no-cache, private"})

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from slipway_sandbox.apiserver import columns, errors, jsonpath, views
-from slipway_sandbox.apiserver.ages import human_duration
+from slipway_sandbox.apiserver.cells import since
 from slipway_sandbox.apiserver.resources import Resource
 from slipway_sandbox.apiserver.store import Record
 
@@ -16,19 +15,6 @@ NAME_HELP = "The name, unique within a namespace for its kind."
 AGE_HELP = "How long ago the object was created."
 
 Row = Callable[[dict[str, Any]], list[Any]]
-
-
-def age(stamp: Any) -> str:
-    """How long ago a moment was, as tables show it."""
-    if not stamp:
-        return "<unknown>"
-    try:
-        moment = datetime.fromisoformat(str(stamp).replace("Z", "+00:00"))
-    except ValueError:
-        return "<invalid>"
-    if moment.tzinfo is None:
-        return "<invalid>"
-    return human_duration((datetime.now(UTC) - moment).total_seconds())
 
 
 def _definition(name: str, kind: str, form: str = "", priority: int = 0, text: str = "") -> dict[str, Any]:
@@ -42,7 +28,7 @@ def _shape(resource: Resource) -> tuple[list[dict[str, Any]], Row]:
     known = columns.COLUMNS.get(resource.key)
     if known is None:
         definitions = [_definition("Name", "string", "name", text=NAME_HELP), _definition("Age", "string", text=AGE_HELP)]
-        return definitions, lambda obj: [obj["metadata"].get("name", ""), age(obj["metadata"].get("creationTimestamp"))]
+        return definitions, lambda obj: [obj["metadata"].get("name", ""), since(obj["metadata"].get("creationTimestamp"))]
     definitions = [
         _definition(column.name, column.kind, "name" if column.name == "Name" else "", column.priority) for column in known
     ]
@@ -72,7 +58,7 @@ def _custom_cell(column: dict[str, Any], obj: dict[str, Any]) -> Any:
         return None
     value, kind = found[0], column["type"]
     if kind == "date":
-        return age(value) if isinstance(value, str) else "<invalid>"
+        return since(value) if isinstance(value, str) else "<invalid>"
     if kind == "string":
         if isinstance(value, str):
             return value
