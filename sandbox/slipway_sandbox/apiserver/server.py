@@ -71,7 +71,7 @@ class ApiServer:
 
     def kubeconfig(self) -> dict[str, Any]:
         """A kubeconfig for the administrator, to be written as YAML or JSON."""
-        user = {"token": self._token} if self._token else {"username": ADMIN, "password": "sandbox"}
+        user = {"token": self._token} if self._token else {"username": ADMIN.name, "password": "sandbox"}
         return {
             "apiVersion": "v1",
             "kind": "Config",
