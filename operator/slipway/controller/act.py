@@ -82,7 +82,7 @@ class Actor:
         if refusals:
             raise refusals[0]
         for target in shrinking:
-            await self._apply_fleet(scene, target, shrink=True)
+            await self._apply_fleet(scene, target)
         for hash_ in decision.delete:
             await self._delete_revision(scene, hash_)
         if decision.status is not None:
@@ -131,8 +131,7 @@ class Actor:
             _status_object(MODEL_REVISION_KIND, revision, record.model_dump(by_alias=True, exclude_none=True))
         )
 
-    async def _apply_fleet(self, scene: Scene, target: FleetTarget, *, shrink: bool = False) -> None:
-        """Pods are taken away only from the Deployment that was looked at: not from one that has changed since."""
+    async def _apply_fleet(self, scene: Scene, target: FleetTarget) -> None:
         release = scene.releases[target.hash].spec.release
         owner = _owner(scene.revisions[target.hash], MODEL_REVISION_KIND)
         name = revision_name(scene.name, target.hash)
@@ -153,15 +152,10 @@ class Actor:
             role=target.role.value,
             owner=owner,
         )
-        if needs_apply(scene.services.get(name), service):
-            await self._cluster.apply(service)
-        live = scene.deployments.get(name)
-        if needs_apply(live, deployment):
-            await self._cluster.apply(_onto(live, deployment) if shrink else deployment)
+        await self._apply(scene.services.get(name), service)
+        await self._apply(scene.deployments.get(name), deployment)
 
     async def _apply_route(self, scene: Scene, weights: dict[str, int]) -> None:
-        """Weights replace only the ones that they were decided on: a look that was held up for long ends here, and does
-        not bring back what another one has hauled back meanwhile."""
         manifest = GATEWAY_API.route_manifest(
             model_deployment=scene.name,
             namespace=scene.namespace,
@@ -171,19 +165,19 @@ class Actor:
             ],
             owner=_owner(scene.deployment, MODEL_DEPLOYMENT_KIND).reference(),
         )
-        if needs_apply(scene.route, manifest):
-            await self._cluster.apply(_onto(scene.route, manifest))
+        await self._apply(scene.route, manifest)
+
+    async def _apply(self, live: Object | None, manifest: Object) -> None:
+        """Apply a manifest where it is not so, and only onto what was looked at: a look that was held up ends here, and
+        brings back neither a weight that was hauled back nor pods that were taken away meanwhile."""
+        if not needs_apply(live, manifest):
+            return
+        version = {"resourceVersion": live["metadata"]["resourceVersion"]} if live is not None else {}
+        await self._cluster.apply(manifest | {"metadata": manifest["metadata"] | version})
 
     async def _delete_revision(self, scene: Scene, hash_: str) -> None:
         metadata = scene.revisions[hash_]["metadata"]
         await self._cluster.delete(MODEL_REVISION, scene.namespace, metadata["name"], uid=metadata["uid"])
-
-
-def _onto(live: Object | None, manifest: Object) -> Object:
-    """The manifest with the version of the live object as precondition."""
-    if live is None:
-        return manifest
-    return manifest | {"metadata": manifest["metadata"] | {"resourceVersion": live["metadata"]["resourceVersion"]}}
 
 
 def _owner(obj: Object, kind: str) -> Owner:
