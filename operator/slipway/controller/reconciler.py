@@ -80,7 +80,7 @@ class Reconciler:
 
 
 def _due(decision: Decision | None) -> timedelta | None:
-    """When evidence is due although something was refused: a candidate that takes traffic is judged on."""
-    if decision is None or decision.create is not None or decision.wake_after is None:
+    """When evidence is due although something was refused: while traffic is split, it does not wait for a back-off."""
+    if decision is None or decision.wake_after is None or len(decision.weights or {}) < 2:
         return None
     return max(decision.wake_after, REFUSED_PAUSE)
