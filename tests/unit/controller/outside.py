@@ -1,0 +1,85 @@
+"""What answers the operator over HTTP: models that speak the V2 protocol, and a gateway's page of metrics."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+
+@dataclass
+class Model:
+    """How the pods of one version behave. What is wrong with it, the tests say."""
+
+    version: str
+    accuracy: float = 1.0
+    """Share of the golden items that it gets right, the last ones wrong."""
+    errors: float = 0.0
+    """Share of live requests that it fails."""
+    answers: bool = True
+    """Whether it says that it is ready once its pods are."""
+    starts: bool = True
+    """Whether its pods become ready."""
+    port: int = 0
+    asked: int = 0
+    """Golden items that it was asked."""
+
+
+@dataclass
+class Outside:
+    """One process on loopback that plays every model, on a port each, and the gateway's metrics page."""
+
+    models: dict[str, Model] = field(default_factory=dict)
+    golden_items: int = 8
+    page: str = ""
+    page_status: int = 200
+    runner: web.AppRunner | None = None
+    metrics_url: str = ""
+
+    async def model(self, version: str) -> Model:
+        """The model of a version, listening."""
+        if version not in self.models:
+            self.models[version] = Model(version, port=await self._listen())
+        return self.models[version]
+
+    async def _listen(self) -> int:
+        assert self.runner is not None
+        known = set(self.runner.addresses)
+        await web.TCPSite(self.runner, "127.0.0.1", 0).start()
+        (address,) = set(self.runner.addresses) - known
+        return int(address[1])
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        if request.path == "/metrics":
+            return web.Response(text=self.page, status=self.page_status)
+        assert request.transport is not None
+        port = request.transport.get_extra_info("sockname")[1]
+        model = next(model for model in self.models.values() if model.port == port)
+        if request.path == "/v2/models/fraud/ready":
+            return web.Response(status=200 if model.answers else 503)
+        assert request.path == "/v2/models/fraud/infer"
+        model.asked += 1
+        n = (await request.json())["inputs"][0]["data"][0]
+        right = n < model.accuracy * self.golden_items
+        label = n % 2 if right else 1 - n % 2
+        outputs = [{"name": "label", "shape": [1], "datatype": "INT64", "data": [label]}]
+        return web.json_response({"model_name": "fraud", "outputs": outputs})
+
+
+@asynccontextmanager
+async def an_outside() -> AsyncIterator[Outside]:
+    """Listens until the test is over."""
+    outside = Outside()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", outside.answer)
+    outside.runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=0.1)
+    await outside.runner.setup()
+    try:
+        site = web.TCPSite(outside.runner, "127.0.0.1", 0)
+        await site.start()
+        outside.metrics_url = f"http://127.0.0.1:{outside.runner.addresses[0][1]}/metrics"
+        yield outside
+    finally:
+        await outside.runner.cleanup()
