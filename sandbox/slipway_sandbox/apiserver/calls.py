@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +40,8 @@ class Answer:
     headers: list[tuple[str, str]] = field(default_factory=list)
     stream: AsyncIterator[bytes] | None = None
     upgrade: Any = None
+    deferred: Callable[[], Awaitable[Answer]] | None = None
+    """What has to be asked of somebody else first; the real answer comes from there."""
 
 
 def json_answer(value: Any, media: Media, status: int = 200) -> Answer:

@@ -107,7 +107,8 @@ class ApiServer:
             call = await self._call(request)
             if self._dispatcher is None:
                 raise errors.internal("the server is not started")
-            return self._dispatcher.handle(call)
+            answer = self._dispatcher.handle(call)
+            return await answer.deferred() if answer.deferred is not None else answer
         except PlainNotFoundError:
             return text_answer("404 page not found\n", 404)
         except ApiError as error:

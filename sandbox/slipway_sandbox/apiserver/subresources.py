@@ -10,6 +10,7 @@ from slipway_sandbox.apiserver.calls import Answer, Call, json_answer, read_body
 from slipway_sandbox.apiserver.codec import now
 from slipway_sandbox.apiserver.handlers import Handlers
 from slipway_sandbox.apiserver.options import delete_options, write_options
+from slipway_sandbox.apiserver.podlog import pod_log
 from slipway_sandbox.apiserver.requests import negotiate
 from slipway_sandbox.apiserver.resources import Resource
 from slipway_sandbox.apiserver.store import Record, object_key
@@ -52,6 +53,8 @@ class Subresources:
             return self._bind(resource, call)
         if name == "token":
             return self._token(resource, call)
+        if name == "log":
+            return pod_log(self._handlers.store, self._handlers.record(resource, call).obj, call)
         raise errors.ApiError(501, "NotImplemented", f"{name} is served by the node of a sandbox, and none is attached")
 
     def _part(self, resource: Resource, call: Call, verb: str, part: str) -> Answer:

@@ -96,6 +96,7 @@ class Informer:
                     version = str(obj["metadata"]["resourceVersion"])
                     delay = FIRST_RETRY_SECONDS
                     self._take(kind, obj)
+                await asyncio.sleep(FIRST_RETRY_SECONDS)  # a server that ends every watch at once is not worth a storm
                 continue
             except ApiError as refusal:
                 if refusal.expired:

@@ -4,7 +4,9 @@ import asyncio
 import logging
 import os
 import platform
+import shutil
 import socket
+from collections import deque
 from collections.abc import Coroutine
 from functools import partial
 from pathlib import Path
@@ -36,6 +38,8 @@ log = logging.getLogger(__name__)
 NODE_NAME: Final = "sandbox"
 SCHEDULER_NAME: Final = "default-scheduler"
 HEARTBEAT_SECONDS: Final = 300.0
+KEPT_POD_LOGS: Final = 500
+"""Pods whose logs stay readable on disk after they are gone."""
 
 
 class NodeAgent:
@@ -63,6 +67,7 @@ class NodeAgent:
         self._backoff_seconds = backoff_seconds
         self._workers: dict[str, PodWorker] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._old_logs: deque[Path] = deque()
         self._scheduler_events = EventRecorder(client, SCHEDULER_NAME)
         self._events = EventRecorder(client, "kubelet", host=NODE_NAME)
         self._pods = informers.of(PODS)
@@ -158,6 +163,9 @@ class NodeAgent:
             log.exception("pod %s", worker.pod["metadata"]["name"])
         finally:
             self._workers.pop(worker.uid, None)
+            self._old_logs.append(worker.logs_folder)
+            if len(self._old_logs) > KEPT_POD_LOGS:
+                await asyncio.to_thread(shutil.rmtree, self._old_logs.popleft(), ignore_errors=True)
 
     async def _confirm_deletion(self, pod: Manifest) -> None:
         metadata = pod["metadata"]

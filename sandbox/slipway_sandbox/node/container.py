@@ -365,9 +365,7 @@ class Container:
     # --- helpers -------------------------------------------------------------------------------------------------
 
     def _log_folder(self) -> Path:
-        metadata = self._facts.pod["metadata"]
-        folder = f"{metadata['namespace']}_{metadata['name']}_{metadata['uid']}"
-        return self._node.logs_folder / folder / str(self.spec["name"])
+        return self._node.pod_logs_folder(self._facts.pod) / str(self.spec["name"])
 
     def _forget_old_logs(self) -> None:
         oldest = self.state.restarts - KEPT_LOGS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import aiohttp
 
-from slipway_sandbox.client import Client, EventRecorder
+from slipway_sandbox.client import Client, EventRecorder, Manifest
 from slipway_sandbox.images import ImageTable
 
 
@@ -31,7 +31,7 @@ class NodeContext:
         """Where pods keep their volumes, one folder each, named by uid."""
         return self.state / "pods"
 
-    @property
-    def logs_folder(self) -> Path:
-        """Where containers' logs are, one folder a pod, named by namespace, name and uid."""
-        return self.state / "logs" / "pods"
+    def pod_logs_folder(self, pod: Manifest) -> Path:
+        """Where the logs of a pod are, one folder a container."""
+        metadata = pod["metadata"]
+        return self.state / "logs" / "pods" / f"{metadata['namespace']}_{metadata['name']}_{metadata['uid']}"

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 import aiohttp
@@ -54,6 +55,11 @@ class PodWorker:
 
     def _container(self, spec: Manifest, policy: str) -> Container:
         return Container(self._node, self._facts, spec, self._volumes, self._dirty.set, policy=policy)
+
+    @property
+    def logs_folder(self) -> Path:
+        """Where the logs of its containers are."""
+        return self._node.pod_logs_folder(self.pod)
 
     # --- what others tell of the pod -----------------------------------------------------------------------------
 
