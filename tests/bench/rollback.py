@@ -14,8 +14,6 @@ import asyncio
 import statistics
 import time
 
-import aiohttp
-
 from demo.stage import FRAUD, Stage, stage
 from demo.story import NAME, load_for
 
@@ -23,6 +21,7 @@ from demo.story import NAME, load_for
 async def hauled_back(on: Stage) -> tuple[float, float]:
     """Seconds from v4's first bad answer to its last one, and to weight 0 as the route's parents accepted it."""
     load = load_for(on)
+    await load.first_answer(seconds=10)
     load.start()
     try:
         await on.kubectl("apply", "-f", str(FRAUD / "v4.yaml"))
@@ -40,13 +39,13 @@ async def hauled_back(on: Stage) -> tuple[float, float]:
 
 async def operator_requests(on: Stage) -> int:
     """All requests that the operator has made so far, watches included."""
-    headers = {"authorization": f"Bearer {on.sandbox.token}"}
-    async with (
-        aiohttp.ClientSession(headers=headers) as session,
-        session.get(f"{on.sandbox.api_url}/debug/requests") as response,
-    ):
-        rows = await response.json()
-    return sum(row["count"] for row in rows if row["userAgent"].startswith(("slipway/", "kopf")))
+    answer = await on.sandbox.client.request("GET", "/debug/requests")
+    made = sum(row["count"] for row in answer["requests"] if row["userAgent"].startswith(("slipway/", "kopf")))
+    if made == 0:
+        raise RuntimeError(
+            f"no request of the operator among {sorted({row['userAgent'] for row in answer['requests']})}"
+        )
+    return made
 
 
 async def measure(repetitions: int, idle_seconds: float) -> None:
