@@ -11,7 +11,7 @@ import os
 from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase as Stage, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -222,5 +222,7 @@ Rollouts.TestCase.settings = settings(
     derandomize=SEQUENCES == 40,
     suppress_health_check=list(HealthCheck),
     print_blob=False,
+    report_multiple_bugs=False,
+    phases=[Stage.explicit, Stage.generate] if os.environ.get('FAST') else list(Stage),
 )
 TestAnySequence = pytest.mark.timeout(3600)(Rollouts.TestCase)
