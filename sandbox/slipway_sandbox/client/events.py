@@ -13,6 +13,9 @@ from slipway_sandbox.client.rest import ApiError, Client
 
 log = logging.getLogger(__name__)
 
+BURST: Final = 25
+QUIET_SECONDS: Final = 300.0
+"""The same news is written so often at once, and after that only once in so many seconds."""
 REMEMBERED: Final = 2048
 """How many distinct events are remembered for counting; the oldest are written anew when they come back."""
 
@@ -76,6 +79,8 @@ class EventRecorder:
         identity = (involved["uid"], involved.get("fieldPath", ""), event["type"], event["reason"], event["message"])
         known = self._written.get(identity)
         if known is not None:
+            if known["count"] >= BURST and _age_seconds(known) < QUIET_SECONDS:
+                return
             changes = {"count": known["count"] + 1, "lastTimestamp": event["lastTimestamp"]}
             try:
                 metadata = known["metadata"]
@@ -92,3 +97,7 @@ class EventRecorder:
         self._written[identity] = await self._client.create(EVENTS, event)
         while len(self._written) > REMEMBERED:
             self._written.popitem(last=False)
+
+
+def _age_seconds(event: Manifest) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(event["lastTimestamp"])).total_seconds()

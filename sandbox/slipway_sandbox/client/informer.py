@@ -28,7 +28,7 @@ REMEMBERED_DELETIONS: Final = 4096
 class Informer:
     """A live, indexed copy of all objects of one resource.
 
-    Handlers run inside the event loop, in the order of the watch, and must not block; they may not raise.
+    Handlers run inside the event loop, in the order of the watch, and must not block. What they raise is logged.
     """
 
     def __init__(self, client: Client, resource: Resource, *, slim: bool = False) -> None:
@@ -143,7 +143,11 @@ class Informer:
 
     def _tell(self, kind: str, obj: Manifest, before: Manifest | None) -> None:
         for handler in self._handlers:
-            handler(kind, obj, before)
+            try:
+                handler(kind, obj, before)
+            except Exception:
+                # One strange object must not end the watch of all the others.
+                log.exception("%s of %s %s", kind, self.resource.plural, key_of(obj))
 
     def _store(self, key: str, obj: Manifest) -> None:
         self._forget(key)

@@ -22,7 +22,7 @@ class DisruptionController(Controller):
 
     def _pod_changed(self, _kind: str, pod: Manifest, _before: Manifest | None) -> None:
         for budget in self.budgets.in_namespace(pod["metadata"]["namespace"]):
-            if matches(budget["spec"].get("selector"), pod["metadata"].get("labels")):
+            if matches(budget.get("spec", {}).get("selector"), pod["metadata"].get("labels")):
                 self.queue.add(key_of(budget))
 
     def _set_changed(self, _kind: str, replica_set: Manifest, before: Manifest | None) -> None:
@@ -34,7 +34,7 @@ class DisruptionController(Controller):
         budget = self.budgets.by_key(key)
         if budget is None or budget["metadata"].get("deletionTimestamp"):
             return
-        spec = budget["spec"]
+        spec = budget.get("spec", {})
         pods = [
             pod
             for pod in self.pods.in_namespace(budget["metadata"]["namespace"])

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from slipway_sandbox.client import ApiError, Client, InformerSet, Manifest
-from slipway_sandbox.images import ImageTable
+from slipway_sandbox.gateway import GatewayError, Traefik, gateway_objects
+from slipway_sandbox.images import ImageError, ImageTable
 from slipway_sandbox.processes import start_guard
 from slipway_sandbox.sandbox.state import Endpoints, SandboxError, StateFolder
 
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 
 FIELD_MANAGER = "sandbox"
 NEW_KIND_SECONDS = 10.0
+
+EXPECTED = (SandboxError, GatewayError, ImageError, OSError)
+"""What users can put right: a port in use, a missing binary, an unreadable table. They are told in one line."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +59,28 @@ def serve(options: ServeOptions) -> None:
     guard = start_guard(folder.path)
     try:
         asyncio.run(_serve(options, folder))
+    except BaseExceptionGroup as group:
+        cause = _only_cause(group)
+        if isinstance(cause, EXPECTED):
+            raise SandboxError(str(cause)) from cause
+        raise
+    except EXPECTED as cause:
+        raise SandboxError(str(cause)) from cause
     finally:
         folder.withdraw()
         if guard.stdin is not None:
             guard.stdin.close()
         guard.wait()
+
+
+def _only_cause(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
+    """What went wrong, where one thing did: task groups wrap it once for every level."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        if len(error.exceptions) != 1:
+            return None
+        error = error.exceptions[0]
+    return error
 
 
 async def _serve(options: ServeOptions, folder: StateFolder) -> None:
@@ -127,7 +148,6 @@ async def _run(options: ServeOptions, folder: StateFolder) -> None:
 async def _start_gateway(
     options: ServeOptions, folder: StateFolder, client: Client, group: asyncio.TaskGroup, endpoints: Endpoints
 ) -> Endpoints:
-    from slipway_sandbox.gateway import Traefik, gateway_objects
     from slipway_sandbox.gatewayapi import crds
 
     port = options.gateway_port or _free_port()
