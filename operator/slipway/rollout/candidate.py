@@ -258,7 +258,10 @@ def _evaluating(seen: Observation, revision: Revision, record: ModelRevisionStat
     if outcome.move is not Verdict.ADVANCE or not (replayed or seen.now >= deadline):
         return Move(hold(record, outcome.reason, outcome.message), wake_at=_next_wake(seen, record, metrics, deadline))
     if record.baseline is None:
-        passed = enter(record, Event.FIRST_EVALUATED, now=seen.now, reason=reasons.PROMOTING, message=outcome.message)
+        message = outcome.message
+        if not metrics and evidence.metrics_of(seen):
+            message = "no stable release to compare it with, and no golden set with a threshold"
+        passed = enter(record, Event.FIRST_EVALUATED, now=seen.now, reason=reasons.PROMOTING, message=message)
         return Move(passed, changed=True)
     message = f"step 1 of {len(seen.steps)}, {write_percent(seen.steps[0].weight)} of the traffic: {outcome.message}"
     passed = enter(record, Event.EVALUATED, now=seen.now, reason=reasons.STEPPING, message=message, step=0)
@@ -300,8 +303,9 @@ def _routed(seen: Observation, revision: Revision, record: ModelRevisionStatus, 
     wake = _next_wake(seen, record, metrics, deadline)
     if outcome.move is Verdict.HOLD and outcome.reason in _FREEZING:
         return Move(hold(record, outcome.reason, outcome.message), frozen=True, wake_at=wake)
-    if record.weight_observed_at is None:
-        return Move(_waiting(seen, revision, record, weight), wake_at=wake)
+    if not observed:  # nor may a step pass, or a promotion end, while someone else's weights are on the route
+        poll = seen.now + POLL
+        return Move(_waiting(seen, revision, record, weight), wake_at=min(wake, poll) if wake else poll)
     if phase_of(record) == Phase.PROMOTING:
         message = f"release {revision.version} takes all traffic and is the stable release"
         promoted = enter(record, Event.ALL_TRAFFIC_OBSERVED, now=seen.now, reason=reasons.PROMOTED, message=message)
@@ -373,6 +377,4 @@ def _next_wake(
         over = record.weight_observed_at + seen.steps[step_index(seen, record)].min_duration
         if over > seen.now:
             moments.append(over)
-    if phase_of(record) in (Phase.STEPPING, Phase.PROMOTING) and record.weight_observed_at is None:
-        moments.append(seen.now + POLL)
     return min((moment for moment in moments if moment is not None), default=None)

@@ -82,6 +82,11 @@ def _judgeable(metric: MetricSpec, record: ModelRevisionStatus) -> bool:
     return _paired(record) or (metric.golden_set is not None and metric.threshold is not None)
 
 
+def _failing(status: MetricStatus | None) -> bool:
+    """The source did not answer last time: it is asked again wherever the weight is, because that holds the weight."""
+    return status is not None and status.error_since is not None
+
+
 def _due(seen: Observation, status: MetricStatus | None) -> bool:
     if status is None or (status.cursor is None and status.error_since is None):
         return True
@@ -108,15 +113,14 @@ def plan(seen: Observation, candidate: str | None) -> EvidencePlan:
         if not _judgeable(metric, record):
             continue
         if metric.golden_set is not None:
-            waiting = status is not None and status.error_since is not None and not _due(seen, status)
-            if not waiting and not _complete(record, status):
+            if not (_failing(status) and not _due(seen, status)) and not _complete(record, status):
                 start = _position(record, status)
                 golden.append(
                     GoldenRequest(
                         metric.name, metric.golden_set, start, GOLDEN_BATCH, status.dataset if status else None
                     )
                 )
-        elif live and record.phase != Phase.EVALUATING and _due(seen, status):
+        elif (live or _failing(status)) and record.phase != Phase.EVALUATING and _due(seen, status):
             counters.append(metric)
     return EvidencePlan(golden=tuple(golden), counters=tuple(counters))
 
@@ -350,9 +354,8 @@ def next_look(seen: Observation, record: ModelRevisionStatus, statuses: Sequence
         if not _judgeable(metric, record):
             continue
         status = found.get(metric.name)
-        failing = status is not None and status.error_since is not None
         last = (status.looked_at or seen.now) if status is not None else seen.now
-        if failing:
+        if _failing(status):
             moments.append(last + min(seen.analysis.interval, RETRY))
         elif metric.golden_set is not None:
             if not _complete(record, status):

@@ -8,7 +8,6 @@ from typing import Any, Final
 from slipway.api import MAX_TIMELINE, ModelRevisionStatus, Phase, TimelineEntry
 from slipway.rollout.table import Event, next_phase
 
-
 MAX_MESSAGE: Final = 4096
 """Characters of a message, as the CRDs limit it."""
 

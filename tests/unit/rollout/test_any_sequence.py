@@ -223,6 +223,6 @@ Rollouts.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
     print_blob=False,
     report_multiple_bugs=False,
-    phases=[Stage.explicit, Stage.generate] if os.environ.get('FAST') else list(Stage),
+    phases=[Stage.explicit, Stage.generate] if os.environ.get("FAST") else list(Stage),
 )
 TestAnySequence = pytest.mark.timeout(3600)(Rollouts.TestCase)

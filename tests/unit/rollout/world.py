@@ -466,7 +466,9 @@ class World:
                 assert status.verdict in {"Pass", "Continue", "NoData", "Error"}
                 samples = RatioEvidence.from_vectors({v.name: tuple(v.values) for v in status.state or ()}).candidate
                 assert samples.total >= (metric.min_samples or 0), f"promoted on {samples.total} requests"
-                assert release.healthy or hash_ in self.compared_with_nothing, "a release that fails requests was promoted"
+                assert release.healthy or hash_ in self.compared_with_nothing, (
+                    "a release that fails requests was promoted"
+                )
 
     def _check_counted_once(self, hash_: str, before: MetricStatus | None, after: MetricStatus) -> None:
         if not after.counters or not after.state:
