@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from slipway.api import ModelRevisionStatus, Phase
 from slipway.rollout import candidate as candidates
@@ -201,15 +202,22 @@ def _announcements(seen: Observation, news: Mapping[str, ModelRevisionStatus]) -
     """One Event for every entry that a timeline gained, and one when a rollout begins to wait for a person."""
     out = []
     for hash_, record in news.items():
-        before = seen.revisions[hash_].record
+        before, version = seen.revisions[hash_].record, seen.revisions[hash_].version
         known = before.timeline or ()
         gained = [entry for entry in record.timeline or () if entry not in known]
         for entry in gained:
             warning = entry.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK)
-            out.append(Announcement("Warning" if warning else "Normal", entry.reason, entry.message))
+            kind: Literal["Normal", "Warning"] = "Warning" if warning else "Normal"
+            out.append(Announcement(kind, entry.reason, _named(version, entry.message)))
         if not gained and record.reason != before.reason and record.reason in reasons.NEEDS_A_PERSON:
-            out.append(Announcement("Warning", record.reason, record.message or ""))
+            out.append(Announcement("Warning", record.reason, _named(version, record.message or "")))
     return tuple(out)
+
+
+def _named(version: str, message: str) -> str:
+    """An Event is read beside those of other releases, so each says which one it is about."""
+    subject = f"release {version}"
+    return message if subject in message else f"{subject}: {message}"
 
 
 def _wake_after(now: datetime, moments: list[datetime]) -> timedelta | None:

@@ -58,10 +58,11 @@ def haul_back(seen: Observation, revision: Revision, record: ModelRevisionStatus
         record,
         Event.NO_TRAFFIC_OBSERVED,
         now=seen.now,
-        reason=record.reason or reasons.ROLLED_BACK,
+        reason=reasons.ROLLED_BACK,
         message=f"the gateway sends release {revision.version} nothing",
     )
-    return done.model_copy(update={"message": f"release {revision.version} was hauled back: {why}"}), True
+    outcome = f"release {revision.version} was hauled back: {why}"
+    return done.model_copy(update={"reason": record.reason, "message": outcome}), True  # what is kept is why
 
 
 def note_idleness(
