@@ -29,7 +29,7 @@ from slipway.cluster import (
 
 
 def version_of(deployment: Object) -> str:
-    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    container, *_ = deployment["spec"]["template"]["spec"]["containers"]
     return next(variable["value"] for variable in container["env"] if variable["name"] == "SLIPWAY_MODEL_VERSION")
 
 

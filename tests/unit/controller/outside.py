@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -25,6 +25,8 @@ class Model:
     port: int = 0
     asked: int = 0
     """Golden items that it was asked."""
+    when_asked: Callable[[], None] | None = None
+    """Called before it answers a golden item."""
 
 
 @dataclass
@@ -61,6 +63,8 @@ class Outside:
             return web.Response(status=200 if model.answers else 503)
         assert request.path == "/v2/models/fraud/infer"
         model.asked += 1
+        if model.when_asked is not None:
+            model.when_asked()
         n = (await request.json())["inputs"][0]["data"][0]
         right = n < model.accuracy * self.golden_items
         label = n % 2 if right else 1 - n % 2

@@ -66,19 +66,6 @@ async def test_a_golden_set_that_cannot_be_used_holds_until_it_is_fixed(
     assert world.stable == "v2"
 
 
-async def test_a_golden_set_that_does_not_match_its_schema_is_refused(world: World) -> None:
-    metric = {
-        "name": "accuracy",
-        "goldenSet": {"configMap": {"name": "fraud-golden-set", "key": KEY, "schemaKey": "schema.json"}},
-        "threshold": {"min": 0.6},
-    }
-    loose = metric | {"name": "loose", "goldenSet": {"configMap": {"name": "fraud-golden-set", "key": KEY}}}
-    world.cluster.put(a_golden_set(**{"schema.json": '{"properties": {"id": {"const": "nothing"}}}'}))
-    world.declare("v1", analysis={"metrics": [loose, metric]})
-    message = await wait(world, reason="MetricsUnavailable")
-    assert "does not match the schema at $.id" in message
-
-
 async def test_a_golden_set_that_nobody_answers_is_no_evidence(world: World) -> None:
     await world.serving("v1")
     world.declare("v2")

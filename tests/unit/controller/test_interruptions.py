@@ -14,7 +14,17 @@ from typing import Any
 import pytest
 from unit.controller.world import Killed, World, a_world
 
-from slipway.cluster import DEPLOYMENT, EVENT, MODEL_REVISION, Conflict, Object, Request, Unavailable
+from slipway.cluster import (
+    DEPLOYMENT,
+    EVENT,
+    HTTP_ROUTE,
+    MODEL_DEPLOYMENT,
+    MODEL_REVISION,
+    Conflict,
+    Object,
+    Request,
+    Unavailable,
+)
 
 SHORT: dict[str, Any] = {"strategy": {"canary": {"steps": [{"weight": 20, "minDuration": "5s"}, {"weight": 60}]}}}
 
@@ -180,3 +190,57 @@ async def test_a_look_at_what_was_there_before_the_last_write_overwrites_nothing
         world.cluster.before_write = lambda request: world.cluster.stale_reads(reads)
 
     assert await _disturbed(story, disturb) == await undisturbed(story)
+
+
+async def test_a_look_that_was_held_up_brings_back_nothing_that_another_operator_hauled_back(world: World) -> None:
+    """As when a node was frozen, and the operator on it wakes up beside its successor."""
+    await world.serving("v1", **SHORT)
+    model = await world.model("v2")
+    world.declare("v2", **SHORT)
+    await world.run(lambda: "v2" in world.weights)
+    apply = world.cluster.apply
+    held_up = False
+
+    async def freezing(obj: Object) -> Object:
+        nonlocal held_up
+        if obj["kind"] == HTTP_ROUTE.kind and "'weight': 6000" in str(obj) and not held_up:
+            held_up = True
+            frozen = world.queue
+            model.errors = 0.9
+            world.start_operator()
+            await world.pass_time(25)
+            assert world.weights == {"v1": 10_000}
+            routes.clear()
+            world.queue = frozen
+        return await apply(obj)
+
+    world.cluster.apply = freezing  # type: ignore[method-assign]
+    routes: list[Object] = []
+    world.cluster.subscribe(lambda change, obj: routes.append(obj))
+    await world.run()
+    assert held_up
+    assert not [route for route in routes if route["kind"] == HTTP_ROUTE.kind and world.name_of("v2") in str(route)]
+    assert world.phase("v2") == "RolledBack"
+
+
+@STORIES
+async def test_what_is_on_record_is_told_although_a_later_write_conflicts(story: Story) -> None:
+    async def told(disturb: Callable[[World], None]) -> list[str]:
+        async with a_world() as world:
+            await world.serving("v1", **SHORT)
+            disturb(world)
+            await story(world)
+            await world.run()
+            return [reason for _, reason, _ in world.events()]
+
+    def conflicts(world: World) -> None:
+        failed: set[str] = set()
+
+        def hook(request: Request) -> None:
+            if request.kind in {MODEL_DEPLOYMENT, HTTP_ROUTE, DEPLOYMENT} and str(request.body) not in failed:
+                failed.add(str(request.body))
+                raise Conflict("it has changed")
+
+        world.cluster.before_write = hook
+
+    assert await told(conflicts) == await told(lambda world: None)

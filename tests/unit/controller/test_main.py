@@ -1,0 +1,209 @@
+"""The process: what it does with each end of a look, and how it starts, watches and stops against a real API server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from unit.controller.builders import a_golden_set, a_model_deployment
+from unit.controller.fake_clock import FakeClock
+
+from slipway.cluster import (
+    MODEL_DEPLOYMENT,
+    MODEL_REVISION,
+    NAMESPACE,
+    Cluster,
+    ClusterError,
+    Conflict,
+    NotServed,
+    Object,
+    Throttled,
+    Unavailable,
+    connect,
+)
+from slipway.controller import MissingCrdError, Settings, run
+from slipway.controller.main import LONGEST_PAUSE, _look
+from slipway.controller.queue import WorkQueue
+from slipway.controller.reconciler import Key, RefusedError
+from slipway_sandbox.apiserver import ApiServer
+
+KEY = ("shop", "fraud")
+CRDS = Path(__file__).parents[3] / "crds"
+
+
+class Ends:
+    """A reconciler whose looks end in one way."""
+
+    def __init__(self, end: timedelta | Exception | None) -> None:
+        self._end = end
+
+    async def reconcile(self, key: Key) -> timedelta | None:
+        if isinstance(self._end, Exception):
+            raise self._end
+        return self._end
+
+
+async def pause_after(end: timedelta | Exception | None, *, looks: int = 1) -> float | None:
+    """Seconds until the key is due again after some looks; None when it is not."""
+    clock = FakeClock()
+    queue: WorkQueue[Key] = WorkQueue(clock=clock, rng=random.Random(1), max_delay=LONGEST_PAUSE)
+    queue.add(KEY)
+    ended = clock.time()
+    for _ in range(looks):
+        key = await queue.get()
+        await _look(queue, Ends(end), key)  # type: ignore[arg-type]
+        queue.done(key)
+        ended = clock.time()
+        if queue.statistics().depth:
+            return 0.0
+        if not queue.statistics().delayed:
+            return None
+        clock.advance_to_next()
+    return clock.time() - ended
+
+
+async def test_a_look_that_asks_for_nothing_is_not_repeated() -> None:
+    assert await pause_after(None) is None
+
+
+async def test_a_look_is_repeated_when_it_asked_to_be() -> None:
+    assert await pause_after(timedelta(seconds=7)) == 7
+    assert await pause_after(timedelta(0)) == 0
+
+
+@pytest.mark.parametrize("error", [Conflict("changed"), Unavailable("away"), ClusterError("odd"), KeyError("a defect")])
+async def test_a_look_that_failed_is_repeated_soon_and_then_less_and_less_often(error: Exception) -> None:
+    first, tenth = await pause_after(error), await pause_after(error, looks=12)
+    assert first is not None
+    assert tenth is not None
+    assert 0 < first < 1
+    assert 10 < tenth <= 30
+
+
+async def test_a_server_that_asks_for_patience_gets_it_and_always_some() -> None:
+    assert await pause_after(Throttled("slower", retry_after=9)) == 9
+    assert await pause_after(Throttled("slower", retry_after=0)) == 1
+
+
+async def test_evidence_stays_due_while_something_is_refused() -> None:
+    assert await pause_after(RefusedError("quota", wake_after=timedelta(seconds=5)), looks=12) == 5
+    often = await pause_after(RefusedError("quota", wake_after=None), looks=12)
+    assert often is not None
+    assert often > 5
+
+
+async def test_a_look_that_did_well_makes_the_next_failure_the_first() -> None:
+    clock = FakeClock()
+    queue: WorkQueue[Key] = WorkQueue(clock=clock, rng=random.Random(1))
+    for end in [Unavailable("away")] * 10 + [None, Unavailable("away")]:
+        queue.add(KEY)
+        key = await queue.get()
+        await _look(queue, Ends(end), key)  # type: ignore[arg-type]
+        queue.done(key)
+    before = clock.time()
+    clock.advance_to_next()
+    assert clock.time() - before < 1
+
+
+# --- against a real API server --------------------------------------------------------------------------------------
+
+
+class Server:
+    """An API server in a thread of its own, so that kopf, which cancels all tasks of its loop, does not end it."""
+
+    def __init__(self) -> None:
+        self.kubeconfig: Object = {}
+        self._started = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="apiserver")
+
+    def __enter__(self) -> Server:
+        self._thread.start()
+        assert self._started.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(10)
+
+    async def _serve(self) -> None:
+        server = ApiServer(host="127.0.0.1", port=0)
+        await server.start()
+        self.kubeconfig = server.kubeconfig()
+        self._started.set()
+        await asyncio.to_thread(self._stop.wait)
+        await server.stop()
+
+
+@pytest.fixture
+def kubeconfig(tmp_path: Path) -> Iterator[str]:
+    with Server() as server:
+        path = tmp_path / "kubeconfig"
+        path.write_text(json.dumps(server.kubeconfig))
+        yield str(path)
+
+
+@pytest.fixture
+async def cluster(kubeconfig: str) -> AsyncIterator[Cluster]:
+    found = await connect(kubeconfig=kubeconfig)
+    yield found
+    await found.close()
+
+
+async def until(what: Callable[[], Awaitable[bool]], seconds: float = 15) -> None:
+    end = time.monotonic() + seconds
+    while not await what():
+        assert time.monotonic() < end, "it did not happen in time"
+        await asyncio.sleep(0.05)
+
+
+async def test_an_operator_without_its_crds_says_so_and_ends(kubeconfig: str) -> None:
+    with pytest.raises(MissingCrdError, match="does not know ModelDeployment: install the CRDs first"):
+        await run(Settings(kubeconfig=kubeconfig))
+
+
+async def test_the_operator_watches_decides_and_stops_on_a_signal(cluster: Cluster, kubeconfig: str) -> None:
+    for crd in sorted(CRDS.glob("*.yaml")):
+        await cluster.apply(yaml.safe_load(crd.read_text()))
+
+    async def served() -> bool:
+        try:
+            return not await cluster.list(MODEL_DEPLOYMENT) and not await cluster.list(MODEL_REVISION)
+        except NotServed:
+            return False
+
+    await until(served)
+    await cluster.apply({"apiVersion": "v1", "kind": NAMESPACE.kind, "metadata": {"name": "shop"}})
+    await cluster.apply(a_golden_set())
+    operator = asyncio.create_task(run(Settings(kubeconfig=kubeconfig)))
+
+    async def said(reason: str) -> bool:
+        assert not operator.done(), operator
+        found = await cluster.get(MODEL_DEPLOYMENT, "shop", "fraud")
+        conditions = ((found or {}).get("status") or {}).get("conditions") or []
+        return any(condition["type"] == "Ready" and condition["reason"] == reason for condition in conditions)
+
+    declared = a_model_deployment("v1")
+    del declared["status"]
+    await cluster.create(declared)
+    await until(lambda: said("GatewayNotReady"))  # nothing of the Gateway API is installed here
+    (revision,) = await cluster.list(MODEL_REVISION, "shop")
+    assert revision["status"]["phase"] == "Pending"
+    live = await cluster.get(MODEL_DEPLOYMENT, "shop", "fraud")
+    assert live is not None
+    assert "finalizers" not in live["metadata"]
+    assert live["metadata"]["annotations"] == declared["metadata"]["annotations"]
+    began = time.monotonic()
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(operator, 15)
+    assert time.monotonic() - began < 5
