@@ -84,7 +84,7 @@ async def test_a_model_that_never_becomes_ready_is_given_up_at_the_deadline(worl
     await world.model("v2", answers=False)
     world.declare("v2")
     await world.run()
-    assert world.timeline("v2")[-1] == ("RolledBack", "StartDeadlineExceeded")
+    assert world.timeline("v2")[-2:] == [("RollingBack", "StartDeadlineExceeded"), ("RolledBack", "RolledBack")]
     assert "spec.rollback.progressDeadline of 120 s" in world.condition("Ready")["message"]
     assert world.stable == "v1"
 
@@ -97,7 +97,7 @@ async def test_an_image_that_does_not_start_is_named_with_its_field(world: World
     assert "ImagePullBackOff" in message
     assert "fix spec.release.container.image" in message
     await world.run()
-    assert world.timeline("v2")[-1] == ("RolledBack", "StartDeadlineExceeded")
+    assert world.timeline("v2")[-2:] == [("RollingBack", "StartDeadlineExceeded"), ("RolledBack", "RolledBack")]
     assert "ImagePullBackOff" in world.condition("Ready")["message"]
 
 
@@ -109,7 +109,7 @@ async def test_the_reasons_of_pods_are_not_needed_to_decide(world: World) -> Non
     model.starts = False
     world.cluster.absent.add(POD)
     await world.run()
-    assert world.timeline("v2")[-1] == ("RolledBack", "CapacityLost")
+    assert world.timeline("v2")[-2:] == [("RollingBack", "CapacityLost"), ("RolledBack", "RolledBack")]
 
 
 async def test_a_gateway_that_does_not_exist_is_named_and_waited_for(world: World) -> None:

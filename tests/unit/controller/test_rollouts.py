@@ -113,7 +113,7 @@ async def test_a_release_that_fails_live_requests_is_hauled_back_at_the_first_st
     await world.run()
     assert world.phase("v4") == "RolledBack"
     assert routed(world)[1:] == [{"v1": 9000, "v4": 1000}, {"v1": 10_000}]
-    assert world.timeline("v4")[-2:] == [("RollingBack", "AnalysisFailed"), ("RolledBack", "AnalysisFailed")]
+    assert world.timeline("v4")[-2:] == [("RollingBack", "AnalysisFailed"), ("RolledBack", "RolledBack")]
     told = [message for kind, _, message in world.events() if kind == "Warning"]
     assert "errors" in told[0]
     assert "n=" in told[0], "an Event names the sample sizes"
@@ -342,7 +342,7 @@ async def test_pods_that_all_fail_are_left_within_one_look(world: World) -> None
     await world.run(lambda: "v2" not in world.weights)
     assert world.looks - before <= 1
     await world.run()
-    assert world.timeline("v2")[-1] == ("RolledBack", "CapacityLost")
+    assert world.timeline("v2")[-2:] == [("RollingBack", "CapacityLost"), ("RolledBack", "RolledBack")]
     assert "ImagePullBackOff" in world.record("v2")["message"]
 
 
