@@ -245,7 +245,13 @@ async def test_a_process_that_will_not_go_is_killed_after_the_grace_period(space
     await space.apply(
         a_pod("p", command=["sh", "-c", script], args=[], readinessProbe=None, terminationGracePeriodSeconds=1)
     )
-    await pod_when(space, "p", lambda pod: condition(pod, "Ready")[0] == "True")
+
+    async def deaf() -> bool:
+        return "deaf" in "".join(
+            log.read_text() for log in space.sandbox.logs_dir.glob(f"pods/{space.name}_p_*/*/0.log")
+        )
+
+    await eventually(deaf)
     await space.client.delete(PODS, space.name, "p")
 
     async def gone() -> bool:

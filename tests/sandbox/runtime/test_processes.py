@@ -94,7 +94,7 @@ asyncio.run(main())
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
     assert parent.stdout is not None
     assert parent.stdout.readline() == b"started\n"
-    wait_for(lambda: marked(str(tmp_path)))
+    wait_for(lambda: [Path(f"/proc/{pid}/comm").read_text().strip() for pid in marked(str(tmp_path))] == ["sleep"])
     parent.kill()
     parent.wait()
     parent.stdout.close()

@@ -245,7 +245,7 @@ async def test_children_go_with_their_owner(space: Space) -> None:
 
 
 async def test_a_foreground_deletion_waits_for_the_children(space: Space) -> None:
-    await space.apply(a_deployment(readinessProbe=None))
+    await space.apply(a_deployment(readinessProbe=None, lifecycle=DRAIN))
     await space.rolled_out("web")
     deleted = await space.client.delete(DEPLOYMENTS, space.name, "web", propagation="Foreground")
     assert deleted is not None
