@@ -24,8 +24,9 @@ WATCHED: Final = (MODEL_DEPLOYMENT, MODEL_REVISION, DEPLOYMENT, SERVICE, HTTP_RO
 """What is watched: ModelDeployments whole, and of the others what carries our label. Pods are never watched."""
 
 REQUEST_TIMEOUT: Final = 30.0
-WATCH_SECONDS: Final = 600.0
-"""How long a watch lasts before it is resumed; a little longer is waited for the server to end it."""
+WATCH_SECONDS: Final = 600
+"""How long a watch lasts before it is resumed; a little longer is waited for the server to end it. A whole number: it
+goes into the address as it is, and an API server refuses ``600.0``."""
 
 
 class Backoffs:

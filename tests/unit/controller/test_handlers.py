@@ -44,6 +44,7 @@ def test_kopf_watches_with_selectors_of_the_server_and_writes_nothing() -> None:
     assert found.peering.standalone
     assert (found.networking.request_timeout, found.networking.connect_timeout) == (30, 10)
     assert (found.watching.server_timeout, found.watching.client_timeout) == (600, 660)
+    assert str(found.watching.server_timeout) == "600", "an API server refuses anything but a whole number"
     assert found.queueing.worker_limit is None
 
 
