@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +51,16 @@ def json_answer(value: Any, media: Media, status: int = 200) -> Answer:
 
 def text_answer(text: str, status: int = 200) -> Answer:
     return Answer(text.encode(), status, "text/plain; charset=utf-8")
+
+
+@contextmanager
+def carrying(warnings: list[str]) -> Iterator[None]:
+    """Whatever is refused inside is refused with these warnings."""
+    try:
+        yield
+    except errors.ApiError as error:
+        error.warnings = warnings + error.warnings
+        raise
 
 
 def warn(answer: Answer, warnings: list[str]) -> Answer:

@@ -185,8 +185,8 @@ _PRESENT: dict[str, list[tuple[str, Node]]] = {}
 def _written_when_zero(node: Node) -> bool:
     if node.omit_zero:
         return False
-    if node.kind == nodes.STRUCT and not node.pointer:
-        return True
+    if not node.pointer and (node.kind == nodes.STRUCT or node.scalar in {"Time", "MicroTime"}):
+        return True  # a struct in the original, which knows no empty struct
     return not node.omit_empty
 
 
@@ -207,7 +207,7 @@ def _zero(node: Node) -> Any:
 def _empty(node: Node, value: Any) -> bool:
     """Whether an `omitempty` field with this value is left out. A struct never is; a pointer only when null."""
     if value is None:
-        return True
+        return node.pointer or node.scalar not in {"Time", "MicroTime"}
     if node.pointer or node.kind == nodes.STRUCT:
         return False
     if node.kind in {nodes.LIST, nodes.MAP}:
@@ -312,6 +312,8 @@ def _time(raw: Any, path: str) -> str:
 
 
 def _micro_time(raw: Any, path: str) -> str:
+    if isinstance(raw, str) and not re.search(r":\d\d\.\d{6}(Z|[+-])", raw):
+        raise DecodeError(f'parsing time "{raw}" as "2006-01-02T15:04:05.000000Z07:00": cannot parse "{raw}"')
     return _moment(raw, path, "%Y-%m-%dT%H:%M:%S.%fZ")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from slipway_sandbox.apiserver import nodes, structural
 from slipway_sandbox.apiserver.codec import DecodeError, Report, read_value
-from slipway_sandbox.apiserver.errors import bad_request
+from slipway_sandbox.apiserver.errors import TYPE_INVALID, FieldError, bad_request
 from slipway_sandbox.apiserver.nodes import Node, type_node
 from slipway_sandbox.apiserver.resources import Resource
 
@@ -46,3 +46,24 @@ def _sparse(node: Node, value: Any, path: str, report: Report | None) -> Any:
     if node.kind == nodes.MAP and isinstance(value, dict):
         return {name: _sparse(node.item, item, f"{path}.{name}", report) for name, item in value.items()}
     return read_value(node, value, path, report)
+
+
+def null_errors(node: Node, value: Any, path: str = "") -> list[FieldError]:
+    """The nulls in a custom resource that may not be there: where neither the schema allows one nor a default replaces it."""
+    found: list[FieldError] = []
+    if isinstance(value, dict):
+        for name, below in value.items():
+            child = node.child(name)
+            if child is None or child.type_name:
+                continue
+            here = f"{path}.{name}" if path else name
+            if below is None:
+                if not child.nullable and child.kind != nodes.ANY and child.default is nodes.NO_DEFAULT:
+                    kind = (child.schema or {}).get("type", "object")
+                    found.append(FieldError(TYPE_INVALID, here, f'{here} in body must be of type {kind}: "null"', "null"))
+            else:
+                found += null_errors(child, below, here)
+    elif isinstance(value, list) and node.kind == nodes.LIST:
+        for index, item in enumerate(value):
+            found += null_errors(node.item, item, f"{path}[{index}]")
+    return found

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from slipway_sandbox.apiserver.codec import now
-from slipway_sandbox.apiserver.resources import READ_WRITE, Registry, Resource, Subresource
+from slipway_sandbox.apiserver.resources import READ_WRITE, Registry, Resource, Subresource, version_priority
 from slipway_sandbox.apiserver.store import Record, Store
 from slipway_sandbox.apiserver.structural import CustomVersion
 
@@ -217,4 +217,8 @@ def _resource(spec: dict[str, Any], names: dict[str, Any], version: dict[str, An
 def _deprecation(spec: dict[str, Any], names: dict[str, Any], version: dict[str, Any]) -> str | None:
     if not version.get("deprecated"):
         return None
-    return version.get("deprecationWarning") or f"{spec['group']}/{version['name']} {names['kind']} is deprecated"
+    text = f"{spec['group']}/{version['name']} {names['kind']} is deprecated"
+    better = [other["name"] for other in spec["versions"] if other.get("served") and not other.get("deprecated")]
+    if better:
+        text += f"; use {spec['group']}/{min(better, key=version_priority)} {names['kind']}"
+    return version.get("deprecationWarning") or text

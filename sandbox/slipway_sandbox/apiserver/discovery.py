@@ -94,7 +94,7 @@ def _aggregated(resource: Resource) -> dict[str, Any]:
                 },
                 "verbs": list(sub.verbs),
             }
-            for sub in resource.subresources.values()
+            for sub in sorted(resource.subresources.values(), key=lambda part: part.name)
         ]
     return entry
 

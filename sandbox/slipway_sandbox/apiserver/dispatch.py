@@ -9,7 +9,7 @@ from typing import Any
 from slipway_sandbox.apiserver import crds, discovery, errors, requests
 from slipway_sandbox.apiserver.admission import Admission
 from slipway_sandbox.apiserver.builtins import built_in_resources
-from slipway_sandbox.apiserver.calls import Answer, Call, json_answer, text_answer
+from slipway_sandbox.apiserver.calls import Answer, Call, carrying, json_answer, text_answer, warn
 from slipway_sandbox.apiserver.errors import PlainNotFoundError
 from slipway_sandbox.apiserver.handlers import Handlers, is_watch
 from slipway_sandbox.apiserver.kinds import hooks_for
@@ -124,12 +124,14 @@ class Dispatcher:
             if not self.registry.has_group(target.group) or self.registry.is_custom_group(target.group):
                 raise PlainNotFoundError
             raise errors.no_such_resource()
-        self._check_scope(resource, target)
+        self._check_scope(resource, target, call.method)
         verb = self._verb(call)
         part = f"{target.resource}/{target.subresource}" if target.subresource else target.resource
         self.counts[(call.agent, verb, part)] += 1
         self._authorize(call, verb)
-        return self._carry_out(resource, call, verb)
+        warnings = [resource.custom.warning] if resource.custom is not None and resource.custom.warning else []
+        with carrying(warnings):
+            return warn(self._carry_out(resource, call, verb), warnings)
 
     def _authorize(self, call: Call, verb: str) -> None:
         target = call.target
@@ -141,9 +143,9 @@ class Dispatcher:
         why = f'User "{call.user}" cannot {verb} resource "{part}" in API group "{target.group}"{where}'
         raise errors.forbidden(target.group, target.resource, target.name, why)
 
-    def _check_scope(self, resource: Resource, target: requests.Target) -> None:
+    def _check_scope(self, resource: Resource, target: requests.Target, method: str) -> None:
         wrong = bool(target.namespace) != resource.namespaced and (bool(target.name) or bool(target.namespace))
-        if wrong:
+        if wrong or (resource.custom is not None and resource.namespaced and not target.namespace and method != "GET"):
             if resource.custom is not None:
                 raise PlainNotFoundError
             raise errors.no_such_resource()
@@ -193,8 +195,6 @@ class Dispatcher:
         if target.subresource:
             return self._subresources.answer(resource, call, verb)
         if verb == "watch" and call.method == "GET":
-            return self.handlers.watch(resource, call)
-        if verb == "get" and is_watch(call) and resource.custom is None and not call.target.subresource:
             return self.handlers.watch(resource, call)
         return self._plain_verb(resource, call, verb)
 

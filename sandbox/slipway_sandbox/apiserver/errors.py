@@ -76,6 +76,8 @@ class ApiError(Exception):
         self.message = message
         self.details = details
         self.headers = headers or {}
+        self.warnings: list[str] = []
+        """Travel with the refusal, as they would with the answer."""
 
     def body(self) -> dict[str, Any]:
         status: dict[str, Any] = {

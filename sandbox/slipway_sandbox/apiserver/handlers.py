@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from slipway_sandbox.apiserver import codec, errors, patches, reads, ssa, strategic, tables, typed, views, watches
-from slipway_sandbox.apiserver.calls import Answer, Call, json_answer, media_type, read_body, read_patch, warn
+from slipway_sandbox.apiserver import codec, config, errors, patches, reads, ssa, strategic, tables, typed, views, watches
+from slipway_sandbox.apiserver.calls import Answer, Call, carrying, json_answer, media_type, read_body, read_patch, warn
 from slipway_sandbox.apiserver.codec import Report
 from slipway_sandbox.apiserver.options import (
     IGNORE, DeleteOptions, WriteOptions, boolean, delete_options, junk_version, write_options,
@@ -129,16 +129,15 @@ class Handlers:
             obj["metadata"]["name"] = call.target.name
         _set_namespace(resource, obj, call)
         warnings = self.writer.strict(resource, report, options) if report else []
-        outcome = self.writer.create(strategy, obj, options)
+        with carrying(warnings):
+            outcome = self.writer.create(strategy, obj, options)
         return warn(self.answer(resource, outcome, media, call), warnings + outcome.warnings)
 
     def answer(self, resource: Resource, outcome: Outcome, media: Media, call: Call, status: int | None = None) -> Answer:
         """What a write led to, as an answer."""
         code = status or (201 if outcome.created else 200)
         record = outcome.record or Record(outcome.obj, 0)
-        answer = self.show(resource, record, media, call, code)
-        custom = resource.custom
-        return warn(answer, [custom.warning]) if custom is not None and custom.warning else answer
+        return self.show(resource, record, media, call, code)
 
     def update(self, resource: Resource, call: Call, part: str = "") -> Answer:
         media = negotiate(call.accept, allowed=_ONE)
@@ -153,12 +152,14 @@ class Handlers:
         warnings = self.writer.strict(resource, report, options) if report else []
         target = call.target
         record = self.store.get(resource.key, object_key(target.namespace, target.name))
-        if record is None:
-            if not strategy.create_on_update or part:
+        with carrying(warnings):
+            if record is not None:
+                _check_uid(resource, new, record)
+                outcome = self.writer.update(strategy, self.current(resource, record), new, options, part=part)
+            elif strategy.create_on_update and not part:
+                outcome = self.writer.create(strategy, new, options)
+            else:
                 raise errors.not_found(resource.group, resource.plural, target.name)
-            outcome = self.writer.create(strategy, new, options)
-        else:
-            outcome = self.writer.update(strategy, self.current(resource, record), new, options, part=part)
         return warn(self.answer(resource, outcome, media, call), warnings + outcome.warnings)
 
     def current(self, resource: Resource, record: Record) -> Record:
@@ -205,29 +206,38 @@ class Handlers:
         strategy = self.strategy_of(resource)
         report = _report(options)
         _check_kind(resource, patched)
-        new = strategy.read(structural_copy(patched), report)
+        try:
+            new = strategy.read(structural_copy(patched), report)
+        except errors.ApiError as error:
+            if media_type(call.content_type) != STRATEGIC_PATCH:
+                raise
+            shown = call.body.decode("utf-8", "replace")
+            found = [errors.FieldError(errors.INVALID, "patch", error.message, shown)]
+            raise errors.invalid("", "", "", found) from error
         _check_name(new, call)
         warnings = self.writer.strict(resource, report, options) if report else []
-        outcome = self.writer.update(strategy, record, new, options, part=part)
+        with carrying(warnings):
+            outcome = self.writer.update(strategy, record, new, options, part=part)
         return warn(self.answer(resource, outcome, media, call), warnings + outcome.warnings)
 
     def _apply(self, resource: Resource, call: Call, part: str, media: Media, options: WriteOptions) -> Answer:
         strategy = self.strategy_of(resource)
         report = _report(options)
-        config = self._read_config(resource, call, report)
+        wanted = self._read_config(resource, call, report)
         warnings = self.writer.strict(resource, report, options) if report else []
         target = call.target
         stored = self.store.get(resource.key, object_key(target.namespace, target.name))
         if stored is None and part:
             raise errors.not_found(resource.group, resource.plural, target.name)
         record = self.current(resource, stored) if stored is not None else None
-        _check_apply_version(resource, config, record)
+        _check_apply_version(resource, wanted, record)
         live = views.shown(resource, record.obj) if record is not None else None
         applier = Manager(options.manager, ssa.APPLY, resource.api_version, part, {}, "")
         try:
-            applied = ssa.apply(resource.node, live, config, applier, strategy.ignored(part), options.force)
+            applied = ssa.apply(resource.node, live, wanted, applier, strategy.ignored(part), options.force)
         except typed.TypedError as error:
             raise errors.bare_500(f"failed to create typed patch object ({target.namespace}/{target.name}; {resource.api_version}, Kind={resource.kind}): {error}") from error
+        _refuse_nulls(resource, applied.obj)
         new = strategy.read(structural_copy(applied.obj), None)
         _set_namespace(resource, new, call)
         if record is None:
@@ -245,18 +255,17 @@ class Handlers:
             raise errors.bad_request(f"error decoding YAML: {error}") from error
         if report is not None:
             codec.duplicates(value, report)
-        config = codec.require_object(value)
-        _check_kind(resource, config, required=True)
-        metadata = config.get("metadata")
+        wanted = codec.require_object(value)
+        _check_kind(resource, wanted, required=True)
+        metadata = wanted.get("metadata")
         if metadata is not None and not isinstance(metadata, dict):
             raise errors.bad_request("metadata must be an object")
-        config = {**config, "metadata": dict(metadata or {})}
-        if config["metadata"].get("managedFields"):
+        wanted = {**wanted, "metadata": dict(metadata or {})}
+        if wanted["metadata"].get("managedFields"):
             raise errors.bad_request("metadata.managedFields must be nil")
-        config["metadata"].setdefault("name", call.target.name)
-        _check_name(config, call)
-        _set_namespace(resource, config, call)
-        return prepare_config(resource, config, report)
+        _check_name(wanted, call)
+        _set_namespace(resource, wanted, call)
+        return config.prepare(resource, wanted, report)
 
     # -- deleting
 
@@ -329,6 +338,10 @@ def _check_kind(resource: Resource, value: dict[str, Any], *, required: bool = F
         raise errors.bad_request(f"Object 'Kind' is missing in '{_shorten(value)}'")
     if not version and (required or custom):
         raise errors.bad_request(f"Object 'apiVersion' is missing in '{_shorten(value)}'")
+    if custom and kind != resource.kind and version == resource.api_version:
+        found = [errors.FieldError(errors.INVALID, "kind", f"must be {resource.kind}", kind)]
+        name = value["metadata"].get("name", "") if isinstance(value.get("metadata"), dict) else ""
+        raise errors.invalid(resource.group, kind, name, found)
     if (kind and kind != resource.kind) or (version and version != resource.api_version):
         raise errors.bad_request(
             f"{kind or resource.kind} in version {version!r} cannot be handled as a {resource.kind}: the API version in the data "
@@ -346,6 +359,18 @@ def _check_name(obj: dict[str, Any], call: Call) -> None:
         raise errors.bad_request("the name of the object (based on its metadata.name) must be set")
     if name != call.target.name:
         raise errors.bad_request(f"the name of the object ({name}) does not match the name on the URL ({call.target.name})")
+
+
+def _check_uid(resource: Resource, new: dict[str, Any], record: Record) -> None:
+    """The uid in the body of a PUT is a precondition.
+
+    Raises:
+        ApiError: 409 when the object is another one of the same name.
+    """
+    wanted, found = new["metadata"].get("uid"), record.obj["metadata"]["uid"]
+    if wanted and wanted != found:
+        why = f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
+        raise errors.conflict(resource.group, resource.plural, record.obj["metadata"]["name"], why)
 
 
 def _set_namespace(resource: Resource, obj: dict[str, Any], call: Call) -> None:
@@ -370,13 +395,6 @@ def _check_apply_version(resource: Resource, config: dict[str, Any], record: Rec
         raise errors.modified(resource.group, resource.plural, name)
 
 
-def prepare_config(resource: Resource, config: dict[str, Any], report: Report | None) -> dict[str, Any]:
-    """An applied configuration in the form it is merged in: unknown fields gone, values canonical, nothing filled in."""
-    from slipway_sandbox.apiserver import config as configs
-
-    return configs.prepare(resource, config, report)
-
-
 def _checked_delete_options(body: dict[str, Any]) -> dict[str, Any]:
     from slipway_sandbox.apiserver.nodes import type_node
 
@@ -384,6 +402,15 @@ def _checked_delete_options(body: dict[str, Any]) -> dict[str, Any]:
         return codec.canonicalise(type_node("meta.v1.DeleteOptions"), body)
     except codec.DecodeError as error:
         raise errors.bad_request(str(error)) from error
+
+
+def _refuse_nulls(resource: Resource, obj: dict[str, Any]) -> None:
+    """Unlike elsewhere, a null in an applied custom resource is a value, and has to be allowed."""
+    if resource.custom is None:
+        return
+    found = config.null_errors(resource.node, obj)
+    if found:
+        raise errors.invalid(resource.group, resource.kind, obj["metadata"].get("name", ""), found)
 
 
 def is_watch(call: Call) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from slipway_sandbox.apiserver import names
@@ -28,7 +29,7 @@ def begin(obj: dict[str, Any]) -> None:
     metadata["creationTimestamp"] = now()
 
 
-def validate(metadata: dict[str, Any], namespaced: bool, rule: NameRule) -> list[FieldError]:
+def validate(metadata: dict[str, Any], namespaced: bool, rule: NameRule, *, qualified_finalizers: bool = True) -> list[FieldError]:
     """What is wrong with the metadata of an object that is to be stored."""
     errors = _validate_name(metadata, rule)
     namespace = metadata.get("namespace", "")
@@ -42,7 +43,7 @@ def validate(metadata: dict[str, Any], namespaced: bool, rule: NameRule) -> list
     errors += _validate_labels(metadata.get("labels") or {}, "metadata.labels")
     errors += _validate_annotations(metadata.get("annotations") or {})
     errors += _validate_owners(metadata.get("ownerReferences") or [])
-    errors += _validate_finalizers(metadata.get("finalizers") or [])
+    errors += _validate_finalizers(metadata.get("finalizers") or [], qualified_finalizers)
     errors += _validate_managed(metadata.get("managedFields") or [])
     if metadata.get("generation", 0) < 0:
         errors.append(FieldError(INVALID, "metadata.generation", "must be greater than or equal to 0", metadata["generation"]))
@@ -92,8 +93,8 @@ def _validate_annotations(annotations: dict[str, Any]) -> list[FieldError]:
 def _validate_owners(owners: list[dict[str, Any]]) -> list[FieldError]:
     errors = []
     controllers = [owner for owner in owners if owner.get("controller")]
-    for index, owner in enumerate(owners):
-        path = f"metadata.ownerReferences[{index}]"
+    for owner in owners:
+        path = "metadata.ownerReferences"
         if not owner.get("apiVersion") or owner["apiVersion"].count("/") > 1:
             errors.append(FieldError(INVALID, f"{path}.apiVersion", "version must not be empty", owner.get("apiVersion", "")))
         for name in ("kind", "name", "uid"):
@@ -107,14 +108,23 @@ def _validate_owners(owners: list[dict[str, Any]]) -> list[FieldError]:
     return errors
 
 
-def _validate_finalizers(finalizers: list[str]) -> list[FieldError]:
+def finalizer_warnings(metadata: dict[str, Any]) -> list[str]:
+    """Finalizers without a domain are taken from custom resources, with a warning."""
+    return [
+        f'metadata.finalizers: "{finalizer}": prefer a domain-qualified finalizer name to avoid accidental conflicts with other finalizer writers'
+        for finalizer in metadata.get("finalizers") or ()
+        if "/" not in finalizer and finalizer not in _BUILT_IN_FINALIZERS
+    ]
+
+
+def _validate_finalizers(finalizers: list[str], qualified: bool) -> list[FieldError]:
     errors = []
     for index, finalizer in enumerate(finalizers):
         problem = names.label_key_problem(finalizer)
         path = f"metadata.finalizers[{index}]"
         if problem:
             errors.append(FieldError(INVALID, "metadata.finalizers", problem, finalizer))
-        elif "/" not in finalizer and finalizer not in _BUILT_IN_FINALIZERS:
+        elif qualified and "/" not in finalizer and finalizer not in _BUILT_IN_FINALIZERS:
             errors.append(FieldError(INVALID, path, "name is neither a standard finalizer name nor is it fully qualified", finalizer))
     if FOREGROUND in finalizers and ORPHAN in finalizers:
         detail = "finalizer orphan and foregroundDeletion cannot be both set"
@@ -145,11 +155,9 @@ def manager_errors(manager: str, path: str) -> list[FieldError]:
 
 def carry_over(new: dict[str, Any], old: dict[str, Any]) -> None:
     """Before an update is compared: what the server owns is the old object's, in place. `new`, `old` are metadata."""
-    for name in ("creationTimestamp", "uid", "selfLink"):
-        if not new.get(name) and old.get(name):
-            new[name] = old[name]
-    if old.get("generateName") and not new.get("generateName"):
-        pass  # a client may drop it
+    new["creationTimestamp"] = old["creationTimestamp"]
+    if not new.get("uid"):
+        new["uid"] = old["uid"]
     if "generation" in old:
         new["generation"] = old["generation"]
     else:
@@ -160,15 +168,16 @@ def carry_over(new: dict[str, Any], old: dict[str, Any]) -> None:
         new["deletionGracePeriodSeconds"] = old["deletionGracePeriodSeconds"]
 
 
-_IMMUTABLE = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
+_IMMUTABLE = ("name", "namespace", "uid", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
 def validate_update(new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
     """What an update may not do to metadata."""
     errors = []
     for name in _IMMUTABLE:
-        if new.get(name) != old.get(name) and not (name == "creationTimestamp" and not old.get(name)):
-            errors.append(FieldError(INVALID, f"metadata.{name}", "field is immutable", new.get(name)))
+        if new.get(name) != old.get(name):
+            found = FieldError(INVALID, f"metadata.{name}", "field is immutable", new.get(name))
+            errors += [found, found]  # the real server checks this twice, and says so twice
     if old.get("deletionTimestamp"):
         fresh = [item for item in new.get("finalizers") or [] if item not in (old.get("finalizers") or [])]
         if fresh:
@@ -187,3 +196,14 @@ def manager_from_agent(agent: str) -> str:
     return text[:128]
 
 
+
+
+def embedded_errors(metadata: dict[str, Any], path: str) -> list[FieldError]:
+    """What is wrong with the metadata of an object inside another one, at a path of its own."""
+    found: list[FieldError] = []
+    for name in ("labels", "annotations"):
+        values = metadata.get(name)
+        if isinstance(values, dict):
+            check = _validate_labels(values, f"{path}.{name}") if name == "labels" else _validate_annotations(values)
+            found += [replace(error, field=f"{path}.{name}") for error in check]
+    return found

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from slipway_sandbox.apiserver import errors, selectors, views
-from slipway_sandbox.apiserver.errors import FORBIDDEN, INVALID, FieldError
+from slipway_sandbox.apiserver.errors import FORBIDDEN, FieldError
 from slipway_sandbox.apiserver.options import boolean, junk_version
 from slipway_sandbox.apiserver.resources import Resource
 from slipway_sandbox.apiserver.selectors import FieldTerm, Predicate, Requirement
@@ -129,7 +129,7 @@ class Page:
     remaining: int | None = None
 
 
-def read_version(query: Mapping[str, str]) -> int | None:
+def read_version(query: Mapping[str, str], *, listing: bool = False) -> int | None:
     """The `resourceVersion` of a read: None when not given.
 
     Raises:
@@ -139,6 +139,8 @@ def read_version(query: Mapping[str, str]) -> int | None:
     if text == "":
         return None
     if not text.isdigit():
+        if listing:
+            raise errors.bad_request(f'invalid resource version: resourceVersion: Invalid value: "{text}"')
         raise junk_version(text)
     return int(text)
 
@@ -156,6 +158,8 @@ def check_list_options(query: Mapping[str, str]) -> None:
         if match != "NotOlderThan":
             detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
             found.append(FieldError(FORBIDDEN, "resourceVersionMatch", detail))
+            if match:
+                found.append(FieldError(errors.NOT_SUPPORTED, "resourceVersionMatch", 'supported values: "NotOlderThan"', match))
     elif "sendInitialEvents" in query:
         found.append(FieldError(FORBIDDEN, "sendInitialEvents", "sendInitialEvents is forbidden for list"))
     elif match:
@@ -171,11 +175,15 @@ def check_list_options(query: Mapping[str, str]) -> None:
             found.append(FieldError(FORBIDDEN, "resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"))
     if found:
         raise errors.invalid("meta.k8s.io", "ListOptions", "", found)
-    _ = INVALID
 
 
-def _limit(query: Mapping[str, str]) -> int:
-    text = query.get("limit", "")
+def integer(query: Mapping[str, str], name: str) -> int:
+    """A parameter that is a count; 0 when it is not given.
+
+    Raises:
+        ApiError: 400 when it is no number.
+    """
+    text = query.get(name, "")
     if text == "":
         return 0
     try:
@@ -190,9 +198,10 @@ def page(store: Store, selected: Selection, query: Mapping[str, str]) -> Page:
     Raises:
         ApiError: 400 for a bad token or version, 410 when the version is gone, 504 when it is in the future.
     """
-    limit = _limit(query)
+    limit = integer(query, "limit")
+    integer(query, "timeoutSeconds")
     token = query.get("continue", "")
-    version = read_version(query)
+    version = read_version(query, listing=True)
     start = ""
     revision = store.revision
     exact = query.get("resourceVersionMatch") == "Exact" or (bool(limit) and version and not query.get("resourceVersionMatch"))

@@ -19,11 +19,13 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
+from slipway_sandbox.apiserver.metadata import embedded_errors
 from slipway_sandbox.apiserver.errors import (
     DUPLICATE, INVALID, NOT_SUPPORTED, REQUIRED, TOO_LONG, TOO_MANY, TYPE_INVALID, FieldError,
 )  # fmt: skip
 
 ABSENT: Any = object()
+_META = frozenset({"metadata", "apiVersion", "kind"})
 
 
 @dataclass
@@ -36,30 +38,30 @@ class Findings:
 
 
 def validate_value(
-    schema: dict[str, Any], new: dict[str, Any], old: dict[str, Any] | None, skip: frozenset[str] = frozenset()
+    schema: dict[str, Any], new: dict[str, Any], old: dict[str, Any] | None
 ) -> Findings:
     """Validate a custom resource; `old` is what an update starts from.
 
-    Violations in parts that are the same as in `old` become warnings.
+    Violations in parts that are the same as in `old` are forgiven.
     """
-    value = {name: below for name, below in new.items() if name not in {"metadata", "apiVersion", "kind"} | skip}
+    value = {name: below for name, below in new.items() if name not in _META}
     before: Any = ABSENT
     if old is not None:
-        before = {name: below for name, below in old.items() if name not in {"metadata", "apiVersion", "kind"} | skip}
+        before = {name: below for name, below in old.items() if name not in _META}
     trimmed = _without_meta(schema)
     found = Findings()
     Walk(found).visit(trimmed, value, before, "")
     found.blocks_rules = any(
-        error.reason in {REQUIRED, TOO_LONG, TOO_MANY, TYPE_INVALID, NOT_SUPPORTED} or error.reason == DUPLICATE
+        error.reason in {REQUIRED, TOO_LONG, TOO_MANY, TYPE_INVALID, NOT_SUPPORTED}
         for error in found.errors
     )
     return found
 
 
 def _without_meta(schema: dict[str, Any]) -> dict[str, Any]:
-    required = [name for name in schema.get("required", ()) if name not in {"metadata", "apiVersion", "kind"}]
+    required = [name for name in schema.get("required", ()) if name not in _META]
     properties = {
-        name: below for name, below in schema.get("properties", {}).items() if name not in {"metadata", "apiVersion", "kind"}
+        name: below for name, below in schema.get("properties", {}).items() if name not in _META
     }
     return {**schema, "required": required, "properties": properties}
 
@@ -92,35 +94,27 @@ class Walk:
         self.found = found
 
     def visit(self, schema: dict[str, Any], value: Any, old: Any, path: str) -> None:
-        """Validate one value; what does not differ from `old` is forgiven as a whole."""
+        """Validate one value; one that does not differ from `old` is forgiven as a whole."""
+        if old is not ABSENT and equal(value, old):
+            return
         start = len(self.found.errors)
         self._own(schema, value, path)
-        if len(self.found.errors) > start and old is not ABSENT and equal(value, old):
-            self._forgive(start)
-        typed_wrong = any(error.reason == TYPE_INVALID and error.field == (path or "<nil>") for error in self.found.errors[start:])
-        if typed_wrong:
+        if any(error.reason == TYPE_INVALID and error.field == (path or "<nil>") for error in self.found.errors[start:]):
             return
         if isinstance(value, dict):
             self._members(schema, value, old if isinstance(old, dict) else ABSENT, path)
         elif isinstance(value, list):
             self._items(schema, value, old if isinstance(old, list) else ABSENT, path)
         for branch in schema.get("allOf", ()):
-            self._errors_of(branch, value, path, extend=True)
-        self._logic(schema, value, old, path)
+            self.found.errors += self._errors_of(branch, value, path)
+        self._logic(schema, value, path)
 
-    def _forgive(self, start: int) -> None:
-        """Old violations do not stand in the way of an unrelated change."""
-        self.found.warnings += [str(error) for error in self.found.errors[start:]]
-        del self.found.errors[start:]
-
-    def _errors_of(self, schema: dict[str, Any], value: Any, path: str, *, extend: bool = False) -> list[FieldError]:
+    def _errors_of(self, schema: dict[str, Any], value: Any, path: str) -> list[FieldError]:
         inner = Findings()
         Walk(inner).visit(schema, value, ABSENT, path)
-        if extend:
-            self.found.errors += inner.errors
         return inner.errors
 
-    def _logic(self, schema: dict[str, Any], value: Any, old: Any, path: str) -> None:
+    def _logic(self, schema: dict[str, Any], value: Any, path: str) -> None:
         errors: list[FieldError] = []
         if schema.get("x-kubernetes-int-or-string") and type_of(value) not in {"integer", "string"}:
             if not (value is None and schema.get("nullable")):
@@ -143,10 +137,7 @@ class Walk:
         negated = schema.get("not")
         if negated is not None and not self._errors_of(negated, value, path):
             errors.append(FieldError(INVALID, "<nil>", f'"{path}" must not validate the schema (not)', ""))
-        if errors and old is not ABSENT and equal(value, old):
-            self.found.warnings += [str(error) for error in errors]
-        else:
-            self.found.errors += errors
+        self.found.errors += errors
 
     def _own(self, schema: dict[str, Any], value: Any, path: str) -> None:
         """What a schema says of a value without looking into it."""
@@ -177,14 +168,13 @@ class Walk:
     def _string(self, schema: dict[str, Any], value: str, path: str) -> None:
         if "maxLength" in schema and len(value) > schema["maxLength"]:
             self._add(TOO_LONG, path, f"may not be more than {schema['maxLength']} bytes")
-        if "minLength" in schema and len(value) < schema["minLength"]:
+        elif "minLength" in schema and len(value) < schema["minLength"]:
             self._add(INVALID, path, f"{path} in body should be at least {schema['minLength']} chars long", value)
-        pattern = schema.get("pattern")
-        if pattern and not matches(pattern, value):
-            self._add(INVALID, path, f"{path} in body should match '{pattern}'", value)
+        elif schema.get("pattern") and not matches(schema["pattern"], value):
+            self._add(INVALID, path, f"{path} in body should match '{schema['pattern']}'", value)
         form = schema.get("format")
         if form and not has_format(form, value):
-            self._add(INVALID, path, f"{path} in body must be of type {form}: {json.dumps(value)}", value)
+            self._add(TYPE_INVALID, path, f"{path} in body must be of type {form}: {json.dumps(value)}", value)
 
     def _number(self, schema: dict[str, Any], value: float, path: str) -> None:
         low, high = schema.get("minimum"), schema.get("maximum")
@@ -242,6 +232,8 @@ class Walk:
         for name in ("apiVersion", "kind"):
             if not value.get(name):
                 self._add(REQUIRED, join(path, name), "must not be empty")
+        if isinstance(value.get("metadata"), dict):
+            self.found.errors += embedded_errors(value["metadata"], join(path, "metadata"))
 
     def _members(self, schema: dict[str, Any], value: dict[str, Any], old: Any, path: str) -> None:
         properties = schema.get("properties") or {}

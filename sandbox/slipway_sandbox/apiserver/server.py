@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from slipway_sandbox.apiserver import errors, views
-from slipway_sandbox.apiserver.calls import BODY_LIMIT, Answer, Call, text_answer
+from slipway_sandbox.apiserver.calls import BODY_LIMIT, Answer, Call, text_answer, warn
 from slipway_sandbox.apiserver.dispatch import Dispatcher
 from slipway_sandbox.apiserver.errors import ApiError, PlainNotFoundError
 from slipway_sandbox.apiserver.rbac import AUTHENTICATED, MASTERS
@@ -179,4 +179,4 @@ async def _body(request: web.BaseRequest) -> bytes:
 
 
 def _refusal(error: ApiError) -> Answer:
-    return Answer(views.dump(error.body()), error.code, headers=list(error.headers.items()))
+    return warn(Answer(views.dump(error.body()), error.code, headers=list(error.headers.items())), error.warnings)

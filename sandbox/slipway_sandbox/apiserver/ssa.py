@@ -137,13 +137,16 @@ def track_update(
         new["metadata"].pop("managedFields", None)
         return
     before = blank(node) if old is None else old
-    difference = typed.compare(node, _without_managed(before), _without_managed(new))
+    try:
+        difference = typed.compare(node, _without_managed(before), _without_managed(new))
+    except typed.TypedError:
+        return  # such an object is refused by validation; who owns what in it does not matter
     changed = fieldsets.union(difference.added, difference.modified)
     _take_from_others(managers, changed, difference.removed, writer.key)
     mine = managers.get(writer.key)
     owned = fieldsets.union(mine.fields if mine else {}, changed)
     owned = _tracked(fieldsets.difference(owned, difference.removed), ignored)
-    if owned != (mine.fields if mine else {}):
+    if changed or owned != (mine.fields if mine else {}):
         managers[writer.key] = Manager(
             writer.name, UPDATE, writer.api_version, writer.subresource, owned, now()
         )
@@ -218,11 +221,12 @@ def apply(
     merged = typed.merge(node, base, config)
     fields = _tracked(typed.field_set(node, config), ignored)
     last = mine.fields if mine else {}
-    managers[applier.key] = Manager(applier.name, APPLY, applier.api_version, applier.subresource, fields, now())
+    managers[applier.key] = Manager(applier.name, APPLY, applier.api_version, applier.subresource, fields, "")
     if last:
         merged = _prune(node, merged, last, managers)
     difference = typed.compare(node, base, merged)
-    changed = fieldsets.union(difference.added, difference.modified)
+    managers[applier.key].time = now() if difference.changed() or live is None else mine.time if mine else ""
+    changed = fieldsets.subtract_trees(fieldsets.union(difference.added, difference.modified), ignored)
     conflicts = _conflicts(managers, changed, applier.key)
     if conflicts and not force:
         raise _conflict_error(conflicts)
@@ -240,7 +244,7 @@ def _managers_of(live: dict[str, Any] | None, node: Node) -> Managers:
     managers = decode(live["metadata"].get("managedFields"))
     if managers:
         return managers
-    everything = _tracked(typed.field_set(node, live), {})
+    everything = _tracked(typed.compare(node, blank(node), _without_managed(live)).added, {})
     if not everything:
         return {}
     first = Manager("before-first-apply", UPDATE, live.get("apiVersion", ""), "", everything, now())
@@ -255,6 +259,7 @@ def _prune(node: Node, merged: dict[str, Any], last: FieldSet, managers: Manager
     given_up = fieldsets.difference(
         fieldsets.with_named_parents(last, node), fieldsets.with_named_parents(owned, node)
     )
+    given_up.get("f:metadata", {}).pop(fieldsets.HERE, None)
     if not given_up:
         return merged
     pruned = typed.remove(node, merged, given_up)

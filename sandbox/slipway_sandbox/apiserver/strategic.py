@@ -44,6 +44,8 @@ def strategic_merge(node: Node, target: dict[str, Any], patch: dict[str, Any]) -
         removed = patch.get(_DELETE_FROM + name)
         if value is None:
             result.pop(name, None)
+        elif isinstance(value, dict) and name not in result and value.get(_PATCH) in {"replace", "delete"}:
+            result[name] = {}  # nothing to replace or delete: the directive takes its map with it
         elif isinstance(value, dict):
             current = result.get(name)
             base = current if isinstance(current, dict) and "replace" not in below.strategy else {}
@@ -114,9 +116,8 @@ def _merge_list(node: Node, current: list[Any], patch: list[Any], order: Any, re
             result.append(strategic_merge(node.item, {}, item))
         else:
             result[at] = strategic_merge(node.item, result[at], item)
-    if order is None:
-        return result
-    wanted = [entry.get(key) for entry in order if isinstance(entry, dict)]
+    named = patch if order is None else order
+    wanted = [entry.get(key) for entry in named if isinstance(entry, dict)]
     return _sorted(result, [found.get(key) for found in result], wanted, [found.get(key) for found in current])
 
 
@@ -125,20 +126,18 @@ def _merge_list(node: Node, current: list[Any], patch: list[Any], order: Any, re
 def _merge_primitives(current: list[Any], patch: list[Any], order: Any, removed: Any) -> list[Any]:
     result = [item for item in current if item not in (removed or [])]
     result += [item for item in patch if item not in result]
-    return result if order is None else _sorted(result, result, list(order), current)
+    return _sorted(result, result, list(patch if order is None else order), current)
 
 
 def _sorted(items: list[Any], keys: list[Any], wanted: list[Any], live: list[Any]) -> list[Any]:
-    """Named items in the wanted order; those the order does not name keep their place relative to the live list."""
-    named = {key: item for key, item in zip(keys, items, strict=True) if key in wanted}
-    ordered = [key for key in wanted if key in named]
-    server_only = [(key, item) for key, item in zip(keys, items, strict=True) if key not in wanted]
-    result: list[Any] = []
+    """Items that the patch names in its order; the others keep their order, and their place before a named item that
+    followed them in the live list."""
+    found = dict(zip(keys, items, strict=True))
+    named = [key for key in dict.fromkeys(wanted) if key in found]
+    others = [key for key in keys if key not in named]
     rank = {key: index for index, key in enumerate(live)}
-    queue = list(server_only)
-    for key in ordered:
-        while queue and rank.get(queue[0][0], len(live)) < rank.get(key, -1):
-            result.append(queue.pop(0)[1])
-        result.append(named[key])
-    result += [item for _, item in queue]
-    return result
+    result: list[Any] = []
+    while named and others:
+        before = others[0] in rank and named[0] in rank and rank[others[0]] < rank[named[0]]
+        result.append(found[(others if before else named).pop(0)])
+    return result + [found[key] for key in named or others]

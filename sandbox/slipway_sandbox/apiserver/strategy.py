@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from slipway_sandbox.apiserver import fieldsets, metadata, names, structural
+from slipway_sandbox.apiserver import fieldsets, jsonpath, metadata, names, structural
 from slipway_sandbox.apiserver.codec import DecodeError, Report, canonicalise
-from slipway_sandbox.apiserver.errors import FieldError, bad_request
+from slipway_sandbox.apiserver.errors import INVALID, FieldError, bad_request
 from slipway_sandbox.apiserver.fieldsets import FieldSet
 from slipway_sandbox.apiserver.kinds.hooks import Hooks
 from slipway_sandbox.apiserver.metadata import NameRule
@@ -104,7 +104,8 @@ class BuiltInStrategy:
 
     def check_create(self, obj: dict[str, Any]) -> Verdict:
         found = metadata.validate(obj["metadata"], self.resource.namespaced, self.name_rule)
-        return Verdict(found + self.hooks.validate(obj), self.hooks.warn(obj))
+        found += self.hooks.validate_create(obj) + self.hooks.validate(obj)
+        return Verdict(found + self.hooks.validate_in_group(obj, self.resource.group), self.hooks.warn(obj))
 
     def check_update(self, new: dict[str, Any], old: dict[str, Any], part: str) -> Verdict:
         errors = metadata.validate(new["metadata"], self.resource.namespaced, lambda _: "")
@@ -190,29 +191,45 @@ class CustomStrategy:
         return {name: value for name, value in obj.items() if name not in aside}
 
     def check_create(self, obj: dict[str, Any]) -> Verdict:
-        found = Verdict(metadata.validate(obj["metadata"], self.resource.namespaced, self.name_rule))
-        self._check_content(found, obj, None, "")
+        found = Verdict(metadata.validate(obj["metadata"], self.resource.namespaced, self.name_rule, qualified_finalizers=False))
+        found.warnings += metadata.finalizer_warnings(obj["metadata"])
+        self._check_content(found, obj, None)
         return found
 
     def check_update(self, new: dict[str, Any], old: dict[str, Any], part: str) -> Verdict:
-        found = Verdict(metadata.validate(new["metadata"], self.resource.namespaced, lambda _: ""))
+        found = Verdict(metadata.validate(new["metadata"], self.resource.namespaced, lambda _: "", qualified_finalizers=False))
         found.errors += metadata.validate_update(new["metadata"], old["metadata"])
-        self._check_content(found, new, old, part)
+        self._check_content(found, new, old)
         return found
 
-    def _check_content(self, found: Verdict, new: dict[str, Any], old: dict[str, Any] | None, part: str) -> None:
-        errors = validate_value(self.custom.schema, new, old, self._skip(part))
-        found.errors += errors.errors
-        found.warnings += errors.warnings
-        if not errors.blocks_rules:
-            outcome = self.custom.rules.check(new, old, self._skip(part))
-            found.errors += outcome.errors
-            found.warnings += outcome.warnings
+    def _check_content(self, found: Verdict, new: dict[str, Any], old: dict[str, Any] | None) -> None:
+        outcome = validate_value(self.custom.schema, new, old)
+        found.errors += outcome.errors + self._scale_errors(new)
+        if not self.custom.rules.any:
+            return
+        if outcome.blocks_rules:
+            detail = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"
+            found.errors.append(FieldError(INVALID, "<nil>", detail))
+            return
+        checked = self.custom.rules.check(new, old)
+        found.errors += checked.errors
+        found.warnings += checked.warnings
 
-    def _skip(self, part: str) -> frozenset[str]:
-        """Top-level fields that this endpoint does not answer for."""
-        _ = part
-        return frozenset()
+    def _scale_errors(self, obj: dict[str, Any]) -> list[FieldError]:
+        """The replicas that the scale subresource points at have to be a count, if they are there."""
+        if self.custom.scale is None:
+            return []
+        path = self.custom.scale["specReplicasPath"]
+        value: Any = obj
+        for _, name in jsonpath.compile_path(path):
+            if not isinstance(value, dict):
+                return [FieldError(INVALID, path, "must be reachable through objects", value)]
+            value = value.get(name)
+            if value is None:
+                return []
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            return [FieldError(INVALID, path, "should be a non-negative integer", value)]
+        return []
 
     def ignored(self, part: str) -> FieldSet:
         if part == "" and self.custom.status_enabled:

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from slipway_sandbox.apiserver import structural
+from slipway_sandbox.apiserver.codec import canonicalise
 from slipway_sandbox.apiserver.requests import Media
 from slipway_sandbox.apiserver.resources import Resource
 from slipway_sandbox.apiserver.store import Record
@@ -23,7 +24,7 @@ def dump(value: Any) -> bytes:
 def shown(resource: Resource, obj: dict[str, Any]) -> dict[str, Any]:
     """An object of the store at a resource's version; the stored dict is not changed."""
     if resource.from_storage is not None:
-        return resource.from_storage(obj)
+        return canonicalise(resource.node, resource.from_storage(obj))
     if resource.custom is None:
         return obj
     view = structural.prune(resource.node, obj, None)

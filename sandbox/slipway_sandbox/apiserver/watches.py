@@ -13,7 +13,7 @@ from typing import Any
 
 from slipway_sandbox.apiserver import errors, views
 from slipway_sandbox.apiserver.options import boolean
-from slipway_sandbox.apiserver.reads import Selection, read_version
+from slipway_sandbox.apiserver.reads import Selection, integer, read_version
 from slipway_sandbox.apiserver.resources import Resource
 from slipway_sandbox.apiserver.store import ADDED, DELETED, MODIFIED, Change, ExpiredError, Record, Store, Subscription
 
@@ -147,9 +147,9 @@ def _renumbered(change: Change) -> Record:
 
 
 def _timeout(query: Mapping[str, str]) -> float:
-    text = query.get("timeoutSeconds", "")
-    if text.isdigit() and int(text) > 0:
-        return float(text)
+    seconds = integer(query, "timeoutSeconds")
+    if seconds > 0:
+        return float(seconds)
     return random.uniform(1800, 3600)  # spread, so that watchers do not come back all at once
 
 
@@ -164,8 +164,6 @@ def plain_bookmark(resource: Resource) -> Callable[[str, bool], dict[str, Any]]:
         metadata: dict[str, Any] = {"resourceVersion": revision}
         if ends_initial:
             metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
-        if resource.custom is None:
-            metadata = {**metadata, "creationTimestamp": None}
         return {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
 
     return build

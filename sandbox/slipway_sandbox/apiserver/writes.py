@@ -103,7 +103,9 @@ class Writer:
     def _refuse(self, resource: Resource, obj: dict[str, Any], verdict: Verdict) -> None:
         if verdict.errors:
             name = obj["metadata"].get("name", "")
-            raise errors.invalid(resource.group, resource.kind, name, verdict.errors)
+            refusal = errors.invalid(resource.key[0], resource.kind, name, verdict.errors)
+            refusal.warnings = verdict.warnings
+            raise refusal
 
     def update(
         self, strategy: Strategy, record: Record, new: dict[str, Any], options: WriteOptions, *, part: str = "",
@@ -132,10 +134,10 @@ class Writer:
         if options.dry_run:
             return Outcome(new, warnings=verdict.warnings)
         key = object_key(meta.get("namespace", ""), meta["name"])
-        written = self._store.write(resource.key, key, new)
         if meta.get("deletionTimestamp") and not meta.get("finalizers") and not self._waits(new):
             self._store.delete(resource.key, key)
-            return Outcome(written.obj, written, gone=True, warnings=verdict.warnings)
+            return Outcome(new, gone=True, warnings=verdict.warnings)
+        written = self._store.write(resource.key, key, new)
         return Outcome(written.obj, written, warnings=verdict.warnings)
 
     def _waits(self, obj: dict[str, Any]) -> bool:
@@ -158,12 +160,6 @@ class Writer:
         elif wanted != current:
             raise errors.modified(resource.group, resource.plural, name)
         meta["resourceVersion"] = current
-        if meta.get("uid") and meta["uid"] != old["metadata"]["uid"]:
-            found_uid, wanted_uid = old["metadata"]["uid"], meta["uid"]
-            raise errors.conflict(
-                resource.group, resource.plural, name,
-                f"Precondition failed: UID in precondition: {wanted_uid}, UID in object meta: {found_uid}",
-            )  # fmt: skip
 
     def _same(self, new: dict[str, Any], old: dict[str, Any]) -> bool:
         """Whether a write changes nothing but the times in managedFields."""

@@ -73,7 +73,7 @@ class ConfigMaps(Hooks):
         size = sum(len(key) + len(value.encode()) for key, value in data.items())
         size += sum(len(key) + len(base64.b64decode(value or "")) for key, value in binary.items())
         if size > DATA_LIMIT:
-            errors.append(FieldError(TOO_LONG, "", f"may not be more than {DATA_LIMIT} bytes"))
+            errors.append(FieldError(TOO_LONG, "[]", f"may not be more than {DATA_LIMIT} bytes"))
         return errors
 
     def validate_update(self, new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:

@@ -43,9 +43,6 @@ class Definitions(Hooks):
     def validate(self, obj: dict[str, Any]) -> list[FieldError]:
         spec, found = obj["spec"], obj["spec"]["names"]
         errors: list[FieldError] = []
-        name, wanted = obj["metadata"].get("name", ""), f"{found.get('plural', '')}.{spec.get('group', '')}"
-        if name != wanted:
-            errors.append(FieldError(INVALID, "metadata.name", 'must be spec.names.plural+"."+spec.group', name))
         if is_protected(spec.get("group", "")):
             errors += self._approval(obj)
         errors += self._names(found)
@@ -62,6 +59,13 @@ class Definitions(Hooks):
             else:
                 errors.append(FieldError(NOT_SUPPORTED, "spec.scope", 'supported values: "Cluster", "Namespaced"', spec["scope"]))
         return errors + self._versions(spec)
+
+    def validate_create(self, obj: dict[str, Any]) -> list[FieldError]:
+        spec = obj["spec"]
+        name, wanted = obj["metadata"].get("name", ""), f"{spec['names'].get('plural', '')}.{spec.get('group', '')}"
+        if name == wanted:
+            return []
+        return [FieldError(INVALID, "metadata.name", 'must be spec.names.plural+"."+spec.group', name)]
 
     def _approval(self, obj: dict[str, Any]) -> list[FieldError]:
         value = (obj["metadata"].get("annotations") or {}).get(APPROVAL)

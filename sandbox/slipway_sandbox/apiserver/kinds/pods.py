@@ -8,7 +8,7 @@ from typing import Any
 from slipway_sandbox.apiserver import quantity
 from slipway_sandbox.apiserver.errors import FORBIDDEN, FieldError
 from slipway_sandbox.apiserver.kinds.hooks import Hooks
-from slipway_sandbox.apiserver.kinds.podspec import default_pod_spec, fill
+from slipway_sandbox.apiserver.kinds.podspec import default_pod_spec, default_requests, fill
 from slipway_sandbox.apiserver.kinds.templates import validate_pod_spec
 
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105  (a mount path)
@@ -21,6 +21,8 @@ class Pods(Hooks):
     def default(self, obj: dict[str, Any]) -> None:
         spec = obj["spec"]
         default_pod_spec(spec)
+        for container in [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]:
+            default_requests(container)
         fill(spec, enableServiceLinks=True)
 
     def for_create(self, obj: dict[str, Any]) -> None:
@@ -30,6 +32,8 @@ class Pods(Hooks):
         if not spec.get("serviceAccountName"):
             spec["serviceAccountName"] = spec["serviceAccount"] = "default"
         _tolerate_short_outages(spec)
+        if spec.get("automountServiceAccountToken") is not False:
+            mount_token(spec)
 
     def for_update(self, new: dict[str, Any], old: dict[str, Any]) -> None:
         for name in ("serviceAccountName", "serviceAccount", "nodeName"):

@@ -83,10 +83,9 @@ def default_container(container: dict[str, Any], spec: dict[str, Any]) -> None:
     for hook in (container.get("lifecycle") or {}).values():
         if isinstance(hook, dict) and hook.get("httpGet") is not None:
             fill(hook["httpGet"], path="/", scheme="HTTP")
-    _default_requests(container)
 
 
-def _default_requests(container: dict[str, Any]) -> None:
+def default_requests(container: dict[str, Any]) -> None:
     """What is limited and not requested counts as requested."""
     resources = container["resources"]
     limits = resources.get("limits") or {}

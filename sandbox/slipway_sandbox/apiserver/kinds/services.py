@@ -22,7 +22,7 @@ class Services(Hooks):
     """Addresses and node ports are drawn at random; the ranges are large and a sandbox holds few services."""
 
     def name_rule(self, name: str) -> str:
-        return names.dns1035_problem(name)
+        return names.dns_label_problem(name)
 
     def default(self, obj: dict[str, Any]) -> None:
         spec = obj["spec"]
@@ -220,6 +220,13 @@ class EndpointSlices(Hooks):
             errors.append(FieldError(REQUIRED, "addressType", ""))
         elif kind not in {"IPv4", "IPv6", "FQDN"}:
             errors.append(FieldError(NOT_SUPPORTED, "addressType", 'supported values: "FQDN", "IPv4", "IPv6"', kind))
+        return errors + self._validate_ports(obj.get("ports") or [])
+
+    def validate_create(self, obj: dict[str, Any]) -> list[FieldError]:
+        return self._validate_endpoints(obj, obj.get("addressType", ""))
+
+    def _validate_endpoints(self, obj: dict[str, Any], kind: str) -> list[FieldError]:
+        errors: list[FieldError] = []
         for index, endpoint in enumerate(obj.get("endpoints") or ()):
             here = f"endpoints[{index}]"
             addresses = endpoint.get("addresses") or []
@@ -231,7 +238,7 @@ class EndpointSlices(Hooks):
                 problem = _address_problem(kind, address)
                 if problem:
                     errors.append(FieldError(INVALID, f"{here}.addresses[{position}]", problem, address))
-        return errors + self._validate_ports(obj.get("ports") or [])
+        return errors
 
     def _validate_ports(self, ports: list[dict[str, Any]]) -> list[FieldError]:
         errors: list[FieldError] = []
@@ -250,7 +257,7 @@ class EndpointSlices(Hooks):
     def validate_update(self, new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
         if new.get("addressType") != old.get("addressType"):
             return [FieldError(INVALID, "addressType", "field is immutable", new.get("addressType"))]
-        return []
+        return self._validate_endpoints(new, new.get("addressType", ""))
 
 
 def _address_problem(kind: str, address: str) -> str:

@@ -50,16 +50,12 @@ class Events(Hooks):
         namespace = obj["metadata"].get("namespace", "")
         if involved != namespace and not (involved == "" and namespace == "default"):
             errors.append(FieldError(INVALID, "involvedObject.namespace", "does not match event.namespace", involved))
-        if obj.get("_new_style"):
-            errors += self._validate_new_style(obj)
         return errors
 
-    def validate_new(self, obj: dict[str, Any]) -> list[FieldError]:
-        """What `events.k8s.io` asks for on top."""
-        return self._validate_new_style(obj)
-
-    def _validate_new_style(self, obj: dict[str, Any]) -> list[FieldError]:
-        errors = []
+    def validate_in_group(self, obj: dict[str, Any], group: str) -> list[FieldError]:
+        errors: list[FieldError] = []
+        if group != "events.k8s.io":
+            return errors
         if not obj.get("eventTime"):
             errors.append(FieldError(REQUIRED, "eventTime", ""))
             if obj.get("type") not in {"Normal", "Warning"}:

@@ -55,7 +55,10 @@ def validate_label_selector(selector: dict[str, Any], path: str) -> list[FieldEr
 def validate_selector(selector: dict[str, Any] | None, template: dict[str, Any], path: str) -> list[FieldError]:
     """A workload's selector has to be there, to be valid, and to select the template."""
     if selector is None:
-        return [FieldError(REQUIRED, f"{path}.selector", "")]
+        detail = "`selector` does not match template `labels`"
+        labels = template.get("metadata", {}).get("labels") or {}
+        mismatch = FieldError(INVALID, f"{path}.template.metadata.labels", detail, labels)
+        return [FieldError(REQUIRED, f"{path}.selector", ""), mismatch]
     errors = validate_label_selector(selector, f"{path}.selector")
     labels = template.get("metadata", {}).get("labels") or {}
     if not selector.get("matchLabels") and not selector.get("matchExpressions"):
