@@ -166,3 +166,18 @@ async def test_from_up_to_the_first_answer_through_the_gateway_is_a_matter_of_se
         await eventually(answered)
     # The budget is 3 s on an idle machine; tests share theirs.
     assert time.monotonic() - began < 10
+
+
+async def test_a_gateway_that_crashes_is_started_again(tmp_path: Path) -> None:
+    async with Sandbox(state_dir=tmp_path) as sandbox:
+        [gateway] = [pid for pid in marked(str(tmp_path)) if "traefik" in Path(f"/proc/{pid}/comm").read_text()]
+        os.kill(gateway, signal.SIGKILL)
+        await eventually(lambda: asyncio.to_thread(lambda: not alive(gateway)))
+
+        async def answers() -> bool:
+            try:
+                return (await get(sandbox.gateway_url))[0] == 404
+            except OSError:
+                return False
+
+        await eventually(answers)

@@ -142,11 +142,15 @@ async def test_a_rolling_update_loses_no_request(space: Space) -> None:
     assert revisions == {"1": 0, "2": 2}
 
 
-async def test_recreate_ends_the_old_pods_before_it_starts_new_ones(space: Space) -> None:
+async def test_recreate_ends_the_old_pods_before_it_starts_new_ones_and_forgets_beyond_the_history_limit(
+    space: Space,
+) -> None:
     await space.apply(a_deployment(strategy={"type": "Recreate"}))
     await space.rolled_out("web")
     [old] = await space.pods("web")
-    await space.apply(a_deployment(strategy={"type": "Recreate"}, version="2"))
+    second = a_deployment(strategy={"type": "Recreate"}, version="2")
+    second["spec"]["revisionHistoryLimit"] = 0
+    await space.apply(second)
 
     async def replaced() -> Manifest | None:
         pods = await space.pods("web")
@@ -156,6 +160,11 @@ async def test_recreate_ends_the_old_pods_before_it_starts_new_ones(space: Space
     new = await eventually(replaced)
     assert new["metadata"]["creationTimestamp"] >= old["metadata"]["creationTimestamp"]
     await space.rolled_out("web")
+
+    async def forgotten() -> bool:
+        return len(await space.replica_sets()) == 1
+
+    await eventually(forgotten)
 
 
 async def test_a_paused_deployment_scales_but_does_not_roll(space: Space) -> None:
@@ -287,6 +296,13 @@ async def test_a_replica_set_adopts_pods_that_match_and_lets_go_of_those_that_do
         return "ownerReferences" not in released["metadata"] and len(await space.pods("web")) == 1
 
     await eventually(replaced)
+    await space.client.patch(PODS, space.name, name, {"metadata": {"labels": {"app": "web"}}}, content_type=MERGE_PATCH)
+
+    async def adopted_and_one_too_many_gone() -> bool:
+        pods = await space.pods("web")
+        return len(pods) == 1 and "ownerReferences" in pods[0]["metadata"]
+
+    await eventually(adopted_and_one_too_many_gone)
 
 
 async def test_a_namespace_has_its_defaults_and_is_emptied_before_it_goes(space: Space) -> None:
