@@ -13,27 +13,33 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import kopf
 import pytest
 import yaml
-from unit.controller.builders import a_golden_set, a_model_deployment
+from unit.controller.builders import a_golden_set, a_model_deployment, a_release
 from unit.controller.fake_clock import FakeClock
 
 from slipway.cluster import (
+    DEPLOYMENT,
     MODEL_DEPLOYMENT,
     MODEL_REVISION,
     NAMESPACE,
+    SERVICE,
     Cluster,
     ClusterError,
     Conflict,
+    Kind,
     NotServed,
     Object,
     Throttled,
     Unavailable,
     connect,
+    connection_info,
 )
 from slipway.controller import MissingCrdError, Settings, run
-from slipway.controller.main import LONGEST_PAUSE, _look
-from slipway.controller.queue import WorkQueue
+from slipway.controller.handlers import registry, settings
+from slipway.controller.main import LONGEST_PAUSE, _look, _stop_in_order
+from slipway.controller.queue import QueueShutDown, WorkQueue
 from slipway.controller.reconciler import Key, RefusedError
 from slipway_sandbox.apiserver import ApiServer
 
@@ -172,7 +178,9 @@ async def test_an_operator_without_its_crds_says_so_and_ends(kubeconfig: str) ->
         await run(Settings(kubeconfig=kubeconfig))
 
 
-async def test_the_operator_watches_decides_and_stops_on_a_signal(cluster: Cluster, kubeconfig: str) -> None:
+@pytest.fixture
+async def installed(cluster: Cluster) -> Cluster:
+    """With our CRDs, and without any of the Gateway API."""
     for crd in sorted(CRDS.glob("*.yaml")):
         await cluster.apply(yaml.safe_load(crd.read_text()))
 
@@ -184,6 +192,50 @@ async def test_the_operator_watches_decides_and_stops_on_a_signal(cluster: Clust
 
     await until(served)
     await cluster.apply({"apiVersion": "v1", "kind": NAMESPACE.kind, "metadata": {"name": "shop"}})
+    return cluster
+
+
+def a_child(kind: Kind, name: str, spec: Object) -> Object:
+    labels = {"slipway.dev/model-deployment": name}
+    metadata = {"name": f"{name}-child", "namespace": "shop", "labels": labels}
+    return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, "spec": spec}
+
+
+async def test_every_kind_that_is_watched_brings_its_key(installed: Cluster, kubeconfig: str) -> None:
+    queue: WorkQueue[Key] = WorkQueue()
+    stop, ready = asyncio.Event(), asyncio.Event()
+    watching = kopf.operator(
+        registry=registry(queue, lambda: connection_info(kubeconfig=kubeconfig)),
+        settings=settings(),
+        standalone=True,
+        clusterwide=True,
+        ready_flag=ready,
+        stop_flag=stop,
+    )
+    operator = asyncio.create_task(watching)
+    await asyncio.wait_for(ready.wait(), 10)
+    pod = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "model", "image": "i"}]}}
+    release = a_release("v1")
+    for child in (
+        a_child(SERVICE, "of-service", {"ports": [{"port": 80}]}),
+        a_child(DEPLOYMENT, "of-deployment", {"selector": {"matchLabels": {"a": "b"}}, "template": pod}),
+        a_child(MODEL_REVISION, "of-revision", {"modelDeployment": "fraud", "hash": "0" * 64, "release": release}),
+    ):
+        await installed.apply(child)
+    await installed.create(a_model_deployment("v1", name="itself"))
+    keys = set()
+    async with asyncio.timeout(10):
+        while len(keys) < 4:
+            key = await queue.get()
+            queue.done(key)
+            keys.add(key)
+    assert keys == {("shop", name) for name in ("of-service", "of-deployment", "of-revision", "itself")}
+    stop.set()
+    await asyncio.wait_for(operator, 15)
+
+
+async def test_the_operator_watches_decides_and_stops_on_a_signal(installed: Cluster, kubeconfig: str) -> None:
+    cluster = installed
     await cluster.apply(a_golden_set())
     operator = asyncio.create_task(run(Settings(kubeconfig=kubeconfig)))
 
@@ -207,3 +259,25 @@ async def test_the_operator_watches_decides_and_stops_on_a_signal(cluster: Clust
     os.kill(os.getpid(), signal.SIGTERM)
     await asyncio.wait_for(operator, 15)
     assert time.monotonic() - began < 5
+
+
+async def test_on_a_signal_the_looks_that_have_begun_end_before_the_watches() -> None:
+    queue: WorkQueue[Key] = WorkQueue()
+    ready, stop = asyncio.Event(), asyncio.Event()
+    queue.add(KEY)
+    key = await queue.get()
+    queue.add(("shop", "waits"))
+    stopping = asyncio.create_task(_stop_in_order(queue, ready, stop))
+    ready.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # the signals are taken now
+    os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(QueueShutDown):
+        async with asyncio.timeout(5):
+            other = await queue.get()
+            queue.done(other)
+            await queue.get()
+    assert not stop.is_set()
+    queue.done(key)
+    await asyncio.wait_for(stopping, 5)
+    assert stop.is_set()
