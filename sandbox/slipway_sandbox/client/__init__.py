@@ -32,7 +32,7 @@ from slipway_sandbox.client.resources import (
     Resource,
     key_of,
 )
-from slipway_sandbox.client.rest import ApiError, Client
+from slipway_sandbox.client.rest import JSON_PATCH, MERGE_PATCH, ApiError, Client
 
 __all__ = [
     "ApiError",
@@ -46,6 +46,8 @@ __all__ = [
     "Informer",
     "InformerSet",
     "JOBS",
+    "JSON_PATCH",
+    "MERGE_PATCH",
     "Manifest",
     "NAMESPACES",
     "NODES",

@@ -13,6 +13,7 @@ import aiohttp
 
 from slipway_sandbox.client import (
     CUSTOM_RESOURCE_DEFINITIONS,
+    JSON_PATCH,
     ApiError,
     Client,
     Informer,
@@ -20,7 +21,6 @@ from slipway_sandbox.client import (
     Manifest,
     Resource,
 )
-from slipway_sandbox.client.rest import JSON_PATCH
 from slipway_sandbox.controllers.base import Controller
 
 log = logging.getLogger(__name__)

@@ -30,6 +30,11 @@ def alive(pid: int) -> bool:
         return False
 
 
+def named(program: str, state: Path) -> list[int]:
+    """The processes of a sandbox that run this program."""
+    return [pid for pid in marked(str(state)) if program in Path(f"/proc/{pid}/comm").read_text()]
+
+
 async def nothing_left(state: Path, pid: int) -> None:
     async def gone() -> bool:
         return not alive(pid) and not marked(str(state))
@@ -170,7 +175,7 @@ async def test_from_up_to_the_first_answer_through_the_gateway_is_a_matter_of_se
 
 async def test_a_gateway_that_crashes_is_started_again(tmp_path: Path) -> None:
     async with Sandbox(state_dir=tmp_path) as sandbox:
-        [gateway] = [pid for pid in marked(str(tmp_path)) if "traefik" in Path(f"/proc/{pid}/comm").read_text()]
+        [gateway] = named("traefik", tmp_path)
         os.kill(gateway, signal.SIGKILL)
         await eventually(lambda: asyncio.to_thread(lambda: not alive(gateway)))
 

@@ -10,7 +10,6 @@ import pytest
 from sandbox.runtime.kit import Space, a_deployment, a_pod, a_route, a_service, eventually, get
 
 from slipway_sandbox.client import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, PODS, REPLICA_SETS, Manifest
-from slipway_sandbox.client.rest import MERGE_PATCH
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 
@@ -287,16 +286,14 @@ async def test_a_replica_set_adopts_pods_that_match_and_lets_go_of_those_that_do
     await space.rolled_out("web")
     [pod] = await space.pods("web")
     name = pod["metadata"]["name"]
-    await space.client.patch(
-        PODS, space.name, name, {"metadata": {"labels": {"app": "other"}}}, content_type=MERGE_PATCH
-    )
+    await space.client.patch(PODS, space.name, name, {"metadata": {"labels": {"app": "other"}}})
 
     async def replaced() -> bool:
         released = await space.get(PODS, name)
         return "ownerReferences" not in released["metadata"] and len(await space.pods("web")) == 1
 
     await eventually(replaced)
-    await space.client.patch(PODS, space.name, name, {"metadata": {"labels": {"app": "web"}}}, content_type=MERGE_PATCH)
+    await space.client.patch(PODS, space.name, name, {"metadata": {"labels": {"app": "web"}}})
 
     async def adopted_and_one_too_many_gone() -> bool:
         pods = await space.pods("web")
