@@ -22,7 +22,7 @@ from slipway.rollout import reasons, retired
 from slipway.rollout.capacity import needed, share
 from slipway.rollout.decision import Announcement, Decision, FleetTarget
 from slipway.rollout.observation import FULL, Observation, Revision, Role
-from slipway.rollout.record import asked_weight, percent, phase_of
+from slipway.rollout.record import asked_weight, percent, phase_of, with_fields
 from slipway.rollout.status import summarise
 from slipway.rollout.table import GIVEN_UP, ON_TRIAL
 
@@ -65,7 +65,7 @@ def decide(seen: Observation) -> Decision:
         if revision.hash == before.candidate:
             continue
         if revision.hash == after.stable:
-            records[revision.hash] = revision.record.model_copy(update={"idle_since": None})
+            records[revision.hash] = with_fields(revision.record, idle_since=None)
             continue
         record, moved = retired.retire(seen, revision)
         records[revision.hash] = record
@@ -79,7 +79,7 @@ def decide(seen: Observation) -> Decision:
             if wake_at is not None:
                 wakes.append(wake_at)
     fleets = _fleets(seen, after, records)
-    news = {hash_: record for hash_, record in records.items() if record != seen.revisions[hash_].record}
+    news = {hash_: record for hash_, record in records.items() if _differs(record, seen.revisions[hash_].record)}
     status = summarise(seen, stable=after.stable, candidate=after.candidate, records=records)
     return Decision(
         records=news,
@@ -90,6 +90,10 @@ def decide(seen: Observation) -> Decision:
         announcements=_announcements(seen, news),
         wake_after=candidates.NOW if changed else _wake_after(seen.now, wakes),
     )
+
+
+def _differs(after: ModelRevisionStatus, before: ModelRevisionStatus) -> bool:
+    return after is not before and after != before
 
 
 def _promoted(before: Roles, records: Mapping[str, ModelRevisionStatus]) -> Roles:
@@ -165,7 +169,7 @@ def _with_weights(
             progress = f"{percent(asked):g}% ({step}/{steps})" if record.baseline else f"{percent(asked):g}%"
         elif had:
             progress = f"{percent(asked):g}%"
-        out[hash_] = record.model_copy(update={"weight": weight, "progress": progress})
+        out[hash_] = with_fields(record, weight=weight, progress=progress)
     return out
 
 

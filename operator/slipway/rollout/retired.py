@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from slipway.api import ModelRevisionStatus, Phase
 from slipway.rollout import reasons
 from slipway.rollout.observation import Observation, Revision
-from slipway.rollout.record import enter, phase_of
+from slipway.rollout.record import enter, phase_of, with_fields
 from slipway.rollout.table import GIVEN_UP, ON_TRIAL, OVER, Event
 
 _LEAVING = OVER | {Phase.ROLLING_BACK}
@@ -45,7 +45,7 @@ def retire(seen: Observation, revision: Revision) -> tuple[ModelRevisionStatus, 
         return enter(record, event, now=seen.now, reason=reasons.SUPERSEDED, message=message), True
     if phase in GIVEN_UP:
         # Once it is not declared any more, declaring it again is a person's decision to try it again.
-        record = record.model_copy(update={"gates": None})
+        record = with_fields(record, gates=None)
     return haul_back(seen, revision, record) if phase == Phase.ROLLING_BACK else (record, False)
 
 
@@ -70,7 +70,7 @@ def note_idleness(
 ) -> tuple[ModelRevisionStatus, datetime | None]:
     """Remember since when the gateway has sent a leaving revision nothing; and when its pods may end."""
     if phase_of(record) not in _LEAVING or referenced(seen, revision.hash, record):
-        return record.model_copy(update={"idle_since": None}), None
+        return with_fields(record, idle_since=None), None
     record = record if record.idle_since is not None else record.model_copy(update={"idle_since": seen.now})
     if not revision.fleet.exists or revision.fleet.replicas == 0:
         return record, None

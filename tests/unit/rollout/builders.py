@@ -1,7 +1,7 @@
 """Observations with good defaults, so that a test names only what matters to it.
 
-`a_rollout()` is release 2 on its way up beside release 1, which is stable with four of four pods ready. The ladder is 10,
-50 and 100 percent with a minute each, and no metric is asked for. Every method returns the builder.
+`a_rollout()` is release 2 on its way up beside release 1, which is stable with four of four pods ready. The ladder is
+10, 50 and 100 percent with a minute each, and no metric is asked for. Every method returns the builder.
 """
 
 from __future__ import annotations

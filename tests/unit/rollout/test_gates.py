@@ -5,9 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-
-from slipway.api import AnalysisSpec, Phase
-from slipway.rollout import FULL, plan, record_of
 from unit.rollout.builders import (
     GATES,
     MINUTE,
@@ -24,6 +21,9 @@ from unit.rollout.builders import (
     an_outage,
     errors,
 )
+
+from slipway.api import AnalysisSpec, Phase
+from slipway.rollout import FULL, plan, record_of
 
 
 def _at_the_last_look(rollout):
@@ -300,7 +300,7 @@ def test_each_metric_has_its_share_of_the_budget_for_false_rollbacks():
     rollout = a_rollout().with_metrics(accuracy(), errors()).evaluating().with_evidence(a_batch(right=128))
     status = record_of(rollout.record(), "accuracy")
     gates = {vector.name: vector.values for vector in status.state}
-    assert any(0.005 == pytest.approx(value) for values in gates.values() for value in values)
+    assert any(pytest.approx(value) == 0.005 for values in gates.values() for value in values)
     assert rollout.seen.analysis.confidence == AnalysisSpec().confidence
     assert rollout.seen.now == NOW
     assert V3 not in rollout.seen.revisions

@@ -5,9 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-
-from slipway.api import ModelDeploymentStatus, Phase
-from slipway.rollout import FULL, Route, reasons, refused
 from unit.rollout.builders import (
     MINUTE,
     NOW,
@@ -23,6 +20,9 @@ from unit.rollout.builders import (
     accuracy,
     errors,
 )
+
+from slipway.api import ModelDeploymentStatus, Phase
+from slipway.rollout import FULL, Route, reasons, refused
 
 PLACES = {
     "pending": lambda: a_rollout().pending().without_gateway(),

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
-from slipway.api import Phase
-from slipway.rollout import FULL, TABLE, Event
 from unit.rollout.builders import (
     MINUTE,
     V1,
@@ -19,6 +16,9 @@ from unit.rollout.builders import (
     accuracy,
     errors,
 )
+
+from slipway.api import Phase
+from slipway.rollout import FULL, TABLE, Event
 
 OTHER_GATES = a_hash("other gates")
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from unit.rollout.builders import MINUTE, NOW, SECOND, V1, V2, V3, a_hash, a_rollout, a_window, an_outage, errors
 
 from slipway.api import Phase
 from slipway.rollout import FULL, Role, Route
 from slipway.rollout.capacity import needed, share
-from unit.rollout.builders import MINUTE, NOW, SECOND, V1, V2, V3, a_hash, a_rollout, a_window, an_outage, errors
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from unit.rollout.builders import NOW, a_hash, accuracy, errors
+
 from slipway.analysis import ArmCounts, RatioEvidence
 from slipway.api import (
     AnalysisSpec,
@@ -46,7 +48,6 @@ from slipway.rollout import (
     roles,
 )
 from slipway.rollout.capacity import needed
-from unit.rollout.builders import NOW, a_hash, accuracy, errors
 
 TICK = timedelta(seconds=5)
 ITEMS = 200
@@ -147,6 +148,8 @@ class World:
     writes: int = 0
     kill_at: int | None = None
     history: list[Look] = field(default_factory=list)
+    resting: bool = False
+    """Whether the operator saw nothing to wait for when it looked last."""
 
     # --- what people and clusters do ------------------------------------------------------------------------------
 
@@ -200,8 +203,16 @@ class World:
             self.pass_time()
             self.settle()
 
+    def until_rest(self, at_most: int) -> None:
+        """Ticks until nothing is left to wait for."""
+        for _ in range(at_most):
+            self.tick()
+            if self.resting and self.accepted == (self.written or {}):
+                return
+
     def settle(self) -> None:
         """Look until nothing is left to be done at this moment: a decision on its own outcome changes nothing."""
+        self.resting = False
         for _ in range(24):
             look = self.look()
             decision = self.judge(look)
@@ -212,6 +223,7 @@ class World:
             if decision.create is None and not decision.records and decision.status is None:
                 again = self.judge(self.look())
                 if not again.records and again.status is None:
+                    self.resting = decision.wake_after is None
                     return
         raise AssertionError(f"the operator does not come to rest: {decision}")
 
@@ -422,7 +434,8 @@ class World:
         assert self.records[hash_].phase not in {Phase.STABLE}
         assert not self.fleets.get(hash_, Pods([])).ready_at, "deleted with pods"
         del self.records[hash_]
-        self.fleets.pop(hash_, None)
+        if self.fleets.pop(hash_, None) is not None:
+            self._bump(f"fleet {hash_}")
 
     def _write_status(self, status: ModelDeploymentStatus) -> None:
         stored = ModelDeploymentStatus.model_validate(status.model_dump(mode="json", by_alias=True, exclude_none=True))
