@@ -117,16 +117,25 @@ class Actors:
     outside: Outside
     gateway: Gateway
     clock: Callable[[], float]
+    _versions: dict[str, str] = field(default_factory=dict)
+    _settled: object = None
 
     async def settle(self) -> None:
         for _ in range(10):
-            if not await self._round():
+            self.gateway.serve(self.clock(), self._versions)
+            if self._settled == self._state() or not await self._round():
+                self._settled = self._state()
                 return
         raise AssertionError("the cluster's controllers never come to rest")
 
+    def _state(self) -> object:
+        """What they act on: they have nothing to do until it changes."""
+        starts = tuple(model.starts for model in self.outside.models.values())
+        return self.mirror.changes, self.gateway.answers, starts
+
     async def _round(self) -> bool:
         changed = False
-        versions: dict[str, str] = {}
+        versions = self._versions = {}
         for deployment in self._list(DEPLOYMENT):
             version = versions[deployment["metadata"]["name"]] = version_of(deployment)
             model = await self.outside.model(version)
@@ -148,7 +157,6 @@ class Actors:
             changed |= self._put(service, as_served_service(said))
             if name in versions:
                 changed |= await self._slices(service, versions[name])
-        self.gateway.serve(self.clock(), versions)
         if self.gateway.answers:
             for route in self._list(HTTP_ROUTE):
                 if "slipway.dev/model-deployment" in (route["metadata"].get("labels") or {}):

@@ -26,7 +26,7 @@ from slipway.cluster import (
     Unavailable,
 )
 
-SHORT: dict[str, Any] = {"strategy": {"canary": {"steps": [{"weight": 20, "minDuration": "5s"}, {"weight": 60}]}}}
+SHORT: dict[str, Any] = {"strategy": {"canary": {"steps": [{"weight": 20}, {"weight": 60}]}}}
 
 Story = Callable[[World], Awaitable[None]]
 
@@ -192,18 +192,23 @@ async def test_a_look_at_what_was_there_before_the_last_write_overwrites_nothing
     assert await _disturbed(story, disturb) == await undisturbed(story)
 
 
-async def test_a_look_that_was_held_up_brings_back_nothing_that_another_operator_hauled_back(world: World) -> None:
+@pytest.mark.parametrize("verb", ["apply_status", "apply"], ids=["at the record", "at the route"])
+async def test_a_look_that_was_held_up_brings_back_nothing_that_another_operator_hauled_back(
+    world: World, verb: str
+) -> None:
     """As when a node was frozen, and the operator on it wakes up beside its successor."""
     await world.serving("v1", **SHORT)
     model = await world.model("v2")
     world.declare("v2", **SHORT)
     await world.run(lambda: "v2" in world.weights)
-    apply = world.cluster.apply
+    write = getattr(world.cluster, verb)
     held_up = False
+    sixty = {"apply_status": "'weight': 60.0, ", "apply": "'weight': 6000"}[verb]
+    routes: list[Object] = []
 
     async def freezing(obj: Object) -> Object:
         nonlocal held_up
-        if obj["kind"] == HTTP_ROUTE.kind and "'weight': 6000" in str(obj) and not held_up:
+        if obj["kind"] in {HTTP_ROUTE.kind, MODEL_REVISION.kind} and sixty in str(obj) and not held_up:
             held_up = True
             frozen = world.queue
             model.errors = 0.9
@@ -212,14 +217,14 @@ async def test_a_look_that_was_held_up_brings_back_nothing_that_another_operator
             assert world.weights == {"v1": 10_000}
             routes.clear()
             world.queue = frozen
-        return await apply(obj)
+        return await write(obj)  # type: ignore[no-any-return]
 
-    world.cluster.apply = freezing  # type: ignore[method-assign]
-    routes: list[Object] = []
+    setattr(world.cluster, verb, freezing)
     world.cluster.subscribe(lambda change, obj: routes.append(obj))
     await world.run()
     assert held_up
     assert not [route for route in routes if route["kind"] == HTTP_ROUTE.kind and world.name_of("v2") in str(route)]
+    assert ("RollingBack", "AnalysisFailed") in world.timeline("v2")
     assert world.phase("v2") == "RolledBack"
 
 
