@@ -12,7 +12,6 @@ from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis import Phase as Stage
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from unit.rollout.world import ABSOLUTE, ANALYSIS, LADDER, ROLLBACK, TICK, Release, Stopped, World
@@ -206,7 +205,7 @@ class Rollouts(RuleBasedStateMachine):
         if stable:
             assert serving == {stable[0]: FULL}
         else:
-            # A first release that took traffic and was replaced before it was stable serves on, if its successor failed.
+            # A first release that was replaced before it was stable keeps what it serves, should its successor fail.
             assert [world.records[hash_].phase for hash_ in serving] in ([], [Phase.SUPERSEDED])
         conditions = {condition.type: condition.status for condition in world.status.conditions or ()}
         assert conditions["Ready"] == str(phase == Phase.STABLE)
@@ -214,9 +213,7 @@ class Rollouts(RuleBasedStateMachine):
         assert conditions.get("Stalled") == ("True" if phase == Phase.ROLLED_BACK else None)
         assert "Reconciling" not in conditions
         idle = {hash_ for hash_, fleet in world.fleets.items() if fleet.ready_at} - set(serving)
-        assert not idle, (
-            f"pods of a release that does not serve are still there: {[(hash_, world.records.get(hash_), world.fleets[hash_]) for hash_ in idle]}"
-        )
+        assert not idle, "pods of a release that does not serve are still there"
         over = [hash_ for hash_ in world.records if hash_ not in {*serving, world.desired}]
         assert len(over) <= world.rollback.revision_history_limit, "the history is longer than its limit"
         assert world.judge(world.look()).wake_after is None, "nothing is going on, and it looks again"
@@ -230,6 +227,5 @@ Rollouts.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
     print_blob=False,
     report_multiple_bugs=False,
-    phases=[Stage.explicit, Stage.reuse, Stage.generate] if os.environ.get("FAST") else list(Stage),
 )
 TestAnySequence = pytest.mark.timeout(3600)(Rollouts.TestCase)

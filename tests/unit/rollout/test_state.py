@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -22,7 +23,7 @@ from unit.rollout.builders import (
 )
 
 from slipway.api import ModelDeploymentStatus, Phase
-from slipway.rollout import FULL, Route, reasons, refused
+from slipway.rollout import FULL, Revision, Route, reasons, refused
 
 PLACES = {
     "pending": lambda: a_rollout().pending().without_gateway(),
@@ -134,9 +135,7 @@ def test_a_gateway_that_does_not_exist_holds_the_rollout_and_names_it():
 
 def test_a_gateway_that_comes_is_enough_to_continue():
     rollout = a_rollout().pending().without_gateway().then().routed({V1: FULL})
-    rollout.seen = rollout.seen.__class__(
-        **{name: getattr(rollout.seen, name) for name in rollout.seen.__dataclass_fields__} | {"gateway_problem": None}
-    )
+    rollout.seen = replace(rollout.seen, gateway_problem=None)
     assert rollout.record().phase == Phase.STARTING
 
 
@@ -259,15 +258,8 @@ def test_a_timeline_keeps_how_it_began_and_how_it_ended():
 def _with_history(rollout: ARollout, count: int) -> list[str]:
     hashes = [a_hash(f"old {index}") for index in range(count)]
     for age, hash_ in enumerate(hashes):
-        rollout.seen = rollout.seen.__class__(
-            **{name: getattr(rollout.seen, name) for name in rollout.seen.__dataclass_fields__}
-            | {
-                "revisions": {
-                    **rollout.seen.revisions,
-                    hash_: rollout.seen.revisions[V1].__class__(hash_, f"fraud-o{age}", "0"),
-                }
-            }
-        )
+        old = Revision(hash_, f"fraud-o{age}", "0")
+        rollout.seen = replace(rollout.seen, revisions={**rollout.seen.revisions, hash_: old})
         since = NOW - timedelta(days=age + 1)
         rollout.in_phase(Phase.SUPERSEDED, of=hash_, weight=0.0, idle_since=since, phase_since=since)
     return hashes

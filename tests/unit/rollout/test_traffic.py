@@ -67,7 +67,7 @@ def test_no_replicas_are_asked_for_when_the_user_asks_for_none():
     assert rollout.decide().weights == {V1: FULL}
 
 
-# --- what the route references ------------------------------------------------------------------------------------------
+# --- what the route references ----------------------------------------------------------------------------------------
 
 
 def test_nothing_that_the_gateway_still_references_is_scaled_down_or_deleted():

@@ -4,8 +4,8 @@ The world does what clusters do: pods become ready some time after they are aske
 time after it is written, writes fail on a version that is not the latest, and the operator may die between any two of
 them. After every single write it checks what must always hold, and it checks every decision before it is carried out.
 
-Time goes in ticks. A tick gives requests to what the gateway has accepted, then the operator looks until nothing is left
-to be done at this moment.
+Time goes in ticks. A tick gives requests to what the gateway has accepted, then the operator looks until nothing is
+left to be done at this moment.
 """
 
 from __future__ import annotations
@@ -305,8 +305,7 @@ class World:
         for request in asked.golden:
             same = request.dataset in (None, "data")
             evidence.append(self._replay(request.metric, revision, request.start if same else 0, request.limit))
-        for metric in asked.counters:
-            evidence.append(self._window(metric, revision))
+        evidence += [self._window(metric, revision) for metric in asked.counters]
         return replace(seen, evidence=tuple(evidence))
 
     def _replay(self, metric: str, revision: Revision, start: int, limit: int) -> Evidence:
