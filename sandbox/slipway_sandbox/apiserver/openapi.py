@@ -18,6 +18,21 @@ from slipway_sandbox.apiserver.resources import Registry
 
 INFO = {"title": "Kubernetes", "version": "v1.36.2"}
 
+PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+
+
+def _bare_protobuf() -> bytes:
+    """Version 2 as a protobuf message with nothing but its head.
+
+    kubectl asks for this form, and only this, where it wants to validate by itself (a `List`); it skips every kind that
+    the document does not describe, and the server validates anyway.
+    """
+
+    def text(number: int, value: bytes) -> bytes:
+        return bytes([number << 3 | 2, len(value)]) + value
+
+    return text(1, b"2.0") + text(2, text(1, INFO["title"].encode()) + text(2, INFO["version"].encode()))
+
 
 class OpenApi:
     """Answers below /openapi."""
@@ -41,6 +56,8 @@ class OpenApi:
         path = call.path.removeprefix("/openapi/").rstrip("/")
         if path == "v3":
             return Answer(self._index(), 200, "text/plain; charset=utf-8")
+        if path == "v2" and "proto-openapi.spec.v2" in call.accept and "json" not in call.accept:
+            return Answer(_bare_protobuf(), 200, PROTOBUF)
         if "json" not in call.accept and "*" not in call.accept and call.accept:
             raise errors.not_acceptable("application/json")
         if path == "v2":
