@@ -126,6 +126,20 @@ def test_a_promotion_waits_for_the_gateway():
     assert "did not accept it yet" in rollout.record().message
 
 
+@pytest.mark.parametrize("place", [lambda: a_rollout().at_step(1), lambda: a_rollout().at_step(3)])
+def test_no_step_passes_while_someone_elses_weights_are_on_the_route(place):
+    rollout = place().after(MINUTE).routed({V1: 2_000, V2: 8_000})
+    step = rollout.seen.revisions[V2].record.step
+    assert (rollout.record().phase, rollout.record().step) == (Phase.STEPPING, step)
+    assert rollout.then().record().step != step or rollout.record().phase == Phase.PROMOTING
+
+
+def test_no_promotion_ends_while_someone_elses_weights_are_on_the_route():
+    rollout = a_rollout().promoting().with_record(weight_observed_at=NOW).routed({V1: 2_000, V2: 8_000})
+    assert rollout.record().phase == Phase.PROMOTING
+    assert rollout.decide().weights == {V2: FULL}
+
+
 def test_drift_on_the_route_is_repaired_without_touching_the_weights_or_the_evidence():
     rollout = a_rollout().at_step(2).with_metrics(errors()).with_evidence(a_window((0, 400), (0, 400))).then()
     before = rollout.seen.revisions[V2].record
