@@ -7,7 +7,7 @@ from typing import Any
 
 from slipway_sandbox.apiserver import cel
 from slipway_sandbox.apiserver.cel import CelError
-from slipway_sandbox.apiserver.errors import INVALID, FieldError
+from slipway_sandbox.apiserver.errors import INVALID, OMITTED, FieldError
 from slipway_sandbox.apiserver.schema import ABSENT, Findings, correlate, equal, join
 
 _OLD = re.compile(r"\boldSelf\b")
@@ -71,7 +71,7 @@ class RuleSet:
             data["oldSelf"] = cel.to_cel(schema, old, root=root)
         unchanged = given and equal(_comparable(value, root), _comparable(old, root))
         for rule in rules:
-            error = self._one(rule, data, given, path)
+            error = self._one(rule, data, given, path, value)
             if error is None:
                 continue
             if unchanged:
@@ -79,7 +79,7 @@ class RuleSet:
             else:
                 found.errors.append(error)
 
-    def _one(self, rule: dict[str, Any], data: dict[str, Any], given: bool, path: str) -> FieldError | None:
+    def _one(self, rule: dict[str, Any], data: dict[str, Any], given: bool, path: str, value: Any) -> FieldError | None:
         text = rule["rule"]
         optional = bool(rule.get("optionalOldSelf"))
         if _OLD.search(text) and not given and not optional:
@@ -95,7 +95,8 @@ class RuleSet:
         except CelError as error:
             detail = f"{_plainly(str(error))} evaluating rule: {_fallback(rule)}"
         where = path + rule.get("fieldPath", "") if path else rule.get("fieldPath", "").lstrip(".")
-        return FieldError(rule.get("reason") or INVALID, where or "<nil>", detail, None)
+        shown = OMITTED if isinstance(value, dict | list) else value
+        return FieldError(rule.get("reason") or INVALID, where or "<nil>", detail, shown)
 
 
 def _comparable(value: Any, root: bool) -> Any:

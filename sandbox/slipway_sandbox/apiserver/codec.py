@@ -160,6 +160,8 @@ def _struct(node: Node, value: Any, path: str, report: Report | None) -> dict[st
         if raw is None and below.kind != nodes.ANY:
             continue
         read = _value(below, raw, f"{path}.{name}" if path else name, report)
+        if not read and isinstance(read, list | dict) and below.kind in {nodes.LIST, nodes.MAP}:
+            read = None  # storage does not tell empty from absent
         if below.omit_empty and _empty(below, read):
             continue
         if below.omit_zero and read in (None, {}, ""):

@@ -32,6 +32,10 @@ _WORDS = {
 }
 
 
+OMITTED: Any = object()
+"""Stands for a value that a message does not show."""
+
+
 @dataclass(frozen=True)
 class FieldError:
     """One thing that is wrong with an object: `reason` is one of the constants above, `field` a dotted path."""
@@ -39,14 +43,14 @@ class FieldError:
     reason: str
     field: str
     detail: str
-    value: Any = None
-    ratchetable: bool = False
-    """A violation that is forgiven when the value it speaks of did not change."""
+    value: Any = OMITTED
 
     @property
     def message(self) -> str:
         word = _WORDS[self.reason]
         if self.reason in {REQUIRED, FORBIDDEN, TOO_LONG, TOO_MANY}:
+            return f"{word}: {self.detail}" if self.detail else word
+        if self.value is OMITTED:
             return f"{word}: {self.detail}" if self.detail else word
         shown = f'"{self.value}"' if isinstance(self.value, str) else _shown(self.value)
         return f"{word}: {shown}: {self.detail}" if self.detail else f"{word}: {shown}"

@@ -215,6 +215,7 @@ class Handlers:
             found = [errors.FieldError(errors.INVALID, "patch", error.message, shown)]
             raise errors.invalid("", "", "", found) from error
         _check_name(new, call)
+        _set_namespace(resource, new, call)
         warnings = self.writer.strict(resource, report, options) if report else []
         with carrying(warnings):
             outcome = self.writer.update(strategy, record, new, options, part=part)
@@ -338,7 +339,7 @@ def _check_kind(resource: Resource, value: dict[str, Any], *, required: bool = F
         raise errors.bad_request(f"Object 'Kind' is missing in '{_shorten(value)}'")
     if not version and (required or custom):
         raise errors.bad_request(f"Object 'apiVersion' is missing in '{_shorten(value)}'")
-    if custom and kind != resource.kind and version == resource.api_version:
+    if custom and not required and kind != resource.kind and version == resource.api_version:
         found = [errors.FieldError(errors.INVALID, "kind", f"must be {resource.kind}", kind)]
         name = value["metadata"].get("name", "") if isinstance(value.get("metadata"), dict) else ""
         raise errors.invalid(resource.group, kind, name, found)

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from slipway_sandbox.apiserver.metadata import embedded_errors
 from slipway_sandbox.apiserver.errors import (
-    DUPLICATE, INVALID, NOT_SUPPORTED, REQUIRED, TOO_LONG, TOO_MANY, TYPE_INVALID, FieldError,
+    DUPLICATE, INVALID, NOT_SUPPORTED, OMITTED, REQUIRED, TOO_LONG, TOO_MANY, TYPE_INVALID, FieldError,
 )  # fmt: skip
 
 ABSENT: Any = object()
@@ -162,7 +162,7 @@ class Walk:
         elif isinstance(value, dict):
             self._object(schema, value, path)
 
-    def _add(self, reason: str, path: str, detail: str, value: Any = None) -> None:
+    def _add(self, reason: str, path: str, detail: str, value: Any = OMITTED) -> None:
         self.found.errors.append(FieldError(reason, path, detail, value))
 
     def _string(self, schema: dict[str, Any], value: str, path: str) -> None:
@@ -210,6 +210,7 @@ class Walk:
             elif isinstance(item, dict):
                 identity = {name: item.get(name) for name in schema.get("x-kubernetes-list-map-keys", ()) if name in item}
             else:
+                self._add(INVALID, f"{path}[{index}]", "must be an object for an array of list-type map", item)
                 continue
             text = json.dumps(identity, sort_keys=True)
             if text in seen:

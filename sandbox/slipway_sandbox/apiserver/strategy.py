@@ -209,7 +209,7 @@ class CustomStrategy:
             return
         if outcome.blocks_rules:
             detail = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"
-            found.errors.append(FieldError(INVALID, "<nil>", detail))
+            found.errors.append(FieldError(INVALID, "<nil>", detail, None))
             return
         checked = self.custom.rules.check(new, old)
         found.errors += checked.errors
