@@ -23,7 +23,9 @@ async def _serve(host: str, port: int, token: str | None) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="slipway_sandbox.apiserver", description="Serve a Kubernetes API from memory.")
+    parser = argparse.ArgumentParser(
+        prog="slipway_sandbox.apiserver", description="Serve a Kubernetes API from memory."
+    )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--token", default=None, help="the bearer token that requests have to carry")

@@ -30,6 +30,10 @@ class Admission:
         if record is None:
             raise errors.not_found("", "namespaces", namespace)
         if record.obj["metadata"].get("deletionTimestamp"):
-            cause = {"reason": "NamespaceTerminating", "message": f"namespace {namespace} is being terminated", "field": "metadata.namespace"}
+            cause = {
+                "reason": "NamespaceTerminating",
+                "message": f"namespace {namespace} is being terminated",
+                "field": "metadata.namespace",
+            }
             why = f"unable to create new content in namespace {namespace} because it is being terminated"
             raise errors.forbidden(resource.group, resource.plural, new["metadata"].get("name", ""), why, [cause])

@@ -94,7 +94,9 @@ def read_body(call: Call, report: Report | None, type_name: str = "") -> dict[st
     try:
         value = codec.parse_yaml(call.body) if kind in _YAML_TYPES else codec.parse_json(call.body)
     except ValueError as error:
-        raise errors.bad_request(f"the object provided is unrecognized (must be of type {call.target.resource}): {error}") from error
+        raise errors.bad_request(
+            f"the object provided is unrecognized (must be of type {call.target.resource}): {error}"
+        ) from error
     if report is not None:
         codec.duplicates(value, report)
     return codec.require_object(value)
@@ -119,4 +121,3 @@ def read_patch(call: Call) -> Any:
         return codec.parse_json(call.body)
     except ValueError as error:
         raise errors.bad_request(f"error decoding patch: {error}") from error
-

@@ -14,7 +14,18 @@ _RESERVED = frozenset(
      "loop", "package", "namespace", "return", "var", "void", "while"}
 )  # fmt: skip
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_UNITS = {
+    "ns": 1e-9,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "μs": 1e-6,
+    "ms": 1e-3,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+    "d": 86400.0,
+    "w": 604800.0,
+}
 
 
 class CelError(Exception):
@@ -28,12 +39,29 @@ def _environment() -> Any:
 
     from slipway_sandbox.apiserver.cel_library import functions
 
-    extensions = [ext_strings.ExtStrings(), ext_math.ExtMath(), ext_optional.ExtOptional(), ext_bindings.ExtBindings(), ext_encoders.ExtEncoders()]
-    variables = {name: cel.Type.DYN for name in VARIABLES}
+    extensions = [
+        ext_strings.ExtStrings(),
+        ext_math.ExtMath(),
+        ext_optional.ExtOptional(),
+        ext_bindings.ExtBindings(),
+        ext_encoders.ExtEncoders(),
+    ]
+    variables = dict.fromkeys(VARIABLES, cel.Type.DYN)
     return cel.NewEnv(variables=variables, extensions=extensions, functions=functions())
 
 
-VARIABLES = ("self", "oldSelf", "oldSelf__", "oldSelf__given", "object", "oldObject", "request", "params", "namespaceObject", "variables")
+VARIABLES = (
+    "self",
+    "oldSelf",
+    "oldSelf__",
+    "oldSelf__given",
+    "object",
+    "oldObject",
+    "request",
+    "params",
+    "namespaceObject",
+    "variables",
+)
 
 
 @lru_cache(maxsize=4096)
@@ -45,7 +73,7 @@ def compile_expression(text: str) -> Any:
     """
     try:
         return _environment().compile(text)
-    except Exception as error:  # noqa: BLE001  (the engine raises its own kinds for every complaint)
+    except Exception as error:
         raise CelError(str(error)) from error
 
 
@@ -63,7 +91,7 @@ def evaluate(text: str, data: dict[str, Any]) -> Any:
     expression = compile_expression(text)
     try:
         found = expression.eval(data=data)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         raise CelError(str(error)) from error
     if found.type().name() == "ERROR":
         raise CelError(str(found.value()))
@@ -74,7 +102,9 @@ def escape(name: str) -> str:
     """A property's name as expressions write it; "" when they cannot."""
     if name in _RESERVED:
         return f"__{name}__"
-    text = name.replace("__", "__underscores__").replace(".", "__dot__").replace("-", "__dash__").replace("/", "__slash__")
+    text = (
+        name.replace("__", "__underscores__").replace(".", "__dot__").replace("-", "__dash__").replace("/", "__slash__")
+    )
     return text if _IDENTIFIER.fullmatch(text) else ""
 
 
@@ -117,7 +147,9 @@ def _object(schema: dict[str, Any], value: dict[str, Any], *, root: bool) -> dic
                 found[name] = below
                 continue
             if name == "metadata":
-                found[name] = {key: below[key] for key in ("name", "generateName") if isinstance(below, dict) and key in below}
+                found[name] = {
+                    key: below[key] for key in ("name", "generateName") if isinstance(below, dict) and key in below
+                }
                 continue
         escaped = escape(name)
         if escaped and name in (properties or {}):
@@ -136,12 +168,12 @@ def _text(form: str, value: str) -> Any:
         from google.protobuf import timestamp_pb2
 
         try:
-            moment = datetime.fromisoformat(value.replace("Z", "+00:00") if form == "date-time" else value + "T00:00:00+00:00")
+            moment = datetime.fromisoformat(
+                value.replace("Z", "+00:00") if form == "date-time" else value + "T00:00:00+00:00"
+            )
         except ValueError:
             return value
         stamp = timestamp_pb2.Timestamp()
         stamp.FromDatetime(moment)
         return stamp
     return value
-
-

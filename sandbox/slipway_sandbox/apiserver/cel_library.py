@@ -396,5 +396,3 @@ def _address_members(box: Any) -> list[Any]:
                          impl=lambda value: {_IP: str(_network(_unwrap(value, _CIDR)).ip)}),
         ]),
     ]  # fmt: skip
-
-

@@ -27,7 +27,11 @@ class RuleSet:
             return False
         known = self._with_rules.get(id(schema))
         if known is None:
-            below = [*(schema.get("properties") or {}).values(), schema.get("items"), schema.get("additionalProperties")]
+            below = [
+                *(schema.get("properties") or {}).values(),
+                schema.get("items"),
+                schema.get("additionalProperties"),
+            ]
             found = [self._has_rules(part) for part in below]  # all of them, so that every part is known
             known = bool(schema.get(_RULES)) or any(found)
             self._with_rules[id(schema)] = known
@@ -40,7 +44,9 @@ class RuleSet:
             self._visit(self._schema, new, ABSENT if old is None else old, "", found, root=True)
         return found
 
-    def _visit(self, schema: dict[str, Any], value: Any, old: Any, path: str, found: Findings, *, root: bool = False) -> None:
+    def _visit(
+        self, schema: dict[str, Any], value: Any, old: Any, path: str, found: Findings, *, root: bool = False
+    ) -> None:
         if not self._has_rules(schema) or value is None:
             return
         rules = schema.get(_RULES)
@@ -63,7 +69,15 @@ class RuleSet:
                 self._visit(extra, below, before, f"{path}[{name}]", found)
 
     def _evaluate(
-        self, schema: dict[str, Any], rules: list[dict[str, Any]], value: Any, old: Any, path: str, found: Findings, *, root: bool
+        self,
+        schema: dict[str, Any],
+        rules: list[dict[str, Any]],
+        value: Any,
+        old: Any,
+        path: str,
+        found: Findings,
+        *,
+        root: bool,
     ) -> None:
         data = {"self": cel.to_cel(schema, value, root=root)}
         given = old is not ABSENT and old is not None

@@ -158,7 +158,10 @@ def service_address(service: dict[str, Any]) -> str:
         return str(spec.get("externalName", ""))
     external = list(spec.get("externalIPs") or ())
     if spec.get("type") == "LoadBalancer":
-        found = [entry.get("ip") or entry.get("hostname", "") for entry in json_path(service, "status.loadBalancer.ingress", [])]
+        found = [
+            entry.get("ip") or entry.get("hostname", "")
+            for entry in json_path(service, "status.loadBalancer.ingress", [])
+        ]
         return ",".join(found + external) or "<pending>"
     return ",".join(external) or NONE
 
@@ -205,7 +208,9 @@ def ingress_hosts(obj: dict[str, Any]) -> str:
 
 
 def first_addresses(obj: dict[str, Any]) -> str:
-    found = [entry.get("ip") or entry.get("hostname", "") for entry in json_path(obj, "status.loadBalancer.ingress", [])]
+    found = [
+        entry.get("ip") or entry.get("hostname", "") for entry in json_path(obj, "status.loadBalancer.ingress", [])
+    ]
     return ",".join(found)
 
 

@@ -23,7 +23,12 @@ from slipway_sandbox.apiserver.errors import bad_request
 from slipway_sandbox.apiserver.nodes import Node
 
 _TIME = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)$")
-_INTS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1), "uint32": (0, 2**32 - 1), "uint64": (0, 2**64 - 1)}
+_INTS = {
+    "int32": (-(2**31), 2**31 - 1),
+    "int64": (-(2**63), 2**63 - 1),
+    "uint32": (0, 2**32 - 1),
+    "uint64": (0, 2**64 - 1),
+}
 
 
 class DecodeError(Exception):
@@ -106,12 +111,29 @@ def parse_json(data: bytes) -> Any:
         raise ValueError("exceeded max depth") from error
 
 
+MAX_DEPTH = 500
+_RUN = re.compile(rb"(?:[-?][ \t]+){%d}|^[ ]{%d}" % (MAX_DEPTH, 4 * MAX_DEPTH), re.MULTILINE)
+
+
+def _too_deep(data: bytes) -> bool:
+    """Whether a YAML text is nested so deeply that libyaml, which recurses in C, would end the process."""
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH:
+        depth = 0
+        for byte in re.findall(rb"[\[\]{}]", data):
+            depth += 1 if byte in b"[{" else -1
+            if depth > MAX_DEPTH:
+                return True
+    return _RUN.search(data) is not None
+
+
 def parse_yaml(data: bytes) -> Any:
     """The value of a YAML document; JSON is YAML too, and much faster to read as JSON.
 
     Raises:
         ValueError: when it is not YAML.
     """
+    if _too_deep(data):
+        raise ValueError("exceeded max depth")
     if data[:1] == b"{":
         try:
             return parse_json(data)
@@ -225,11 +247,15 @@ def _value(node: Node, raw: Any, path: str, report: Report | None) -> Any:
         return _struct(node, raw, path, report)
     if kind == nodes.LIST:
         if not isinstance(raw, list):
-            raise DecodeError(f"json: cannot unmarshal {_kind(raw)} into Go struct field {path} of type []{_go(node.item)}")
+            raise DecodeError(
+                f"json: cannot unmarshal {_kind(raw)} into Go struct field {path} of type []{_go(node.item)}"
+            )
         return [_element(node.item, item, f"{path}[{index}]", report) for index, item in enumerate(raw)]
     if kind == nodes.MAP:
         if not isinstance(raw, dict):
-            raise DecodeError(f"json: cannot unmarshal {_kind(raw)} into Go struct field {path} of type map[string]{_go(node.item)}")
+            raise DecodeError(
+                f"json: cannot unmarshal {_kind(raw)} into Go struct field {path} of type map[string]{_go(node.item)}"
+            )
         return {key: _element(node.item, item, f"{path}.{key}", report) for key, item in raw.items()}
     if kind == nodes.ANY:
         if node.scalar != "JSON" and raw is not None and not isinstance(raw, dict) and node.scalar == "RawObject":

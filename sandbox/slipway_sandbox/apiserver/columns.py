@@ -7,9 +7,31 @@ from dataclasses import dataclass
 from typing import Any
 
 from slipway_sandbox.apiserver.cells import (
-    age, condition_status, containers, endpoints, event_source, first_addresses, hpa_targets, images, ingress_hosts,
-    ingress_ports, job_duration, job_status, json_path, labels_text, node_roles, node_status, pod_ready, pod_restarts,
-    pod_status, selector_text, service_address, service_ports, slice_endpoints, slice_ports, node_address,
+    age,
+    condition_status,
+    containers,
+    endpoints,
+    event_source,
+    first_addresses,
+    hpa_targets,
+    images,
+    ingress_hosts,
+    ingress_ports,
+    job_duration,
+    job_status,
+    json_path,
+    labels_text,
+    node_address,
+    node_roles,
+    node_status,
+    pod_ready,
+    pod_restarts,
+    pod_status,
+    selector_text,
+    service_address,
+    service_ports,
+    slice_endpoints,
+    slice_ports,
 )  # fmt: skip
 
 Cell = Callable[[dict[str, Any]], Any]

@@ -60,7 +60,9 @@ def null_errors(node: Node, value: Any, path: str = "") -> list[FieldError]:
             if below is None:
                 if not child.nullable and child.kind != nodes.ANY and child.default is nodes.NO_DEFAULT:
                     kind = (child.schema or {}).get("type", "object")
-                    found.append(FieldError(TYPE_INVALID, here, f'{here} in body must be of type {kind}: "null"', "null"))
+                    found.append(
+                        FieldError(TYPE_INVALID, here, f'{here} in body must be of type {kind}: "null"', "null")
+                    )
             else:
                 found += null_errors(child, below, here)
     elif isinstance(value, list) and node.kind == nodes.LIST:

@@ -56,7 +56,13 @@ def hpa_from_v2(hpa: dict[str, Any]) -> dict[str, Any]:
     kept = {_EXTRA + name: json.dumps(value, separators=(",", ":")) for name, value in extra.items() if value}
     if kept:
         metadata["annotations"] = {**metadata.get("annotations", {}), **kept}
-    return {"apiVersion": "autoscaling/v1", "kind": hpa["kind"], "metadata": metadata, "spec": out_spec, "status": out_status}
+    return {
+        "apiVersion": "autoscaling/v1",
+        "kind": hpa["kind"],
+        "metadata": metadata,
+        "spec": out_spec,
+        "status": out_status,
+    }
 
 
 def hpa_to_v2(hpa: dict[str, Any]) -> dict[str, Any]:
@@ -86,4 +92,10 @@ def hpa_to_v2(hpa: dict[str, Any]) -> dict[str, Any]:
     status["currentMetrics"] = unfolded.get("current-metrics")
     if "conditions" in unfolded:
         status["conditions"] = unfolded["conditions"]
-    return {"apiVersion": "autoscaling/v2", "kind": hpa.get("kind"), "metadata": metadata, "spec": spec, "status": status}
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": hpa.get("kind"),
+        "metadata": metadata,
+        "spec": spec,
+        "status": status,
+    }

@@ -76,7 +76,10 @@ class Definitions:
         taken: set[str] = set()
         kinds: set[str] = set()
         for other in self._store.collection(KEY).records.values():
-            if other.obj["metadata"]["name"] == obj["metadata"]["name"] or other.obj["spec"]["group"] != obj["spec"]["group"]:
+            if (
+                other.obj["metadata"]["name"] == obj["metadata"]["name"]
+                or other.obj["spec"]["group"] != obj["spec"]["group"]
+            ):
                 continue
             theirs = (other.obj.get("status") or {}).get("acceptedNames") or {}
             taken |= {theirs.get("plural", ""), theirs.get("singular", ""), *(theirs.get("shortNames") or ())}
@@ -154,7 +157,13 @@ def _set(conditions: dict[str, Any], kind: str, status: str, reason: str, messag
     if old and (old["status"], old.get("reason")) == (status, reason):
         return
     stamp = old["lastTransitionTime"] if old and old["status"] == status else now()
-    conditions[kind] = {"type": kind, "status": status, "lastTransitionTime": stamp, "reason": reason, "message": message}
+    conditions[kind] = {
+        "type": kind,
+        "status": status,
+        "lastTransitionTime": stamp,
+        "reason": reason,
+        "message": message,
+    }
 
 
 def is_protected(group: str) -> bool:

@@ -33,17 +33,32 @@ def _check(schema: dict[str, Any], path: str, errors: list[FieldError], *, root:
         detail = "additionalProperties and properties are mutual exclusive"
         errors.append(FieldError(FORBIDDEN, f"{path}.additionalProperties", detail))
     if schema.get("additionalProperties") is False:
-        errors.append(FieldError(FORBIDDEN, f"{path}.additionalProperties", "additionalProperties cannot be set to false"))
+        errors.append(
+            FieldError(FORBIDDEN, f"{path}.additionalProperties", "additionalProperties cannot be set to false")
+        )
     for name in ("definitions", "dependencies", "patternProperties", "additionalItems", "$ref", "id"):
         if schema.get(name):
             errors.append(FieldError(FORBIDDEN, f"{path}.{name}", f"{name} is not supported"))
     if schema.get("uniqueItems"):
-        errors.append(FieldError(FORBIDDEN, f"{path}.uniqueItems", "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"))
+        errors.append(
+            FieldError(
+                FORBIDDEN,
+                f"{path}.uniqueItems",
+                "uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
+            )
+        )
     if schema.get("pattern"):
         try:
             compile_pattern(schema["pattern"])
         except re.error as error:
-            errors.append(FieldError(INVALID, f"{path}.pattern", f"must be a valid regular expression, but isn't: {error}", schema["pattern"]))
+            errors.append(
+                FieldError(
+                    INVALID,
+                    f"{path}.pattern",
+                    f"must be a valid regular expression, but isn't: {error}",
+                    schema["pattern"],
+                )
+            )
     if "default" in schema and schema["default"] is not None:
         found = Findings()
         Walk(found).visit(schema, schema["default"], ABSENT, f"{path}.default")
@@ -66,10 +81,18 @@ def _check(schema: dict[str, Any], path: str, errors: list[FieldError], *, root:
 def _check_metadata(schema: dict[str, Any], path: str, errors: list[FieldError]) -> None:
     for name in schema:
         if name not in {"type", "description", "properties"}:
-            errors.append(FieldError(FORBIDDEN, path, f"{name} may not be set: only name and generateName can be restricted"))
+            errors.append(
+                FieldError(FORBIDDEN, path, f"{name} may not be set: only name and generateName can be restricted")
+            )
     for name in schema.get("properties") or {}:
         if name not in {"name", "generateName"}:
-            errors.append(FieldError(FORBIDDEN, f"{path}.properties[{name}]", "must not specify anything other than name and generateName"))
+            errors.append(
+                FieldError(
+                    FORBIDDEN,
+                    f"{path}.properties[{name}]",
+                    "must not specify anything other than name and generateName",
+                )
+            )
 
 
 def _check_type(schema: dict[str, Any], path: str, errors: list[FieldError], root: bool) -> None:
@@ -85,9 +108,19 @@ def _check_type(schema: dict[str, Any], path: str, errors: list[FieldError], roo
         errors.append(FieldError(FORBIDDEN, f"{path}.type", "must be empty if x-kubernetes-int-or-string is true"))
     if schema.get("x-kubernetes-embedded-resource"):
         if kind != "object":
-            errors.append(FieldError(INVALID, f"{path}.type", "must be object if x-kubernetes-embedded-resource is true", kind or ""))
+            errors.append(
+                FieldError(
+                    INVALID, f"{path}.type", "must be object if x-kubernetes-embedded-resource is true", kind or ""
+                )
+            )
         if not schema.get("x-kubernetes-preserve-unknown-fields") and not schema.get("properties"):
-            errors.append(FieldError(REQUIRED, f"{path}.properties", "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields"))
+            errors.append(
+                FieldError(
+                    REQUIRED,
+                    f"{path}.properties",
+                    "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields",
+                )
+            )
     if kind == "array" and not isinstance(schema.get("items"), dict):
         errors.append(FieldError(REQUIRED, f"{path}.items", "must be specified"))
 
@@ -96,11 +129,26 @@ def _check_lists(schema: dict[str, Any], path: str, errors: list[FieldError]) ->
     list_type, keys = schema.get("x-kubernetes-list-type"), schema.get("x-kubernetes-list-map-keys") or []
     items = schema.get("items") if isinstance(schema.get("items"), dict) else {}
     if list_type and schema.get("type") != "array":
-        errors.append(FieldError(INVALID, f"{path}.type", "must be array if x-kubernetes-list-type is specified", schema.get("type", "")))
+        errors.append(
+            FieldError(
+                INVALID, f"{path}.type", "must be array if x-kubernetes-list-type is specified", schema.get("type", "")
+            )
+        )
     if list_type and list_type not in {"atomic", "set", "map"}:
-        errors.append(FieldError(NOT_SUPPORTED, f"{path}.x-kubernetes-list-type", 'supported values: "atomic", "map", "set"', list_type))
+        errors.append(
+            FieldError(
+                NOT_SUPPORTED, f"{path}.x-kubernetes-list-type", 'supported values: "atomic", "map", "set"', list_type
+            )
+        )
     if keys and list_type != "map":
-        errors.append(FieldError(INVALID, f"{path}.x-kubernetes-list-type", "must be map if x-kubernetes-list-map-keys is non-empty", list_type))
+        errors.append(
+            FieldError(
+                INVALID,
+                f"{path}.x-kubernetes-list-type",
+                "must be map if x-kubernetes-list-map-keys is non-empty",
+                list_type,
+            )
+        )
     if list_type == "map":
         _check_map_list(keys, items or {}, path, errors)
     if list_type == "set" and items:
@@ -108,34 +156,90 @@ def _check_lists(schema: dict[str, Any], path: str, errors: list[FieldError]) ->
         loose_object = shape == "object" and items.get("x-kubernetes-map-type") != "atomic"
         loose_array = shape == "array" and items.get("x-kubernetes-list-type") not in {None, "atomic"}
         if loose_object:
-            errors.append(FieldError(INVALID, f"{path}.items.x-kubernetes-map-type", "must be atomic as item of a list with x-kubernetes-list-type=set", items.get("x-kubernetes-map-type")))
+            errors.append(
+                FieldError(
+                    INVALID,
+                    f"{path}.items.x-kubernetes-map-type",
+                    "must be atomic as item of a list with x-kubernetes-list-type=set",
+                    items.get("x-kubernetes-map-type"),
+                )
+            )
         if loose_array:
-            errors.append(FieldError(INVALID, f"{path}.items.x-kubernetes-list-type", "must be atomic as item of a list with x-kubernetes-list-type=set", items.get("x-kubernetes-list-type")))
+            errors.append(
+                FieldError(
+                    INVALID,
+                    f"{path}.items.x-kubernetes-list-type",
+                    "must be atomic as item of a list with x-kubernetes-list-type=set",
+                    items.get("x-kubernetes-list-type"),
+                )
+            )
         if items.get("nullable"):
-            errors.append(FieldError(FORBIDDEN, f"{path}.items.nullable", "cannot be nullable when x-kubernetes-list-type is set"))
+            errors.append(
+                FieldError(FORBIDDEN, f"{path}.items.nullable", "cannot be nullable when x-kubernetes-list-type is set")
+            )
     if schema.get("x-kubernetes-map-type") not in {None, "atomic", "granular"}:
-        errors.append(FieldError(NOT_SUPPORTED, f"{path}.x-kubernetes-map-type", 'supported values: "atomic", "granular"', schema["x-kubernetes-map-type"]))
+        errors.append(
+            FieldError(
+                NOT_SUPPORTED,
+                f"{path}.x-kubernetes-map-type",
+                'supported values: "atomic", "granular"',
+                schema["x-kubernetes-map-type"],
+            )
+        )
     if schema.get("x-kubernetes-map-type") and schema.get("type") != "object":
-        errors.append(FieldError(INVALID, f"{path}.type", "must be object if x-kubernetes-map-type is specified", schema.get("type", "")))
+        errors.append(
+            FieldError(
+                INVALID, f"{path}.type", "must be object if x-kubernetes-map-type is specified", schema.get("type", "")
+            )
+        )
 
 
 def _check_map_list(keys: list[str], items: dict[str, Any], path: str, errors: list[FieldError]) -> None:
     if not keys:
-        errors.append(FieldError(REQUIRED, f"{path}.x-kubernetes-list-map-keys", "must not be empty if x-kubernetes-list-type is map"))
+        errors.append(
+            FieldError(
+                REQUIRED, f"{path}.x-kubernetes-list-map-keys", "must not be empty if x-kubernetes-list-type is map"
+            )
+        )
     if items and items.get("type") != "object":
-        errors.append(FieldError(INVALID, f"{path}.items.type", "must be object if parent array's x-kubernetes-list-type is map", items.get("type", "")))
+        errors.append(
+            FieldError(
+                INVALID,
+                f"{path}.items.type",
+                "must be object if parent array's x-kubernetes-list-type is map",
+                items.get("type", ""),
+            )
+        )
     properties = items.get("properties") or {}
     for index, key in enumerate(keys):
         if key in keys[:index]:
-            errors.append(FieldError(INVALID, f"{path}.x-kubernetes-list-map-keys[{index}]", "must not contain duplicates", key))
+            errors.append(
+                FieldError(INVALID, f"{path}.x-kubernetes-list-map-keys[{index}]", "must not contain duplicates", key)
+            )
         if key not in properties:
-            errors.append(FieldError(INVALID, f"{path}.x-kubernetes-list-map-keys[{index}]", "entries must all be names of item properties", key))
+            errors.append(
+                FieldError(
+                    INVALID,
+                    f"{path}.x-kubernetes-list-map-keys[{index}]",
+                    "entries must all be names of item properties",
+                    key,
+                )
+            )
             continue
         below = properties[key]
         if below.get("type") in {"object", "array"}:
-            errors.append(FieldError(INVALID, f"{path}.items.properties[{key}].type", "must be a scalar type if parent array's x-kubernetes-list-type is map", below["type"]))
+            errors.append(
+                FieldError(
+                    INVALID,
+                    f"{path}.items.properties[{key}].type",
+                    "must be a scalar type if parent array's x-kubernetes-list-type is map",
+                    below["type"],
+                )
+            )
         if key not in (items.get("required") or ()) and "default" not in below:
-            detail = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
+            detail = (
+                "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
+            )
             errors.append(FieldError(REQUIRED, f"{path}.items.properties[{key}].default", detail))
 
 
@@ -144,11 +248,23 @@ def _check_logic(schema: dict[str, Any], path: str, errors: list[FieldError], ar
     allowed = around.get("x-kubernetes-int-or-string") and set(schema) == {"type"}
     for name in _NOT_IN_LOGIC:
         if schema.get(name) is not None and schema.get(name) is not False and not allowed:
-            errors.append(FieldError(FORBIDDEN, f"{path}.{name}", "must be empty to be structural" if name == "type" else "must be undefined to be structural"))
+            errors.append(
+                FieldError(
+                    FORBIDDEN,
+                    f"{path}.{name}",
+                    "must be empty to be structural" if name == "type" else "must be undefined to be structural",
+                )
+            )
     for name, below in (schema.get("properties") or {}).items():
         outside = (around.get("properties") or {}).get(name)
         if outside is None:
-            errors.append(FieldError(REQUIRED, f"{path[: path.rindex('.')]}.properties[{name}]", f"because it is defined in {path}.properties[{name}]"))
+            errors.append(
+                FieldError(
+                    REQUIRED,
+                    f"{path[: path.rindex('.')]}.properties[{name}]",
+                    f"because it is defined in {path}.properties[{name}]",
+                )
+            )
         _check_logic(below, f"{path}.properties[{name}]", errors, outside or {})
     if isinstance(schema.get("items"), dict):
         outside = around.get("items")

@@ -55,7 +55,11 @@ def _legacy(registry: Registry, resource: Resource) -> list[dict[str, Any]]:
         entry["storageVersionHash"] = resource.storage_hash(_storage_version(registry, resource))
     entries = [entry]
     for sub in resource.subresources.values():
-        part: dict[str, Any] = {"name": f"{resource.plural}/{sub.name}", "singularName": "", "namespaced": resource.namespaced}
+        part: dict[str, Any] = {
+            "name": f"{resource.plural}/{sub.name}",
+            "singularName": "",
+            "namespaced": resource.namespaced,
+        }
         if sub.version:
             part["group"], part["version"] = sub.group, sub.version
         entries.append({**part, "kind": sub.kind, "verbs": list(sub.verbs)})
@@ -71,7 +75,11 @@ def resource_list(registry: Registry, group_name: str, version: str) -> dict[str
 
 def _aggregated(resource: Resource) -> dict[str, Any]:
     inside = resource.custom is not None
-    kind = {"group": resource.group if inside else "", "version": resource.version if inside else "", "kind": resource.kind}
+    kind = {
+        "group": resource.group if inside else "",
+        "version": resource.version if inside else "",
+        "kind": resource.kind,
+    }
     entry: dict[str, Any] = {
         "resource": resource.plural,
         "responseKind": kind,

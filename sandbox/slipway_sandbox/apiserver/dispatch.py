@@ -90,7 +90,9 @@ class Dispatcher:
         if root in {"api", "apis"}:
             return self._resources(call)
         if not self._authorizer.allows(call.user, call.groups, Request(call.method.lower(), path=call.path)):
-            raise errors.ApiError(403, "Forbidden", f'forbidden: User "{call.user}" cannot {call.method.lower()} path "{call.path}"', {})
+            raise errors.ApiError(
+                403, "Forbidden", f'forbidden: User "{call.user}" cannot {call.method.lower()} path "{call.path}"', {}
+            )
         if call.method not in {"GET", "HEAD"} and root in _FIXED:
             raise errors.plain_method_not_allowed()
         fixed = self._fixed(call, root)
@@ -106,10 +108,15 @@ class Dispatcher:
         if root == "openapi":
             return self._openapi.answer(call)
         if call.path == "/debug/requests":
-            rows = [{"userAgent": a, "verb": v, "resource": r, "count": n} for (a, v, r), n in sorted(self.counts.items())]
+            rows = [
+                {"userAgent": a, "verb": v, "resource": r, "count": n} for (a, v, r), n in sorted(self.counts.items())
+            ]
             return json_answer({"requests": rows, "objects": self.store.counts()}, requests.Media())
         if call.path == "/":
-            return json_answer({"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]}, requests.Media())
+            return json_answer(
+                {"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]},
+                requests.Media(),
+            )
         return None
 
     def _resources(self, call: Call) -> Answer:
@@ -166,7 +173,9 @@ class Dispatcher:
         return json_answer(discovery.api_group_list(self.registry), media)
 
     def _version(self, call: Call, group: str, version: str) -> Answer:
-        if not self.registry.has_group(group) or (group and self.registry.is_custom_group(group) and version not in self.registry.versions(group)):
+        if not self.registry.has_group(group) or (
+            group and self.registry.is_custom_group(group) and version not in self.registry.versions(group)
+        ):
             raise PlainNotFoundError
         if version not in self.registry.versions(group):
             raise errors.no_such_resource()

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
-from slipway_sandbox.apiserver import codec, config, errors, patches, reads, ssa, strategic, tables, typed, views, watches
+from slipway_sandbox.apiserver import (
+    codec,
+    config,
+    errors,
+    patches,
+    reads,
+    ssa,
+    strategic,
+    tables,
+    typed,
+    views,
+    watches,
+)
 from slipway_sandbox.apiserver.calls import Answer, Call, carrying, json_answer, media_type, read_body, read_patch, warn
 from slipway_sandbox.apiserver.codec import Report
 from slipway_sandbox.apiserver.options import (
-    IGNORE, DeleteOptions, WriteOptions, boolean, delete_options, junk_version, write_options,
+    IGNORE,
+    DeleteOptions,
+    WriteOptions,
+    boolean,
+    delete_options,
+    junk_version,
+    write_options,
 )  # fmt: skip
 from slipway_sandbox.apiserver.requests import Media, negotiate
 from slipway_sandbox.apiserver.resources import Resource
@@ -64,7 +83,13 @@ class Handlers:
         """An object as the answer, in the form that was asked for."""
         if media.kind == "Table":
             view = views.shown(resource, record.obj)
-            table = tables.table(resource, [view], call.query, {"resourceVersion": view["metadata"].get("resourceVersion", "")}, media.version)
+            table = tables.table(
+                resource,
+                [view],
+                call.query,
+                {"resourceVersion": view["metadata"].get("resourceVersion", "")},
+                media.version,
+            )
             return json_answer(table, media, status)
         if media.kind == "PartialObjectMetadata":
             return json_answer(views.partial(views.shown(resource, record.obj)), media, status)
@@ -102,7 +127,9 @@ class Handlers:
         content_type = "application/yaml;stream=watch" if media.yaml else media.header
         return Answer(content_type=content_type, stream=stream)
 
-    def _watch_forms(self, resource: Resource, media: Media, call: Call) -> tuple[watches.Encode, Callable[[str, bool], dict[str, Any]]]:
+    def _watch_forms(
+        self, resource: Resource, media: Media, call: Call
+    ) -> tuple[watches.Encode, Callable[[str, bool], dict[str, Any]]]:
         plain = watches.plain_bookmark(resource)
         if media.kind == "Table":
             rows = tables.Stream(resource, call.query, media.version)
@@ -133,7 +160,9 @@ class Handlers:
             outcome = self.writer.create(strategy, obj, options)
         return warn(self.answer(resource, outcome, media, call), warnings + outcome.warnings)
 
-    def answer(self, resource: Resource, outcome: Outcome, media: Media, call: Call, status: int | None = None) -> Answer:
+    def answer(
+        self, resource: Resource, outcome: Outcome, media: Media, call: Call, status: int | None = None
+    ) -> Answer:
         """What a write led to, as an answer."""
         code = status or (201 if outcome.created else 200)
         record = outcome.record or Record(outcome.obj, 0)
@@ -195,13 +224,22 @@ class Handlers:
         if kind == JSON_PATCH:
             return patches.json_patch(base, patch)
         if not isinstance(patch, dict):
-            raise errors.bad_request("error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}")
+            raise errors.bad_request(
+                "error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}"
+            )
         if kind == MERGE_PATCH:
             return patches.merge_patch(base, patch)
         return strategic.strategic_merge(resource.node, base, patch)
 
     def _finish_patch(
-        self, resource: Resource, call: Call, part: str, media: Media, options: WriteOptions, record: Record, patched: dict[str, Any]
+        self,
+        resource: Resource,
+        call: Call,
+        part: str,
+        media: Media,
+        options: WriteOptions,
+        record: Record,
+        patched: dict[str, Any],
     ) -> Answer:
         strategy = self.strategy_of(resource)
         report = _report(options)
@@ -209,8 +247,6 @@ class Handlers:
         try:
             new = strategy.read(structural_copy(patched), report)
         except errors.ApiError as error:
-            if media_type(call.content_type) != STRATEGIC_PATCH:
-                raise
             shown = call.body.decode("utf-8", "replace")
             found = [errors.FieldError(errors.INVALID, "patch", error.message, shown)]
             raise errors.invalid("", "", "", found) from error
@@ -237,13 +273,21 @@ class Handlers:
         try:
             applied = ssa.apply(resource.node, live, wanted, applier, strategy.ignored(part), options.force)
         except typed.TypedError as error:
-            raise errors.bare_500(f"failed to create typed patch object ({target.namespace}/{target.name}; {resource.api_version}, Kind={resource.kind}): {error}") from error
+            raise errors.bare_500(
+                f"failed to create typed patch object ({target.namespace}/{target.name}; {resource.api_version}, Kind={resource.kind}): {error}"
+            ) from error
         _refuse_nulls(resource, applied.obj)
         new = strategy.read(structural_copy(applied.obj), None)
         _set_namespace(resource, new, call)
+        _renew_last_applied(new, wanted, options)
         if record is None:
             if new["metadata"].get("uid"):
-                raise errors.conflict(resource.group, resource.plural, target.name, f"uid mismatch: the provided object specified uid {new['metadata']['uid']}, and no existing object was found")
+                raise errors.conflict(
+                    resource.group,
+                    resource.plural,
+                    target.name,
+                    f"uid mismatch: the provided object specified uid {new['metadata']['uid']}, and no existing object was found",
+                )
             outcome = self.writer.create(strategy, new, options, applied.managers)
         else:
             outcome = self.writer.update(strategy, record, new, options, part=part, managers=applied.managers)
@@ -265,7 +309,8 @@ class Handlers:
         if wanted["metadata"].get("managedFields"):
             raise errors.bad_request("metadata.managedFields must be nil")
         _check_name(wanted, call)
-        _set_namespace(resource, wanted, call)
+        if wanted["metadata"].get("namespace"):
+            _set_namespace(resource, wanted, call)
         return config.prepare(resource, wanted, report)
 
     # -- deleting
@@ -288,7 +333,9 @@ class Handlers:
             report = Report()
             body = read_body(call, report, "meta.v1.DeleteOptions")
             if body.get("kind") not in {None, "", "DeleteOptions"}:
-                raise errors.bad_request(f"decode type mismatch: no kind {body['kind']!r} is registered as delete options")
+                raise errors.bad_request(
+                    f"decode type mismatch: no kind {body['kind']!r} is registered as delete options"
+                )
             body = _checked_delete_options(body)
         return delete_options(call.query, body)
 
@@ -297,7 +344,12 @@ class Handlers:
         if returns_object:
             return self.show(resource, outcome.record or Record(outcome.obj, 0), media, call)
         meta = outcome.obj["metadata"]
-        details = {"name": meta["name"], **({"group": resource.group} if resource.group else {}), "kind": resource.plural, "uid": meta["uid"]}
+        details = {
+            "name": meta["name"],
+            **({"group": resource.group} if resource.group else {}),
+            "kind": resource.plural,
+            "uid": meta["uid"],
+        }
         body = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
         return json_answer(body, media)
 
@@ -309,7 +361,9 @@ class Handlers:
         strategy = self.strategy_of(resource)
         done = []
         for record in found.records:
-            current = self.store.get(resource.key, object_key(record.obj["metadata"].get("namespace", ""), record.obj["metadata"]["name"]))
+            current = self.store.get(
+                resource.key, object_key(record.obj["metadata"].get("namespace", ""), record.obj["metadata"]["name"])
+            )
             if current is not None:
                 outcome = self.writer.delete(strategy, current, options)
                 done.append(outcome.record or Record(outcome.obj, 0))
@@ -327,7 +381,10 @@ def _report(options: WriteOptions) -> Report | None:
 
 def structural_copy(value: dict[str, Any]) -> dict[str, Any]:
     """A copy that may be changed below the top level of metadata."""
-    return {**value, "metadata": dict(value["metadata"]) if isinstance(value.get("metadata"), dict) else value.get("metadata")}
+    return {
+        **value,
+        "metadata": dict(value["metadata"]) if isinstance(value.get("metadata"), dict) else value.get("metadata"),
+    }
 
 
 def _check_kind(resource: Resource, value: dict[str, Any], *, required: bool = False) -> None:
@@ -359,7 +416,9 @@ def _check_name(obj: dict[str, Any], call: Call) -> None:
     if not name:
         raise errors.bad_request("the name of the object (based on its metadata.name) must be set")
     if name != call.target.name:
-        raise errors.bad_request(f"the name of the object ({name}) does not match the name on the URL ({call.target.name})")
+        raise errors.bad_request(
+            f"the name of the object ({name}) does not match the name on the URL ({call.target.name})"
+        )
 
 
 def _check_uid(resource: Resource, new: dict[str, Any], record: Record) -> None:
@@ -380,7 +439,9 @@ def _set_namespace(resource: Resource, obj: dict[str, Any], call: Call) -> None:
         return
     found = obj["metadata"].get("namespace", "")
     if found and found != call.target.namespace:
-        raise errors.bad_request("the namespace of the provided object does not match the namespace sent on the request")
+        raise errors.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
     obj["metadata"]["namespace"] = call.target.namespace
 
 
@@ -405,6 +466,19 @@ def _checked_delete_options(body: dict[str, Any]) -> dict[str, Any]:
         raise errors.bad_request(str(error)) from error
 
 
+def _renew_last_applied(new: dict[str, Any], applied: dict[str, Any], options: WriteOptions) -> None:
+    """Keep the annotation of client-side apply in step, so that people can go back to it."""
+    annotations = new["metadata"].get("annotations") or {}
+    if options.manager != "kubectl" or ssa.LAST_APPLIED not in annotations:
+        return
+    metadata = {name: value for name, value in applied["metadata"].items() if name != "managedFields"}
+    if "annotations" in metadata:
+        kept = {name: value for name, value in metadata["annotations"].items() if name != ssa.LAST_APPLIED}
+        metadata["annotations"] = kept
+    text = json.dumps({**applied, "metadata": metadata}, separators=(",", ":"), sort_keys=True) + "\n"
+    new["metadata"]["annotations"] = {**annotations, ssa.LAST_APPLIED: text}
+
+
 def _refuse_nulls(resource: Resource, obj: dict[str, Any]) -> None:
     """Unlike elsewhere, a null in an applied custom resource is a value, and has to be allowed."""
     if resource.custom is None:
@@ -416,6 +490,3 @@ def _refuse_nulls(resource: Resource, obj: dict[str, Any]) -> None:
 
 def is_watch(call: Call) -> bool:
     return boolean(call.query.get("watch")) or call.target.watch_prefix
-
-
-

@@ -29,7 +29,9 @@ def begin(obj: dict[str, Any]) -> None:
     metadata["creationTimestamp"] = now()
 
 
-def validate(metadata: dict[str, Any], namespaced: bool, rule: NameRule, *, qualified_finalizers: bool = True) -> list[FieldError]:
+def validate(
+    metadata: dict[str, Any], namespaced: bool, rule: NameRule, *, qualified_finalizers: bool = True
+) -> list[FieldError]:
     """What is wrong with the metadata of an object that is to be stored."""
     errors = _validate_name(metadata, rule)
     namespace = metadata.get("namespace", "")
@@ -46,7 +48,9 @@ def validate(metadata: dict[str, Any], namespaced: bool, rule: NameRule, *, qual
     errors += _validate_finalizers(metadata.get("finalizers") or [], qualified_finalizers)
     errors += _validate_managed(metadata.get("managedFields") or [])
     if metadata.get("generation", 0) < 0:
-        errors.append(FieldError(INVALID, "metadata.generation", "must be greater than or equal to 0", metadata["generation"]))
+        errors.append(
+            FieldError(INVALID, "metadata.generation", "must be greater than or equal to 0", metadata["generation"])
+        )
     return errors
 
 
@@ -96,7 +100,9 @@ def _validate_owners(owners: list[dict[str, Any]]) -> list[FieldError]:
     for owner in owners:
         path = "metadata.ownerReferences"
         if not owner.get("apiVersion") or owner["apiVersion"].count("/") > 1:
-            errors.append(FieldError(INVALID, f"{path}.apiVersion", "version must not be empty", owner.get("apiVersion", "")))
+            errors.append(
+                FieldError(INVALID, f"{path}.apiVersion", "version must not be empty", owner.get("apiVersion", ""))
+            )
         for name in ("kind", "name", "uid"):
             if not owner.get(name):
                 errors.append(FieldError(INVALID, f"{path}.{name}", f"{name} must not be empty", owner.get(name, "")))
@@ -125,7 +131,11 @@ def _validate_finalizers(finalizers: list[str], qualified: bool) -> list[FieldEr
         if problem:
             errors.append(FieldError(INVALID, "metadata.finalizers", problem, finalizer))
         elif qualified and "/" not in finalizer and finalizer not in _BUILT_IN_FINALIZERS:
-            errors.append(FieldError(INVALID, path, "name is neither a standard finalizer name nor is it fully qualified", finalizer))
+            errors.append(
+                FieldError(
+                    INVALID, path, "name is neither a standard finalizer name nor is it fully qualified", finalizer
+                )
+            )
     if FOREGROUND in finalizers and ORPHAN in finalizers:
         detail = "finalizer orphan and foregroundDeletion cannot be both set"
         errors.append(FieldError(INVALID, "metadata.finalizers", detail, finalizers))
@@ -137,7 +147,9 @@ def _validate_managed(entries: list[dict[str, Any]]) -> list[FieldError]:
     for index, entry in enumerate(entries):
         path = f"metadata.managedFields[{index}]"
         if entry.get("operation") not in {"Apply", "Update"}:
-            errors.append(FieldError(INVALID, f"{path}.operation", "must be `Apply` or `Update`", entry.get("operation", "")))
+            errors.append(
+                FieldError(INVALID, f"{path}.operation", "must be `Apply` or `Update`", entry.get("operation", ""))
+            )
         if entry.get("fieldsType", "FieldsV1") != "FieldsV1":
             errors.append(FieldError(INVALID, f"{path}.fieldsType", "must be `FieldsV1`", entry.get("fieldsType")))
         errors += manager_errors(entry.get("manager", ""), f"{path}.manager")
@@ -194,8 +206,6 @@ def manager_from_agent(agent: str) -> str:
     found = _MANAGER_FROM_AGENT.match(agent)
     text = "".join(character for character in (found.group(0) if found else "") if character.isprintable())
     return text[:128]
-
-
 
 
 def embedded_errors(metadata: dict[str, Any], path: str) -> list[FieldError]:

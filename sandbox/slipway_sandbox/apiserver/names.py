@@ -36,7 +36,9 @@ def dns_label_problem(name: str) -> str:
 def dns1035_problem(name: str) -> str:
     if len(name) > 63:
         return "must be no more than 63 characters"
-    return "" if _DNS1035.fullmatch(name) else "a DNS-1035 label must start with a letter and hold only a-z, 0-9 and '-'"
+    return (
+        "" if _DNS1035.fullmatch(name) else "a DNS-1035 label must start with a letter and hold only a-z, 0-9 and '-'"
+    )
 
 
 def path_segment_problem(name: str) -> str:

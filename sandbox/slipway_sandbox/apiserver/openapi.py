@@ -89,7 +89,9 @@ class OpenApi:
         seed = [f"{group}/{version}"]
         for resource in self._registry.resources(group, version):
             custom = resource.custom
-            seed.append(resource.kind if custom is None else f"{resource.kind}{sorted(resource.subresources)}{custom.schema}")
+            seed.append(
+                resource.kind if custom is None else f"{resource.kind}{sorted(resource.subresources)}{custom.schema}"
+            )
         return hashlib.sha512("\n".join(seed).encode()).hexdigest().upper()
 
     def _document(self, name: str) -> bytes:

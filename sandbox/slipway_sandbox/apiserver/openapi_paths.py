@@ -10,14 +10,35 @@ from slipway_sandbox.apiserver.resources import Resource, Subresource
 _PATCHES = ["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"]
 _STRATEGIC = "application/strategic-merge-patch+json"
 _WRITE = {"dryRun": "string", "fieldManager": "string", "fieldValidation": "string"}
-_DELETE = {"dryRun": "string", "gracePeriodSeconds": "integer", "orphanDependents": "boolean", "propagationPolicy": "string"}
+_DELETE = {
+    "dryRun": "string",
+    "gracePeriodSeconds": "integer",
+    "orphanDependents": "boolean",
+    "propagationPolicy": "string",
+}
 _LIST = {
     "allowWatchBookmarks": "boolean", "continue": "string", "fieldSelector": "string", "labelSelector": "string",
     "limit": "integer", "resourceVersion": "string", "resourceVersionMatch": "string", "sendInitialEvents": "boolean",
     "timeoutSeconds": "integer", "watch": "boolean",
 }  # fmt: skip
-_ACTIONS = {"get": "get", "create": "post", "update": "put", "patch": "patch", "delete": "delete", "deletecollection": "deletecollection", "list": "list"}
-_METHODS = {"get": "get", "list": "get", "create": "post", "update": "put", "patch": "patch", "delete": "delete", "deletecollection": "delete"}
+_ACTIONS = {
+    "get": "get",
+    "create": "post",
+    "update": "put",
+    "patch": "patch",
+    "delete": "delete",
+    "deletecollection": "deletecollection",
+    "list": "list",
+}
+_METHODS = {
+    "get": "get",
+    "list": "get",
+    "create": "post",
+    "update": "put",
+    "patch": "patch",
+    "delete": "delete",
+    "deletecollection": "delete",
+}
 
 
 class _Operations:
@@ -37,7 +58,15 @@ class _Operations:
         return found
 
     def operation(self, verb: str, kind: dict[str, str], schema: str) -> dict[str, Any]:
-        options = _LIST if verb in {"list", "deletecollection"} else _DELETE if verb == "delete" else {} if verb == "get" else _WRITE
+        options = (
+            _LIST
+            if verb in {"list", "deletecollection"}
+            else _DELETE
+            if verb == "delete"
+            else {}
+            if verb == "get"
+            else _WRITE
+        )
         if verb == "patch":
             options = {**options, "force": "boolean"}
         shared = {"pretty": "string", **options}
@@ -62,7 +91,9 @@ class _Operations:
         kinds = ["*/*"] if verb != "patch" else [*_PATCHES, *([] if self._resource.custom else [_STRATEGIC])]
         if not self._three:
             operation["consumes"] = kinds
-            operation["parameters"].append({"name": "body", "in": "body", "required": True, "schema": self._schemas.reference(schema)})
+            operation["parameters"].append(
+                {"name": "body", "in": "body", "required": True, "schema": self._schemas.reference(schema)}
+            )
             return
         content = {name: {"schema": self._schemas.reference(schema)} for name in kinds}
         operation["requestBody"] = {"required": True, "content": content}
@@ -81,10 +112,16 @@ def paths_of(resource: Resource, schemas: Schemas, *, three: bool) -> dict[str, 
     verbs = set(resource.verbs)
 
     def item(chosen: tuple[str, ...], extra: list[dict[str, Any]], schema_of: dict[str, str]) -> dict[str, Any]:
-        built: dict[str, Any] = {_METHODS[verb]: operations.operation(verb, kind, schema_of.get(verb, name)) for verb in chosen if verb in verbs}
+        built: dict[str, Any] = {
+            _METHODS[verb]: operations.operation(verb, kind, schema_of.get(verb, name))
+            for verb in chosen
+            if verb in verbs
+        }
         return {**built, "parameters": extra} if extra else built
 
-    paths = {collection: item(("list", "create", "deletecollection"), scope, {"list": listed, "deletecollection": listed})}
+    paths = {
+        collection: item(("list", "create", "deletecollection"), scope, {"list": listed, "deletecollection": listed})
+    }
     if not resource.stored:
         return paths
     if resource.namespaced:
@@ -96,8 +133,12 @@ def paths_of(resource: Resource, schemas: Schemas, *, three: bool) -> dict[str, 
     return paths
 
 
-def _subresource(operations: _Operations, resource: Resource, sub: Subresource, name: str, named: list[dict[str, Any]]) -> dict[str, Any]:
+def _subresource(
+    operations: _Operations, resource: Resource, sub: Subresource, name: str, named: list[dict[str, Any]]
+) -> dict[str, Any]:
     kind = {"group": sub.group or resource.group, "version": sub.version or resource.version, "kind": sub.kind}
     schema = published_name("autoscaling.v1.Scale") if sub.kind == "Scale" else name
-    built: dict[str, Any] = {_METHODS[verb]: operations.operation(verb, kind, schema) for verb in sub.verbs if verb in _METHODS}
+    built: dict[str, Any] = {
+        _METHODS[verb]: operations.operation(verb, kind, schema) for verb in sub.verbs if verb in _METHODS
+    }
     return {**built, "parameters": named}

@@ -74,7 +74,10 @@ class Schemas:
             self._add_type(resource.type_name)
             self.found[name] = {**self.found[name], "x-kubernetes-group-version-kind": gvk}
             text = self.found[name]["properties"]
-            text["apiVersion"], text["kind"] = _text("The version of this representation."), _text("The kind of this object.")
+            text["apiVersion"], text["kind"] = (
+                _text("The version of this representation."),
+                _text("The kind of this object."),
+            )
             self.found[name]["properties"] = dict(sorted(text.items()))
         else:
             self._add_type("meta.v1.ObjectMeta")
@@ -120,7 +123,8 @@ class Schemas:
         if required:
             schema["required"] = sorted(required)
         schema["properties"] = {
-            field: {"description": f"The field {field} of {short}.", **self._node(node)} for field, node in sorted(fields.items())
+            field: {"description": f"The field {field} of {short}.", **self._node(node)}
+            for field, node in sorted(fields.items())
         }
 
     def _node(self, node: Node) -> dict[str, Any]:
@@ -187,7 +191,9 @@ class Schemas:
 
 def _version_two(schema: dict[str, Any]) -> dict[str, Any]:
     """What version 2 cannot say is left out, so that nothing valid is refused by it."""
-    found = {name: value for name, value in schema.items() if name not in {"allOf", "anyOf", "oneOf", "not", "nullable"}}
+    found = {
+        name: value for name, value in schema.items() if name not in {"allOf", "anyOf", "oneOf", "not", "nullable"}
+    }
     if schema.get("nullable") or schema.get(_STRUCTURE + "preserve-unknown-fields"):
         for name in ("type", "items", "properties", "additionalProperties"):
             if schema.get("nullable"):

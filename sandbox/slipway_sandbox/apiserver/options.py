@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from slipway_sandbox.apiserver.errors import FORBIDDEN, INVALID, NOT_SUPPORTED, REQUIRED, ApiError, FieldError, bad_request, invalid
+from slipway_sandbox.apiserver.errors import (
+    FORBIDDEN,
+    INVALID,
+    NOT_SUPPORTED,
+    REQUIRED,
+    ApiError,
+    FieldError,
+    bad_request,
+    invalid,
+)
 from slipway_sandbox.apiserver.metadata import manager_errors, manager_from_agent
 
 WARN = "Warn"
@@ -43,7 +52,9 @@ def write_options(kind: str, query: Mapping[str, str], agent: str, *, is_apply: 
         errors.append(FieldError(NOT_SUPPORTED, "dryRun", 'supported values: "All"', [dry_run]))
     validation = query.get("fieldValidation", "")
     if validation not in {"", WARN, STRICT, IGNORE}:
-        errors.append(FieldError(NOT_SUPPORTED, "fieldValidation", 'supported values: "Ignore", "Strict", "Warn"', validation))
+        errors.append(
+            FieldError(NOT_SUPPORTED, "fieldValidation", 'supported values: "Ignore", "Strict", "Warn"', validation)
+        )
     manager = query.get("fieldManager", "")
     errors += manager_errors(manager, "fieldManager")
     force = query.get("force")

@@ -124,7 +124,9 @@ def _write(document: Any, segments: list[str], value: Any, *, replace: bool) -> 
     index = _index(last, len(parent) + (0 if replace else 1))
     limit = len(parent) - 1 if replace else len(parent)
     if index is None or not 0 <= index <= limit:
-        raise unprocessable(f"operation does not apply: doc is missing key: /{'/'.join(segments)}: invalid index referenced")
+        raise unprocessable(
+            f"operation does not apply: doc is missing key: /{'/'.join(segments)}: invalid index referenced"
+        )
     if replace:
         parent[index] = value
     else:
@@ -138,7 +140,9 @@ def _remove(document: Any, segments: list[str]) -> Any:
     parent, last = _parent(document, segments), segments[-1]
     if isinstance(parent, dict):
         if last not in parent:
-            raise unprocessable(f"remove operation does not apply: doc is missing path: /{'/'.join(segments)}: missing value")
+            raise unprocessable(
+                f"remove operation does not apply: doc is missing path: /{'/'.join(segments)}: missing value"
+            )
         del parent[last]
         return document
     index = _index(last, len(parent))

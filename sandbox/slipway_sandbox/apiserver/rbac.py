@@ -51,14 +51,24 @@ class Authorizer:
             paths = [{"verbs": ["*"], "nonResourceURLs": ["*"]}]
         else:
             found = [
-                {"verbs": ["create"], "apiGroups": ["authorization.k8s.io"], "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"]}
+                {
+                    "verbs": ["create"],
+                    "apiGroups": ["authorization.k8s.io"],
+                    "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
+                }
             ]
             paths = [{"verbs": ["get"], "nonResourceURLs": list(_OPEN_PATHS)}]
             for rule in self._rules(user, groups, namespace):
                 if rule.get("nonResourceURLs"):
                     paths.append({"verbs": rule["verbs"], "nonResourceURLs": rule["nonResourceURLs"]})
                 else:
-                    found.append({name: rule[name] for name in ("verbs", "apiGroups", "resources", "resourceNames") if name in rule})
+                    found.append(
+                        {
+                            name: rule[name]
+                            for name in ("verbs", "apiGroups", "resources", "resourceNames")
+                            if name in rule
+                        }
+                    )
         return {"resourceRules": found, "nonResourceRules": paths, "incomplete": False}
 
     def _rules(self, user: str, groups: tuple[str, ...], namespace: str) -> Iterator[dict[str, Any]]:

@@ -109,10 +109,14 @@ def selection(resource: Resource, namespace: str, name: str, query: Mapping[str,
     except selectors.SelectorError as error:
         raise errors.bad_request(str(error)) from error
     custom = resource.custom
-    selectable = {path.lstrip(".") for path in custom.selectable} if custom is not None else set(_FIELDS.get(resource.key, ()))
+    selectable = (
+        {path.lstrip(".") for path in custom.selectable} if custom is not None else set(_FIELDS.get(resource.key, ()))
+    )
     for term in fields:
         if term.path != "metadata.name" and not (term.path == "metadata.namespace" and resource.namespaced):
-            if term.path not in selectable and not (resource.key == ("", "namespaces") and term.path == "metadata.namespace"):
+            if term.path not in selectable and not (
+                resource.key == ("", "namespaces") and term.path == "metadata.namespace"
+            ):
                 raise errors.bad_request(f"field label not supported: {term.path}")
     if name:
         fields = (*fields, FieldTerm("metadata.name", True, name))
@@ -159,20 +163,48 @@ def check_list_options(query: Mapping[str, str]) -> None:
             detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
             found.append(FieldError(FORBIDDEN, "resourceVersionMatch", detail))
             if match:
-                found.append(FieldError(errors.NOT_SUPPORTED, "resourceVersionMatch", 'supported values: "NotOlderThan"', match))
+                found.append(
+                    FieldError(errors.NOT_SUPPORTED, "resourceVersionMatch", 'supported values: "NotOlderThan"', match)
+                )
     elif "sendInitialEvents" in query:
         found.append(FieldError(FORBIDDEN, "sendInitialEvents", "sendInitialEvents is forbidden for list"))
     elif match:
         if watching:
-            found.append(FieldError(FORBIDDEN, "resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"))
+            found.append(
+                FieldError(
+                    FORBIDDEN,
+                    "resourceVersionMatch",
+                    "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+                )
+            )
         elif not version:
-            found.append(FieldError(FORBIDDEN, "resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"))
+            found.append(
+                FieldError(
+                    FORBIDDEN,
+                    "resourceVersionMatch",
+                    "resourceVersionMatch is forbidden unless resourceVersion is provided",
+                )
+            )
         elif match not in {"Exact", "NotOlderThan"}:
-            found.append(FieldError(errors.NOT_SUPPORTED, "resourceVersionMatch", 'supported values: "Exact", "NotOlderThan", ""', match))
+            found.append(
+                FieldError(
+                    errors.NOT_SUPPORTED, "resourceVersionMatch", 'supported values: "Exact", "NotOlderThan", ""', match
+                )
+            )
         elif match == "Exact" and version == "0":
-            found.append(FieldError(FORBIDDEN, "resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
+            found.append(
+                FieldError(
+                    FORBIDDEN,
+                    "resourceVersionMatch",
+                    'resourceVersionMatch "exact" is forbidden for resourceVersion "0"',
+                )
+            )
         if query.get("continue"):
-            found.append(FieldError(FORBIDDEN, "resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"))
+            found.append(
+                FieldError(
+                    FORBIDDEN, "resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"
+                )
+            )
     if found:
         raise errors.invalid("meta.k8s.io", "ListOptions", "", found)
 
@@ -204,7 +236,9 @@ def page(store: Store, selected: Selection, query: Mapping[str, str]) -> Page:
     version = read_version(query, listing=True)
     start = ""
     revision = store.revision
-    exact = query.get("resourceVersionMatch") == "Exact" or (bool(limit) and version and not query.get("resourceVersionMatch"))
+    exact = query.get("resourceVersionMatch") == "Exact" or (
+        bool(limit) and version and not query.get("resourceVersionMatch")
+    )
     if token:
         if version:
             raise errors.bad_request("specifying resource version is not allowed when using continue")

@@ -62,7 +62,14 @@ class Reviews:
             user, groups = spec.get("user", ""), tuple(spec.get("groups") or ())
         attributes, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
         if (attributes is None) == (path is None):
-            found = [errors.FieldError(errors.INVALID, "spec.resourceAttributes", "exactly one of nonResourceAttributes or resourceAttributes must be specified", None)]
+            found = [
+                errors.FieldError(
+                    errors.INVALID,
+                    "spec.resourceAttributes",
+                    "exactly one of nonResourceAttributes or resourceAttributes must be specified",
+                    None,
+                )
+            ]
             raise errors.invalid("authorization.k8s.io", kind, "", found)
         if path is not None:
             request = Request(path.get("verb", ""), path=path.get("path", ""))

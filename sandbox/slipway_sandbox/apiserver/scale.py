@@ -28,7 +28,11 @@ def to_scale(resource: Resource, obj: dict[str, Any]) -> dict[str, Any]:
     """
     metadata = {name: obj["metadata"][name] for name in _META if name in obj["metadata"]}
     if resource.custom is None or resource.custom.scale is None:
-        wanted, found, selector = obj["spec"].get("replicas", 0), obj.get("status", {}).get("replicas", 0), obj["spec"].get("selector")
+        wanted, found, selector = (
+            obj["spec"].get("replicas", 0),
+            obj.get("status", {}).get("replicas", 0),
+            obj["spec"].get("selector"),
+        )
         text = "" if selector is None else selector_text(selector)
     else:
         wanted, found, text = _custom(resource.custom.scale, obj)
@@ -73,7 +77,13 @@ def read_patch(resource: Resource, obj: dict[str, Any], call: Call) -> dict[str,
     try:
         base = to_scale(resource, obj)
     except errors.ApiError:
-        base = {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": {name: obj["metadata"][name] for name in _META if name in obj["metadata"]}, "spec": {}, "status": {"replicas": 0}}
+        base = {
+            "kind": "Scale",
+            "apiVersion": "autoscaling/v1",
+            "metadata": {name: obj["metadata"][name] for name in _META if name in obj["metadata"]},
+            "spec": {},
+            "status": {"replicas": 0},
+        }
     kind = media_type(call.content_type)
     if kind == "application/json-patch+json":
         return _canonical(codec.require_object(patches.json_patch(base, calls.read_patch(call))))
@@ -88,7 +98,9 @@ def check(scale: dict[str, Any], name: str) -> None:
         ApiError: 422 for negative replicas, 400 for another object's name.
     """
     if scale["metadata"].get("name") not in {name, "", None}:
-        raise errors.bad_request(f"the name of the object ({scale['metadata']['name']}) does not match the name on the URL ({name})")
+        raise errors.bad_request(
+            f"the name of the object ({scale['metadata']['name']}) does not match the name on the URL ({name})"
+        )
     replicas = scale["spec"].get("replicas", 0)
     if replicas < 0:
         found = [FieldError(INVALID, "spec.replicas", "must be greater than or equal to 0", replicas)]
@@ -113,5 +125,3 @@ def _with(value: Any, path: list[str], new: Any) -> Any:
         return new
     inner = value if isinstance(value, dict) else {}
     return {**inner, path[0]: _with(inner.get(path[0]), path[1:], new)}
-
-

@@ -19,10 +19,18 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from slipway_sandbox.apiserver.metadata import embedded_errors
 from slipway_sandbox.apiserver.errors import (
-    DUPLICATE, INVALID, NOT_SUPPORTED, OMITTED, REQUIRED, TOO_LONG, TOO_MANY, TYPE_INVALID, FieldError,
+    DUPLICATE,
+    INVALID,
+    NOT_SUPPORTED,
+    OMITTED,
+    REQUIRED,
+    TOO_LONG,
+    TOO_MANY,
+    TYPE_INVALID,
+    FieldError,
 )  # fmt: skip
+from slipway_sandbox.apiserver.metadata import embedded_errors
 
 ABSENT: Any = object()
 _META = frozenset({"metadata", "apiVersion", "kind"})
@@ -37,9 +45,7 @@ class Findings:
     blocks_rules: bool = False
 
 
-def validate_value(
-    schema: dict[str, Any], new: dict[str, Any], old: dict[str, Any] | None
-) -> Findings:
+def validate_value(schema: dict[str, Any], new: dict[str, Any], old: dict[str, Any] | None) -> Findings:
     """Validate a custom resource; `old` is what an update starts from.
 
     Violations in parts that are the same as in `old` are forgiven.
@@ -52,17 +58,14 @@ def validate_value(
     found = Findings()
     Walk(found).visit(trimmed, value, before, "")
     found.blocks_rules = any(
-        error.reason in {REQUIRED, TOO_LONG, TOO_MANY, TYPE_INVALID, NOT_SUPPORTED}
-        for error in found.errors
+        error.reason in {REQUIRED, TOO_LONG, TOO_MANY, TYPE_INVALID, NOT_SUPPORTED} for error in found.errors
     )
     return found
 
 
 def _without_meta(schema: dict[str, Any]) -> dict[str, Any]:
     required = [name for name in schema.get("required", ()) if name not in _META]
-    properties = {
-        name: below for name, below in schema.get("properties", {}).items() if name not in _META
-    }
+    properties = {name: below for name, below in schema.get("properties", {}).items() if name not in _META}
     return {**schema, "required": required, "properties": properties}
 
 
@@ -99,7 +102,9 @@ class Walk:
             return
         start = len(self.found.errors)
         self._own(schema, value, path)
-        if any(error.reason == TYPE_INVALID and error.field == (path or "<nil>") for error in self.found.errors[start:]):
+        if any(
+            error.reason == TYPE_INVALID and error.field == (path or "<nil>") for error in self.found.errors[start:]
+        ):
             return
         if isinstance(value, dict):
             self._members(schema, value, old if isinstance(old, dict) else ABSENT, path)
@@ -131,7 +136,9 @@ class Walk:
             count = sum(1 for result in results if not result)
             if count != 1:
                 found = "Found none valid" if count == 0 else f"Found {count} valid alternatives"
-                errors.append(FieldError(INVALID, "<nil>", f'"{path}" must validate one and only one schema (oneOf). {found}', ""))
+                errors.append(
+                    FieldError(INVALID, "<nil>", f'"{path}" must validate one and only one schema (oneOf). {found}', "")
+                )
                 if count == 0:
                     errors += results[0]
         negated = schema.get("not")
@@ -208,7 +215,9 @@ class Walk:
             if list_type == "set":
                 identity: Any = item
             elif isinstance(item, dict):
-                identity = {name: item.get(name) for name in schema.get("x-kubernetes-list-map-keys", ()) if name in item}
+                identity = {
+                    name: item.get(name) for name in schema.get("x-kubernetes-list-map-keys", ()) if name in item
+                }
             else:
                 self._add(INVALID, f"{path}[{index}]", "must be an object for an array of list-type map", item)
                 continue
@@ -222,7 +231,9 @@ class Walk:
         if "maxProperties" in schema and len(value) > schema["maxProperties"]:
             self._add(TOO_MANY, shown, f"must have at most {schema['maxProperties']} items")
         if "minProperties" in schema and len(value) < schema["minProperties"]:
-            self._add(INVALID, shown, f"{shown} in body should have at least {schema['minProperties']} properties", len(value))
+            self._add(
+                INVALID, shown, f"{shown} in body should have at least {schema['minProperties']} properties", len(value)
+            )
         for name in schema.get("required", ()):
             if name not in value:
                 self._add(REQUIRED, join(path, name), "")

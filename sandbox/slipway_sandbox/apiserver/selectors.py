@@ -104,7 +104,7 @@ def _requirement(tokens: _Tokens) -> Requirement:
         raise SelectorError(f"found '{key}', expected: !, identifier, or 'end of string'")
     problem = label_key_problem(key)
     if problem:
-        raise SelectorError(f"key: Invalid value: \"{key}\": {problem}")
+        raise SelectorError(f'key: Invalid value: "{key}": {problem}')
     if negated:
         return Requirement(key, ABSENT)
     operator = tokens.peek()
@@ -200,8 +200,12 @@ def label_predicate(requirements: tuple[Requirement, ...]) -> Predicate:
 
 def from_label_selector(selector: dict[str, Any] | None) -> tuple[Requirement, ...]:
     """The requirements of a `LabelSelector` object."""
-    found = [Requirement(key, IN, frozenset({value})) for key, value in ((selector or {}).get("matchLabels") or {}).items()]
+    found = [
+        Requirement(key, IN, frozenset({value})) for key, value in ((selector or {}).get("matchLabels") or {}).items()
+    ]
     operators = {"In": IN, "NotIn": NOT_IN, "Exists": EXISTS, "DoesNotExist": ABSENT}
     for expression in (selector or {}).get("matchExpressions") or []:
-        found.append(Requirement(expression["key"], operators[expression["operator"]], frozenset(expression.get("values") or ())))
+        found.append(
+            Requirement(expression["key"], operators[expression["operator"]], frozenset(expression.get("values") or ()))
+        )
     return tuple(found)

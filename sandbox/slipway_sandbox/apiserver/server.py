@@ -77,21 +77,35 @@ class ApiServer:
             "kind": "Config",
             "clusters": [{"name": "sandbox", "cluster": {"server": self.url}}],
             "users": [{"name": ADMIN.name, "user": user}],
-            "contexts": [{"name": "sandbox", "context": {"cluster": "sandbox", "user": ADMIN.name, "namespace": "default"}}],
+            "contexts": [
+                {"name": "sandbox", "context": {"cluster": "sandbox", "user": ADMIN.name, "namespace": "default"}}
+            ],
             "current-context": "sandbox",
         }
 
     def _make_namespaces(self, dispatcher: Dispatcher) -> None:
         for name in NAMESPACES:
             body = views.dump({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-            dispatcher.handle(Call("POST", "/api/v1/namespaces", {}, body, "application/json", "", "kube-apiserver/sandbox", ADMIN.name, ADMIN.groups))
+            dispatcher.handle(
+                Call(
+                    "POST",
+                    "/api/v1/namespaces",
+                    {},
+                    body,
+                    "application/json",
+                    "",
+                    "kube-apiserver/sandbox",
+                    ADMIN.name,
+                    ADMIN.groups,
+                )
+            )
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             answer = await self._answer(request)
         except (asyncio.CancelledError, ConnectionError):
             raise
-        except Exception as error:  # noqa: BLE001  (a request never ends the server; what went wrong is logged and answered)
+        except Exception as error:
             log.exception("a request failed: %s %s", request.method, request.path_qs)
             answer = _refusal(errors.internal(f"{type(error).__name__}: {error}"))
         if answer.stream is not None:
@@ -143,7 +157,9 @@ class ApiServer:
         raise ApiError(401, "Unauthorized", "Unauthorized")
 
     async def _stream(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": answer.content_type, "Cache-Control": "no-cache, private"})
+        response = web.StreamResponse(
+            headers={"Content-Type": answer.content_type, "Cache-Control": "no-cache, private"}
+        )
         for name, value in answer.headers:
             response.headers.add(name, value)
         await response.prepare(request)

@@ -147,9 +147,7 @@ def track_update(
     owned = fieldsets.union(mine.fields if mine else {}, changed)
     owned = _tracked(fieldsets.difference(owned, difference.removed), ignored)
     if changed or owned != (mine.fields if mine else {}):
-        managers[writer.key] = Manager(
-            writer.name, UPDATE, writer.api_version, writer.subresource, owned, now()
-        )
+        managers[writer.key] = Manager(writer.name, UPDATE, writer.api_version, writer.subresource, owned, now())
     _cap(managers)
     _write(new, managers)
 
@@ -256,9 +254,7 @@ def _prune(node: Node, merged: dict[str, Any], last: FieldSet, managers: Manager
     owned: FieldSet = {}
     for manager in managers.values():
         owned = fieldsets.union(owned, manager.fields)
-    given_up = fieldsets.difference(
-        fieldsets.with_named_parents(last, node), fieldsets.with_named_parents(owned, node)
-    )
+    given_up = fieldsets.difference(fieldsets.with_named_parents(last, node), fieldsets.with_named_parents(owned, node))
     given_up.get("f:metadata", {}).pop(fieldsets.HERE, None)
     if not given_up:
         return merged
@@ -285,7 +281,9 @@ def _conflict_error(conflicts: list[tuple[Manager, FieldSet]]) -> ApiError:
         if manager.operation == UPDATE:
             who += f" using {manager.api_version}"
         for path in fieldsets.paths(fields):
-            causes.append({"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": fieldsets.show(path)})
+            causes.append(
+                {"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": fieldsets.show(path)}
+            )
     count = len(causes)
     text = f"Apply failed with {count} conflict{'s' if count > 1 else ''}: " + "; ".join(
         f"{cause['message']}: {cause['field']}" for cause in causes

@@ -121,8 +121,6 @@ def _merge_list(node: Node, current: list[Any], patch: list[Any], order: Any, re
     return _sorted(result, [found.get(key) for found in result], wanted, [found.get(key) for found in current])
 
 
-
-
 def _merge_primitives(current: list[Any], patch: list[Any], order: Any, removed: Any) -> list[Any]:
     result = [item for item in current if item not in (removed or [])]
     result += [item for item in patch if item not in result]

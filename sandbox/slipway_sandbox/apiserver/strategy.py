@@ -152,7 +152,9 @@ class CustomStrategy:
         try:
             obj["metadata"] = canonicalise(type_node("meta.v1.ObjectMeta"), read, inner)
         except DecodeError as error:
-            raise bad_request(f"{self.resource.kind} in version \"{self.resource.version}\" cannot be handled: {error}") from error
+            raise bad_request(
+                f'{self.resource.kind} in version "{self.resource.version}" cannot be handled: {error}'
+            ) from error
         if report is not None:
             report.problems += [problem.replace('"', '"metadata.', 1) for problem in inner.problems]
         obj["apiVersion"], obj["kind"] = self.resource.api_version, self.resource.kind
@@ -191,13 +193,17 @@ class CustomStrategy:
         return {name: value for name, value in obj.items() if name not in aside}
 
     def check_create(self, obj: dict[str, Any]) -> Verdict:
-        found = Verdict(metadata.validate(obj["metadata"], self.resource.namespaced, self.name_rule, qualified_finalizers=False))
+        found = Verdict(
+            metadata.validate(obj["metadata"], self.resource.namespaced, self.name_rule, qualified_finalizers=False)
+        )
         found.warnings += metadata.finalizer_warnings(obj["metadata"])
         self._check_content(found, obj, None)
         return found
 
     def check_update(self, new: dict[str, Any], old: dict[str, Any], part: str) -> Verdict:
-        found = Verdict(metadata.validate(new["metadata"], self.resource.namespaced, lambda _: "", qualified_finalizers=False))
+        found = Verdict(
+            metadata.validate(new["metadata"], self.resource.namespaced, lambda _: "", qualified_finalizers=False)
+        )
         found.errors += metadata.validate_update(new["metadata"], old["metadata"])
         self._check_content(found, new, old)
         return found

@@ -70,7 +70,9 @@ class Subresources:
         if verb == "get":
             return json_answer(scale.to_scale(resource, record.obj), media)
         patching = verb == "patch"
-        options = write_options("PatchOptions" if patching else "UpdateOptions", call.query, call.agent, is_apply=scale.is_apply(call))
+        options = write_options(
+            "PatchOptions" if patching else "UpdateOptions", call.query, call.agent, is_apply=scale.is_apply(call)
+        )
         wanted = scale.read_patch(resource, record.obj, call) if patching else scale.read_body(call)
         scale.check(wanted, call.target.name)
         new = scale.with_replicas(resource, record.obj, wanted)
@@ -94,7 +96,11 @@ class Subresources:
             raise errors.ApiError(429, "TooManyRequests", text, {"causes": [cause]})
         options = delete_options({}, body.get("deleteOptions") or {})
         self._handlers.writer.delete(self.strategy(resource), record, options)
-        return json_answer({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, negotiate(call.accept), 201)
+        return json_answer(
+            {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201},
+            negotiate(call.accept),
+            201,
+        )
 
     def _exhausted_budget(self, pod: dict[str, Any]) -> str:
         from slipway_sandbox.apiserver.selectors import from_label_selector
@@ -120,12 +126,25 @@ class Subresources:
             found = [errors.FieldError(errors.REQUIRED, "target.name", "")]
             raise errors.invalid("", "Binding", call.target.name, found)
         if obj["spec"].get("nodeName"):
-            raise errors.conflict("", "pods/binding", call.target.name, f"pod {call.target.name} is already assigned to node {obj['spec']['nodeName']!r}")
+            raise errors.conflict(
+                "",
+                "pods/binding",
+                call.target.name,
+                f"pod {call.target.name} is already assigned to node {obj['spec']['nodeName']!r}",
+            )
         scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now()}
         conditions = [c for c in obj.get("status", {}).get("conditions") or () if c["type"] != "PodScheduled"]
-        new = {**obj, "spec": {**obj["spec"], "nodeName": node}, "status": {**obj.get("status", {}), "conditions": [*conditions, scheduled]}}
+        new = {
+            **obj,
+            "spec": {**obj["spec"], "nodeName": node},
+            "status": {**obj.get("status", {}), "conditions": [*conditions, scheduled]},
+        }
         self._handlers.store.write(resource.key, object_key(call.target.namespace, call.target.name), new)
-        return json_answer({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, negotiate(call.accept), 201)
+        return json_answer(
+            {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201},
+            negotiate(call.accept),
+            201,
+        )
 
     def _token(self, resource: Resource, call: Call) -> Answer:
         record: Record = self._handlers.record(resource, call)
@@ -133,7 +152,11 @@ class Subresources:
         spec = body.get("spec") or {}
         seconds = spec.get("expirationSeconds") or 3600
         if seconds < 600:
-            found = [errors.FieldError(errors.INVALID, "spec.expirationSeconds", "may not specify a duration less than 10 minutes", seconds)]
+            found = [
+                errors.FieldError(
+                    errors.INVALID, "spec.expirationSeconds", "may not specify a duration less than 10 minutes", seconds
+                )
+            ]
             raise errors.invalid("authentication.k8s.io", "TokenRequest", "", found)
         audiences = spec.get("audiences") or [ISSUER]
         meta = record.obj["metadata"]

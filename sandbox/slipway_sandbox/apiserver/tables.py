@@ -27,10 +27,17 @@ def _shape(resource: Resource) -> tuple[list[dict[str, Any]], Row]:
         return _custom_shape(resource.custom.columns)
     known = columns.COLUMNS.get(resource.key)
     if known is None:
-        definitions = [_definition("Name", "string", "name", text=NAME_HELP), _definition("Age", "string", text=AGE_HELP)]
-        return definitions, lambda obj: [obj["metadata"].get("name", ""), since(obj["metadata"].get("creationTimestamp"))]
+        definitions = [
+            _definition("Name", "string", "name", text=NAME_HELP),
+            _definition("Age", "string", text=AGE_HELP),
+        ]
+        return definitions, lambda obj: [
+            obj["metadata"].get("name", ""),
+            since(obj["metadata"].get("creationTimestamp")),
+        ]
     definitions = [
-        _definition(column.name, column.kind, "name" if column.name == "Name" else "", column.priority) for column in known
+        _definition(column.name, column.kind, "name" if column.name == "Name" else "", column.priority)
+        for column in known
     ]
     return definitions, lambda obj: [column.cell(obj) for column in known]
 
@@ -40,8 +47,12 @@ def _custom_shape(declared: list[dict[str, Any]]) -> tuple[list[dict[str, Any]],
     if not declared:
         declared = [{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp", "description": AGE_HELP}]
     for column in declared:
-        text = column.get("description") or f"Custom resource definition column (in JSONPath format): {column['jsonPath']}"
-        definitions.append(_definition(column["name"], column["type"], column.get("format", ""), column.get("priority", 0), text))
+        text = (
+            column.get("description") or f"Custom resource definition column (in JSONPath format): {column['jsonPath']}"
+        )
+        definitions.append(
+            _definition(column["name"], column["type"], column.get("format", ""), column.get("priority", 0), text)
+        )
 
     def row(obj: dict[str, Any]) -> list[Any]:
         return [obj["metadata"].get("name", ""), *(_custom_cell(column, obj) for column in declared)]

@@ -37,7 +37,9 @@ def item_element(node: Node, item: Any) -> str:
         if value is None:
             below = node.item.fields.get(name)
             if below is None or below.default is nodes.NO_DEFAULT:
-                raise TypedError(f"associative list with keys has an element that omits key field {json.dumps(name)} (and doesn't have default value)")
+                raise TypedError(
+                    f"associative list with keys has an element that omits key field {json.dumps(name)} (and doesn't have default value)"
+                )
             value = below.default
         keys[name] = value
     return "k:" + json.dumps(keys, separators=(",", ":"))

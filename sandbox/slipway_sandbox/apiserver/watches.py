@@ -34,7 +34,14 @@ def error_event(error: errors.ApiError) -> bytes:
 class Watch:
     """One open watch. `encode` turns a record into what the client asked for (the object, a Table row, metadata)."""
 
-    def __init__(self, store: Store, selected: Selection, query: Mapping[str, str], encode: Encode, bookmark: Callable[[str, bool], dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        selected: Selection,
+        query: Mapping[str, str],
+        encode: Encode,
+        bookmark: Callable[[str, bool], dict[str, Any]],
+    ) -> None:
         self._store = store
         self._selected = selected
         self._collection = store.collection(selected.resource.key)

@@ -222,7 +222,10 @@ class Writer:
 
     def _check_preconditions(self, resource: Resource, old: dict[str, Any], options: DeleteOptions) -> None:
         meta = old["metadata"]
-        pairs = (("UID", options.uid, meta["uid"]), ("ResourceVersion", options.resource_version, meta["resourceVersion"]))
+        pairs = (
+            ("UID", options.uid, meta["uid"]),
+            ("ResourceVersion", options.resource_version, meta["resourceVersion"]),
+        )
         for name, wanted, found in pairs:
             if wanted and wanted != found:
                 raise errors.conflict(
@@ -280,6 +283,4 @@ def require_name(resource: Resource, name: str, url_name: str) -> None:
     """
     _ = resource, REQUIRED
     if name != url_name:
-        raise errors.bad_request(
-            f"the name of the object ({name}) does not match the name on the URL ({url_name})"
-        )
+        raise errors.bad_request(f"the name of the object ({name}) does not match the name on the URL ({url_name})")

@@ -5,9 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 from slipway_sandbox.gatewayapi.schema import (
-    GROUP, SUBDOMAIN, Schema, conditions, controller_name, fields, group, hostname, items, kind, label_selector, mapping,
-    name, namespace, namespaced_reference, local_reference, number, options, port, rule, ruled, secret_reference,
-    section_name, text, waiting, with_default,
+    GROUP,
+    SUBDOMAIN,
+    Schema,
+    conditions,
+    controller_name,
+    fields,
+    group,
+    hostname,
+    items,
+    kind,
+    label_selector,
+    local_reference,
+    mapping,
+    name,
+    namespace,
+    namespaced_reference,
+    number,
+    options,
+    port,
+    rule,
+    ruled,
+    secret_reference,
+    section_name,
+    text,
+    waiting,
+    with_default,
 )  # fmt: skip
 
 _KEY = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]$"

@@ -3,8 +3,26 @@
 from __future__ import annotations
 
 from slipway_sandbox.gatewayapi.schema import (
-    SAME_TARGET, SUBDOMAIN, Schema, conditions, controller_name, distinct_sections, fields, group, hostname, items, kind,
-    local_reference, name, namespace, options, parent_reference, precise_hostname, rule, section_name, text,
+    SAME_TARGET,
+    SUBDOMAIN,
+    Schema,
+    conditions,
+    controller_name,
+    distinct_sections,
+    fields,
+    group,
+    hostname,
+    items,
+    kind,
+    local_reference,
+    name,
+    namespace,
+    options,
+    parent_reference,
+    precise_hostname,
+    rule,
+    section_name,
+    text,
 )  # fmt: skip
 
 

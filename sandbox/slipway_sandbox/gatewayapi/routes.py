@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 from slipway_sandbox.gatewayapi.schema import (
-    Schema, backend_reference, fields, hostname, items, local_reference, number, parent_references, port,
-    precise_hostname, route_status, rule, section_name, text, weight, with_default,
+    Schema,
+    backend_reference,
+    fields,
+    hostname,
+    items,
+    local_reference,
+    number,
+    parent_references,
+    port,
+    precise_hostname,
+    route_status,
+    rule,
+    section_name,
+    text,
+    weight,
+    with_default,
 )  # fmt: skip
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]

@@ -39,7 +39,12 @@ class Jobs(Hooks):
         spec, uid, name = obj["spec"], obj["metadata"]["uid"], obj["metadata"].get("name", "")
         if spec.get("manualSelector"):
             return
-        labels = {"batch.kubernetes.io/controller-uid": uid, "batch.kubernetes.io/job-name": name, "controller-uid": uid, "job-name": name}
+        labels = {
+            "batch.kubernetes.io/controller-uid": uid,
+            "batch.kubernetes.io/job-name": name,
+            "controller-uid": uid,
+            "job-name": name,
+        }
         template = spec["template"]["metadata"]
         template["labels"] = {**(template.get("labels") or {}), **labels}
         if not obj["metadata"].get("labels"):
@@ -48,20 +53,39 @@ class Jobs(Hooks):
 
     def validate(self, obj: dict[str, Any]) -> list[FieldError]:
         spec = obj["spec"]
-        errors = negative(spec, "parallelism", "completions", "backoffLimit", "activeDeadlineSeconds", "ttlSecondsAfterFinished")
+        errors = negative(
+            spec, "parallelism", "completions", "backoffLimit", "activeDeadlineSeconds", "ttlSecondsAfterFinished"
+        )
         if spec.get("manualSelector") and spec.get("selector") is None:
             errors.append(FieldError(REQUIRED, "spec.selector", ""))
         if spec.get("completionMode") not in {"NonIndexed", "Indexed", None}:
-            errors.append(FieldError(NOT_SUPPORTED, "spec.completionMode", 'supported values: "Indexed", "NonIndexed"', spec["completionMode"]))
+            errors.append(
+                FieldError(
+                    NOT_SUPPORTED,
+                    "spec.completionMode",
+                    'supported values: "Indexed", "NonIndexed"',
+                    spec["completionMode"],
+                )
+            )
         return errors + validate_template(spec["template"], "spec.template", restart=_RESTART)
 
     def validate_update(self, new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
-        errors = immutable(new["spec"], old["spec"], "completions", "selector", "completionMode", "podFailurePolicy", "backoffLimitPerIndex")
+        errors = immutable(
+            new["spec"],
+            old["spec"],
+            "completions",
+            "selector",
+            "completionMode",
+            "podFailurePolicy",
+            "backoffLimitPerIndex",
+        )
         fresh, before = dict(new["spec"]["template"]), dict(old["spec"]["template"])
         if old["spec"].get("suspend"):
             fresh, before = _loosened(fresh), _loosened(before)
         if fresh.get("spec") != before.get("spec"):
-            errors.append(FieldError(INVALID, "spec.template.spec", "field is immutable", new["spec"]["template"].get("spec")))
+            errors.append(
+                FieldError(INVALID, "spec.template.spec", "field is immutable", new["spec"]["template"].get("spec"))
+            )
         elif fresh != before:
             errors.append(FieldError(INVALID, "spec.template", "field is immutable", new["spec"]["template"]))
         return errors

@@ -57,7 +57,9 @@ class Definitions(Hooks):
             if not spec.get("scope"):
                 errors.append(FieldError(REQUIRED, "spec.scope", ""))
             else:
-                errors.append(FieldError(NOT_SUPPORTED, "spec.scope", 'supported values: "Cluster", "Namespaced"', spec["scope"]))
+                errors.append(
+                    FieldError(NOT_SUPPORTED, "spec.scope", 'supported values: "Cluster", "Namespaced"', spec["scope"])
+                )
         return errors + self._versions(spec)
 
     def validate_create(self, obj: dict[str, Any]) -> list[FieldError]:
@@ -86,9 +88,13 @@ class Definitions(Hooks):
                 errors.append(FieldError(INVALID, f"spec.names.{field}", names.dns1035_problem(value), value))
         for index, short in enumerate(found.get("shortNames") or ()):
             if names.dns1035_problem(short):
-                errors.append(FieldError(INVALID, f"spec.names.shortNames[{index}]", names.dns1035_problem(short), short))
+                errors.append(
+                    FieldError(INVALID, f"spec.names.shortNames[{index}]", names.dns1035_problem(short), short)
+                )
         if found.get("kind") and found.get("kind") == found.get("listKind"):
-            errors.append(FieldError(INVALID, "spec.names.listKind", "kind and listKind may not be the same", found["listKind"]))
+            errors.append(
+                FieldError(INVALID, "spec.names.listKind", "kind and listKind may not be the same", found["listKind"])
+            )
         return errors
 
     def _versions(self, spec: dict[str, Any]) -> list[FieldError]:
@@ -116,7 +122,14 @@ class Definitions(Hooks):
             errors += self._selectable(version.get("selectableFields") or [], f"{here}.selectableFields")
         storage = [version for version in versions if version.get("storage")]
         if versions and len(storage) != 1:
-            errors.append(FieldError(INVALID, "spec.versions", "must have exactly one version marked as storage version", [v.get("name") for v in versions]))
+            errors.append(
+                FieldError(
+                    INVALID,
+                    "spec.versions",
+                    "must have exactly one version marked as storage version",
+                    [v.get("name") for v in versions],
+                )
+            )
         return errors
 
     def _columns(self, columns: list[dict[str, Any]], path: str) -> list[FieldError]:
@@ -127,9 +140,17 @@ class Definitions(Hooks):
                 if not column.get(field):
                     errors.append(FieldError(REQUIRED, f"{here}.{field}", ""))
             if column.get("type") and column["type"] not in _COLUMN_TYPES:
-                errors.append(FieldError(INVALID, f"{here}.type", f"must be one of {','.join(sorted(_COLUMN_TYPES))}", column["type"]))
+                errors.append(
+                    FieldError(
+                        INVALID, f"{here}.type", f"must be one of {','.join(sorted(_COLUMN_TYPES))}", column["type"]
+                    )
+                )
             if column.get("jsonPath") and not column["jsonPath"].startswith((".", "[")):
-                errors.append(FieldError(INVALID, f"{here}.jsonPath", "must be a simple json path starting with .", column["jsonPath"]))
+                errors.append(
+                    FieldError(
+                        INVALID, f"{here}.jsonPath", "must be a simple json path starting with .", column["jsonPath"]
+                    )
+                )
         return errors
 
     def _selectable(self, fields: list[dict[str, Any]], path: str) -> list[FieldError]:

@@ -91,11 +91,15 @@ def _tolerates(toleration: dict[str, Any], key: str) -> bool:
 def mount_token(spec: dict[str, Any]) -> None:
     """Give every container the service account's token, in place, as the ServiceAccount admission plugin does."""
     containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
-    wanting = [one for one in containers if not any(m.get("mountPath") == TOKEN_PATH for m in one.get("volumeMounts") or ())]
+    wanting = [
+        one for one in containers if not any(m.get("mountPath") == TOKEN_PATH for m in one.get("volumeMounts") or ())
+    ]
     if not wanting:
         return
     name = "kube-api-access-" + "".join(random.choices(_ALPHABET, k=5))
-    spec.setdefault("volumes", []).append({"name": name, "projected": {"sources": _token_sources(), "defaultMode": 0o644}})
+    spec.setdefault("volumes", []).append(
+        {"name": name, "projected": {"sources": _token_sources(), "defaultMode": 0o644}}
+    )
     for container in wanting:
         container.setdefault("volumeMounts", []).append({"name": name, "readOnly": True, "mountPath": TOKEN_PATH})
 

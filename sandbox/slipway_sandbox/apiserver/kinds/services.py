@@ -57,14 +57,20 @@ class Services(Hooks):
             for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
                 if not fresh.get(name) and name in before:
                     fresh[name] = before[name]
-            if fresh.get("clusterIP") and fresh["clusterIP"] != before.get("clusterIP") and fresh.get("clusterIPs") == before.get("clusterIPs"):
+            if (
+                fresh.get("clusterIP")
+                and fresh["clusterIP"] != before.get("clusterIP")
+                and fresh.get("clusterIPs") == before.get("clusterIPs")
+            ):
                 fresh["clusterIPs"] = [fresh["clusterIP"]]
         elif before["type"] != "ExternalName":
             for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
                 if fresh.get(name) == before.get(name):
                     fresh.pop(name, None)
         if _takes_node_ports(fresh):
-            known = {(port.get("port"), port.get("protocol")): port.get("nodePort") for port in before.get("ports") or ()}
+            known = {
+                (port.get("port"), port.get("protocol")): port.get("nodePort") for port in before.get("ports") or ()
+            }
             for port in fresh.get("ports") or ():
                 found = known.get((port.get("port"), port.get("protocol")))
                 if not port.get("nodePort") and found:
@@ -113,14 +119,23 @@ class Services(Hooks):
         errors += self._validate_ports(ports, kind)
         errors += validate_labels(spec.get("selector"), "spec.selector")
         if spec["sessionAffinity"] not in {"None", "ClientIP"}:
-            errors.append(FieldError(NOT_SUPPORTED, "spec.sessionAffinity", 'supported values: "ClientIP", "None"', spec["sessionAffinity"]))
+            errors.append(
+                FieldError(
+                    NOT_SUPPORTED,
+                    "spec.sessionAffinity",
+                    'supported values: "ClientIP", "None"',
+                    spec["sessionAffinity"],
+                )
+            )
         return errors + self._validate_addresses(spec, kind)
 
     def _validate_addresses(self, spec: dict[str, Any], kind: str) -> list[FieldError]:
         errors: list[FieldError] = []
         address = spec.get("clusterIP", "")
         if kind in {"NodePort", "LoadBalancer"} and address == "None":
-            errors.append(FieldError(INVALID, "spec.clusterIPs[0]", f"may not be set to 'None' for {kind} services", address))
+            errors.append(
+                FieldError(INVALID, "spec.clusterIPs[0]", f"may not be set to 'None' for {kind} services", address)
+            )
         if address and address != "None":
             try:
                 inside = ipaddress.ip_address(address) in SERVICE_RANGE
@@ -132,7 +147,9 @@ class Services(Hooks):
                     errors.append(FieldError(INVALID, "spec.clusterIPs", detail, [address]))
         policy = spec.get("internalTrafficPolicy")
         if policy is not None and policy not in {"Cluster", "Local"}:
-            errors.append(FieldError(NOT_SUPPORTED, "spec.internalTrafficPolicy", 'supported values: "Cluster", "Local"', policy))
+            errors.append(
+                FieldError(NOT_SUPPORTED, "spec.internalTrafficPolicy", 'supported values: "Cluster", "Local"', policy)
+            )
         return errors
 
     def _validate_ports(self, ports: list[dict[str, Any]], kind: str) -> list[FieldError]:
@@ -150,19 +167,32 @@ class Services(Hooks):
                 errors.append(FieldError(DUPLICATE, f"{here}.name", "", name))
             seen_names.add(name)
             if not 0 < port.get("port", 0) < 65536:
-                errors.append(FieldError(INVALID, f"{here}.port", "must be between 1 and 65535, inclusive", port.get("port", 0)))
+                errors.append(
+                    FieldError(INVALID, f"{here}.port", "must be between 1 and 65535, inclusive", port.get("port", 0))
+                )
             if port.get("protocol") not in _PROTOCOLS:
-                errors.append(FieldError(NOT_SUPPORTED, f"{here}.protocol", 'supported values: "SCTP", "TCP", "UDP"', port.get("protocol")))
+                errors.append(
+                    FieldError(
+                        NOT_SUPPORTED,
+                        f"{here}.protocol",
+                        'supported values: "SCTP", "TCP", "UDP"',
+                        port.get("protocol"),
+                    )
+                )
             target = port.get("targetPort")
             if isinstance(target, int) and not 0 < target < 65536:
-                errors.append(FieldError(INVALID, f"{here}.targetPort", "must be between 1 and 65535, inclusive", target))
+                errors.append(
+                    FieldError(INVALID, f"{here}.targetPort", "must be between 1 and 65535, inclusive", target)
+                )
             if isinstance(target, str) and (len(target) > 15 or names.dns_label_problem(target)):
                 errors.append(FieldError(INVALID, f"{here}.targetPort", "must be a valid port name", target))
             if port.get("nodePort"):
                 errors += self._validate_node_port(port["nodePort"], kind, here)
             identity = (port.get("port"), port.get("protocol"))
             if identity in seen:
-                errors.append(FieldError(DUPLICATE, here, "", {"protocol": port.get("protocol"), "port": port.get("port")}))
+                errors.append(
+                    FieldError(DUPLICATE, here, "", {"protocol": port.get("protocol"), "port": port.get("port")})
+                )
             seen.add(identity)
         return errors
 
@@ -170,7 +200,9 @@ class Services(Hooks):
         if kind == "ClusterIP":
             return [FieldError(FORBIDDEN, f"{path}.nodePort", "may not be used when `type` is 'ClusterIP'")]
         if not NODE_PORTS[0] <= value <= NODE_PORTS[1]:
-            detail = f"provided port is not in the valid range. The range of valid ports is {NODE_PORTS[0]}-{NODE_PORTS[1]}"
+            detail = (
+                f"provided port is not in the valid range. The range of valid ports is {NODE_PORTS[0]}-{NODE_PORTS[1]}"
+            )
             return [FieldError(INVALID, f"{path}.nodePort", detail, value)]
         return []
 
@@ -184,7 +216,9 @@ class Services(Hooks):
 
 
 def _takes_node_ports(spec: dict[str, Any]) -> bool:
-    return spec["type"] == "NodePort" or (spec["type"] == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts") is not False)
+    return spec["type"] == "NodePort" or (
+        spec["type"] == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts") is not False
+    )
 
 
 class Endpoints(Hooks):
@@ -251,7 +285,14 @@ class EndpointSlices(Hooks):
                 errors.append(FieldError(INVALID, f"ports[{index}].name", names.dns_label_problem(name), name))
             seen.add(name)
             if port.get("protocol") not in _PROTOCOLS:
-                errors.append(FieldError(NOT_SUPPORTED, f"ports[{index}].protocol", 'supported values: "SCTP", "TCP", "UDP"', port.get("protocol")))
+                errors.append(
+                    FieldError(
+                        NOT_SUPPORTED,
+                        f"ports[{index}].protocol",
+                        'supported values: "SCTP", "TCP", "UDP"',
+                        port.get("protocol"),
+                    )
+                )
         return errors
 
     def validate_update(self, new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:

@@ -31,13 +31,26 @@ class Leases(Hooks):
         spec = obj.get("spec") or {}
         errors = []
         if spec.get("leaseDurationSeconds", 1) <= 0:
-            errors.append(FieldError(INVALID, "spec.leaseDurationSeconds", "must be greater than 0", spec["leaseDurationSeconds"]))
+            errors.append(
+                FieldError(INVALID, "spec.leaseDurationSeconds", "must be greater than 0", spec["leaseDurationSeconds"])
+            )
         if spec.get("leaseTransitions", 0) < 0:
-            errors.append(FieldError(INVALID, "spec.leaseTransitions", "must be greater than or equal to 0", spec["leaseTransitions"]))
+            errors.append(
+                FieldError(
+                    INVALID, "spec.leaseTransitions", "must be greater than or equal to 0", spec["leaseTransitions"]
+                )
+            )
         return errors
 
 
-_CLUSTER_WIDE = {"Node", "Namespace", "PersistentVolume", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
+_CLUSTER_WIDE = {
+    "Node",
+    "Namespace",
+    "PersistentVolume",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+}
 
 
 class Events(Hooks):
@@ -103,15 +116,28 @@ class Autoscalers(Hooks):
         if high < 1:
             errors.append(FieldError(REQUIRED, "spec.maxReplicas", "must be set and greater than 0"))
         if high < low:
-            errors.append(FieldError(INVALID, "spec.maxReplicas", "must be greater than or equal to `minReplicas`", high))
+            errors.append(
+                FieldError(INVALID, "spec.maxReplicas", "must be greater than or equal to `minReplicas`", high)
+            )
         target = spec.get("scaleTargetRef") or {}
         for name in ("kind", "name"):
             if not target.get(name):
                 errors.append(FieldError(REQUIRED, f"spec.scaleTargetRef.{name}", ""))
             elif names.path_segment_problem(target[name]):
-                errors.append(FieldError(INVALID, f"spec.scaleTargetRef.{name}", names.path_segment_problem(target[name]), target[name]))
+                errors.append(
+                    FieldError(
+                        INVALID, f"spec.scaleTargetRef.{name}", names.path_segment_problem(target[name]), target[name]
+                    )
+                )
         if target.get("kind") != "ReplicationController" and "/" not in target.get("apiVersion", ""):
-            errors.append(FieldError(INVALID, "spec.scaleTargetRef.apiVersion", "apiVersion must specify API group", target.get("apiVersion", "")))
+            errors.append(
+                FieldError(
+                    INVALID,
+                    "spec.scaleTargetRef.apiVersion",
+                    "apiVersion must specify API group",
+                    target.get("apiVersion", ""),
+                )
+            )
         return errors
 
 
@@ -206,9 +232,17 @@ class Roles(Hooks):
             if rule.get("nonResourceURLs"):
                 continue
             if not rule.get("apiGroups"):
-                errors.append(FieldError(REQUIRED, f"rules[{index}].apiGroups", "resource rules must supply at least one api group"))
+                errors.append(
+                    FieldError(
+                        REQUIRED, f"rules[{index}].apiGroups", "resource rules must supply at least one api group"
+                    )
+                )
             if not rule.get("resources"):
-                errors.append(FieldError(REQUIRED, f"rules[{index}].resources", "resource rules must supply at least one resource"))
+                errors.append(
+                    FieldError(
+                        REQUIRED, f"rules[{index}].resources", "resource rules must supply at least one resource"
+                    )
+                )
         return errors
 
 
@@ -245,7 +279,11 @@ class RoleBindings(Hooks):
         return errors
 
     def validate_update(self, new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
-        return [FieldError(INVALID, "roleRef", "cannot change roleRef", new["roleRef"])] if new["roleRef"] != old["roleRef"] else []
+        return (
+            [FieldError(INVALID, "roleRef", "cannot change roleRef", new["roleRef"])]
+            if new["roleRef"] != old["roleRef"]
+            else []
+        )
 
 
 class StorageClasses(Hooks):
@@ -283,7 +321,14 @@ class Webhooks(Hooks):
     def default(self, obj: dict[str, Any]) -> None:
         mutating = obj.get("kind") == "MutatingWebhookConfiguration"
         for hook in obj.get("webhooks") or ():
-            fill(hook, failurePolicy="Fail", matchPolicy="Equivalent", namespaceSelector={}, objectSelector={}, timeoutSeconds=10)
+            fill(
+                hook,
+                failurePolicy="Fail",
+                matchPolicy="Equivalent",
+                namespaceSelector={},
+                objectSelector={},
+                timeoutSeconds=10,
+            )
             if mutating:
                 fill(hook, reinvocationPolicy="Never")
             for rule in hook.get("rules") or ():

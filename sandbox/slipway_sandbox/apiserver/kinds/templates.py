@@ -6,7 +6,15 @@ import re
 from typing import Any
 
 from slipway_sandbox.apiserver import names, quantity
-from slipway_sandbox.apiserver.errors import DUPLICATE, FORBIDDEN, INVALID, NOT_FOUND, NOT_SUPPORTED, REQUIRED, FieldError
+from slipway_sandbox.apiserver.errors import (
+    DUPLICATE,
+    FORBIDDEN,
+    INVALID,
+    NOT_FOUND,
+    NOT_SUPPORTED,
+    REQUIRED,
+    FieldError,
+)
 from slipway_sandbox.apiserver.metadata import validate_labels
 from slipway_sandbox.apiserver.selectors import from_label_selector
 
@@ -40,7 +48,9 @@ def validate_label_selector(selector: dict[str, Any], path: str) -> list[FieldEr
         operator, values = expression.get("operator"), expression.get("values") or []
         if operator in {"In", "NotIn"}:
             if not values:
-                errors.append(FieldError(REQUIRED, f"{here}.values", "must be specified when `operator` is 'In' or 'NotIn'"))
+                errors.append(
+                    FieldError(REQUIRED, f"{here}.values", "must be specified when `operator` is 'In' or 'NotIn'")
+                )
         elif operator in {"Exists", "DoesNotExist"}:
             if values:
                 detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
@@ -48,7 +58,11 @@ def validate_label_selector(selector: dict[str, Any], path: str) -> list[FieldEr
         else:
             errors.append(FieldError(INVALID, f"{here}.operator", "not a valid selector operator", operator))
         if names.label_key_problem(expression.get("key", "")):
-            errors.append(FieldError(INVALID, f"{here}.key", names.label_key_problem(expression.get("key", "")), expression.get("key")))
+            errors.append(
+                FieldError(
+                    INVALID, f"{here}.key", names.label_key_problem(expression.get("key", "")), expression.get("key")
+                )
+            )
     return errors
 
 
@@ -115,7 +129,9 @@ def validate_template(template: dict[str, Any], path: str, *, restart: tuple[str
         if len(restart) > 1:
             errors.append(FieldError(REQUIRED, f"{path}.spec.restartPolicy", f"valid values: {listed}"))
         else:
-            errors.append(FieldError(NOT_SUPPORTED, f"{path}.spec.restartPolicy", f"supported values: {listed}", policy))
+            errors.append(
+                FieldError(NOT_SUPPORTED, f"{path}.spec.restartPolicy", f"supported values: {listed}", policy)
+            )
     return errors
 
 
@@ -185,7 +201,9 @@ def _validate_container(
     if not container.get("image"):
         errors.append(FieldError(REQUIRED, f"{path}.image", ""))
     elif container["image"] != container["image"].strip():
-        errors.append(FieldError(INVALID, f"{path}.image", "must not have leading or trailing whitespace", container["image"]))
+        errors.append(
+            FieldError(INVALID, f"{path}.image", "must not have leading or trailing whitespace", container["image"])
+        )
     if container.get("imagePullPolicy") not in {None, "Always", "IfNotPresent", "Never"}:
         detail = 'supported values: "Always", "IfNotPresent", "Never"'
         errors.append(FieldError(NOT_SUPPORTED, f"{path}.imagePullPolicy", detail, container["imagePullPolicy"]))
@@ -218,9 +236,17 @@ def _validate_ports(ports: list[dict[str, Any]], path: str, errors: list[FieldEr
         if not port.get("containerPort"):
             errors.append(FieldError(REQUIRED, f"{here}.containerPort", ""))
         elif not 0 < port["containerPort"] < 65536:
-            errors.append(FieldError(INVALID, f"{here}.containerPort", "must be between 1 and 65535, inclusive", port["containerPort"]))
+            errors.append(
+                FieldError(
+                    INVALID, f"{here}.containerPort", "must be between 1 and 65535, inclusive", port["containerPort"]
+                )
+            )
         if port.get("protocol") not in {"TCP", "UDP", "SCTP"}:
-            errors.append(FieldError(NOT_SUPPORTED, f"{here}.protocol", 'supported values: "SCTP", "TCP", "UDP"', port.get("protocol")))
+            errors.append(
+                FieldError(
+                    NOT_SUPPORTED, f"{here}.protocol", 'supported values: "SCTP", "TCP", "UDP"', port.get("protocol")
+                )
+            )
 
 
 def _validate_env(env: list[dict[str, Any]], path: str, errors: list[FieldError]) -> None:
@@ -230,16 +256,22 @@ def _validate_env(env: list[dict[str, Any]], path: str, errors: list[FieldError]
         if not name:
             errors.append(FieldError(REQUIRED, f"{here}.name", ""))
         elif not _ENV_NAME.fullmatch(name):
-            errors.append(FieldError(INVALID, f"{here}.name", "a valid environment variable name must not contain '='", name))
+            errors.append(
+                FieldError(INVALID, f"{here}.name", "a valid environment variable name must not contain '='", name)
+            )
         source = variable.get("valueFrom")
         if source is None:
             continue
         if variable.get("value"):
-            errors.append(FieldError(INVALID, f"{here}.valueFrom", "may not be specified when `value` is not empty", ""))
+            errors.append(
+                FieldError(INVALID, f"{here}.valueFrom", "may not be specified when `value` is not empty", "")
+            )
         if len(source) == 0:
             errors.append(FieldError(INVALID, f"{here}.valueFrom", "must specify one of the sources", ""))
         if len(source) > 1:
-            errors.append(FieldError(INVALID, f"{here}.valueFrom", "may not have more than one field specified at a time", ""))
+            errors.append(
+                FieldError(INVALID, f"{here}.valueFrom", "may not have more than one field specified at a time", "")
+            )
 
 
 def _validate_probe(probe: dict[str, Any], path: str, name: str, errors: list[FieldError]) -> None:
@@ -262,7 +294,11 @@ def _validate_resources(resources: dict[str, Any], path: str, errors: list[Field
             here = f"{path}.{kind}[{name}]"
             if quantity.value(amount) < 0:
                 errors.append(FieldError(INVALID, here, "must be greater than or equal to 0", amount))
-            elif "/" not in name and name not in {"cpu", "memory", "ephemeral-storage"} and not name.startswith("hugepages-"):
+            elif (
+                "/" not in name
+                and name not in {"cpu", "memory", "ephemeral-storage"}
+                and not name.startswith("hugepages-")
+            ):
                 errors.append(FieldError(INVALID, here, "must be a standard resource type or fully qualified", name))
     for name, amount in (resources.get("requests") or {}).items():
         if name in limits and quantity.value(amount) > quantity.value(limits[name]):

@@ -8,7 +8,11 @@ from slipway_sandbox.apiserver.errors import FORBIDDEN, INVALID, FieldError
 from slipway_sandbox.apiserver.kinds.hooks import Hooks
 from slipway_sandbox.apiserver.kinds.podspec import default_template, fill
 from slipway_sandbox.apiserver.kinds.templates import (
-    immutable, negative, validate_rolling_amount, validate_selector, validate_template,
+    immutable,
+    negative,
+    validate_rolling_amount,
+    validate_selector,
+    validate_template,
 )  # fmt: skip
 
 
@@ -107,7 +111,9 @@ class StatefulSets(Workload):
         if fixed_new == fixed_old:
             return []
         allowed = "'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds'"
-        return [FieldError(FORBIDDEN, "spec", f"updates to statefulset spec for fields other than {allowed} are forbidden")]
+        return [
+            FieldError(FORBIDDEN, "spec", f"updates to statefulset spec for fields other than {allowed} are forbidden")
+        ]
 
 
 class DaemonSets(Workload):
