@@ -159,7 +159,7 @@ class Actor:
         manifest = GATEWAY_API.route_manifest(
             model_deployment=scene.name,
             namespace=scene.namespace,
-            traffic=scene.spec.traffic.gateway,
+            traffic=scene.traffic,
             backends=[
                 Backend(revision_name(scene.name, hash_), share) for hash_, share in sorted(weights.items()) if share
             ],

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from slipway.api import (
     LABEL_MODEL_DEPLOYMENT,
     AnalysisSpec,
+    GatewayTraffic,
     ModelDeployment,
     ModelDeploymentSpec,
     ModelDeploymentStatus,
@@ -67,6 +68,13 @@ class Scene:
     services: Mapping[str, Object] = field(default_factory=dict)
     """Deployments and Services by name, which is the name of their revision."""
     route: Object | None = None
+    kept: GatewayTraffic | None = None
+    """What the route has instead of the specification's settings, while no Gateway could serve those."""
+
+    @property
+    def traffic(self) -> GatewayTraffic:
+        """Where the route attaches and what it matches."""
+        return self.kept or self.spec.traffic.gateway
 
     @property
     def namespace(self) -> str:
@@ -110,6 +118,13 @@ async def observe(cluster: Cluster, deployment: Object, now: datetime) -> tuple[
     name, namespace = deployment["metadata"]["name"], deployment["metadata"]["namespace"]
     scene = await _read(cluster, deployment, spec, desired_name=revision_name(name, desired))
     route = _route(scene)
+    problem = None
+    if route.observed is None or not route.exists:
+        problem = await _gateway_problem(cluster, namespace, spec)
+    if problem is not None and scene.route is not None and not route.foreign:
+        # A route that moved there would take what serves off the air: only its weights change until it can move.
+        scene = replace(scene, kept=GATEWAY_API.route_traffic(scene.route))
+        route = _route(scene)
     seen = Observation(
         now=now,
         name=name,
@@ -126,9 +141,7 @@ async def observe(cluster: Cluster, deployment: Object, now: datetime) -> tuple[
         rollback=spec.rollback or RollbackSpec(),
         revisions={hash_: _revision(hash_, scene, fleet) for hash_, fleet in (await _fleets(cluster, scene)).items()},
         route=route,
-        gateway_problem=(
-            await _gateway_problem(cluster, namespace, spec) if route.observed is None or not route.exists else None
-        ),
+        gateway_problem=problem,
         status=read_status(deployment),
     )
     return scene, seen
@@ -253,7 +266,7 @@ def _route(scene: Scene) -> Route:
         scene.route,
         owner_uid=scene.deployment["metadata"]["uid"],
         namespace=scene.namespace,
-        traffic=scene.spec.traffic.gateway,
+        traffic=scene.traffic,
     )
     if status.exists and not status.owned:
         return Route(exists=True, foreign=True, problem=status.problem)

@@ -60,6 +60,8 @@ def decide(seen: Observation) -> Decision:
         changed, frozen = move.changed, move.frozen
         if move.wake_at is not None:
             wakes.append(move.wake_at)
+    if seen.gateway_problem is not None:
+        wakes.append(seen.now + candidates.POLL)
     after = _promoted(before, records)
     for revision in seen.revisions.values():
         if revision.hash == before.candidate:

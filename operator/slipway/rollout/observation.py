@@ -138,5 +138,6 @@ class Observation:
     revisions: Mapping[str, Revision] = field(default_factory=dict)
     route: Route = field(default_factory=Route)
     gateway_problem: str | None = None
+    """Why no Gateway can take the route as it is declared. A route that exists stays where it is meanwhile."""
     status: ModelDeploymentStatus = field(default_factory=ModelDeploymentStatus)
     evidence: tuple[Evidence, ...] = ()

@@ -94,12 +94,14 @@ def _ready(seen: Observation, stable: str | None, candidate: str | None, record:
         return _Claim(READY, False, record.reason or reasons.CREATED, _progress_message(seen, candidate, record))
     if stable is None:
         return _Claim(READY, False, reasons.NOTHING_SERVES, "no release has served yet")
+    if seen.gateway_problem is not None:
+        return _Claim(READY, False, reasons.GATEWAY_NOT_READY, seen.gateway_problem)
     revision = seen.revisions[stable]
     observed = seen.route.observed
-    if observed is None and _held_before(seen, READY) and seen.gateway_problem is None:
+    if observed is None and _held_before(seen, READY):
         observed = seen.route.written  # the gateway is about to accept a change: no news is good news for a moment
     if observed is None or observed.get(stable, 0) != FULL:
-        problem = seen.gateway_problem or seen.route.problem or "the gateway was not seen to send it all traffic yet"
+        problem = seen.route.problem or "the gateway was not seen to send it all traffic yet"
         return _Claim(READY, False, reasons.WAITING_FOR_ROUTE, problem)
     if revision.fleet.ready < min(1, seen.replicas):
         problem = f": {revision.fleet.problem}" if revision.fleet.problem else ""

@@ -9,7 +9,7 @@ from typing import Final
 
 from slipway.api import GatewayTraffic
 from slipway.traffic import gateway_api
-from slipway.traffic.gateway_api import route_manifest, route_status
+from slipway.traffic.gateway_api import route_manifest, route_status, route_traffic
 from slipway.traffic.parents import gateway_problem
 from slipway.traffic.router import WHOLE, Backend, Capabilities, Router, RouteStatus
 
@@ -26,4 +26,5 @@ __all__ = [
     "gateway_problem",
     "route_manifest",
     "route_status",
+    "route_traffic",
 ]

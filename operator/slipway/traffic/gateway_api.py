@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from slipway.api import LABEL_MODEL_DEPLOYMENT, SERVICE_PORT, GatewayTraffic, ParentReference, child_labels, stamped
 from slipway.traffic.router import WHOLE, Backend, Capabilities, Object, RouteStatus
 
@@ -99,6 +101,26 @@ def route_status(
         accepted=problem_found is None,
         problem=problem_found,
     )
+
+
+def route_traffic(route: Mapping[str, Any]) -> GatewayTraffic | None:
+    """Where a live HTTPRoute of ours attaches and what it matches; None when somebody made it say what we never do."""
+    spec = route.get("spec") or {}
+    rules = [rule for rule in spec.get("rules") or [] if rule.get("name") == RULE_NAME]
+    matches = [match for rule in rules for match in rule.get("matches") or []] or [{}]
+    fields = ("name", "namespace", "sectionName")
+    try:
+        return GatewayTraffic.model_validate(
+            {
+                "parentRefs": [
+                    {name: parent[name] for name in fields if name in parent} for parent in spec.get("parentRefs") or []
+                ],
+                "hostnames": spec.get("hostnames") or [],
+                "path": (matches[0].get("path") or {}).get("value", "/"),
+            }
+        )
+    except ValidationError:
+        return None
 
 
 def _owned(metadata: Mapping[str, Any], owner_uid: str) -> bool:

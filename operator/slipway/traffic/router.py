@@ -62,11 +62,11 @@ class RouteStatus:
         return self.written if self.accepted else None
 
 
-T_contra = TypeVar("T_contra", contravariant=True)
+T = TypeVar("T")
 """The settings of a router, as in ``spec.traffic``."""
 
 
-class Router(Protocol[T_contra]):
+class Router(Protocol[T]):
     """A module, or an object, that leads traffic in one way."""
 
     @property
@@ -78,13 +78,16 @@ class Router(Protocol[T_contra]):
         *,
         model_deployment: str,
         namespace: str,
-        traffic: T_contra,
+        traffic: T,
         backends: Sequence[Backend],
         owner: Mapping[str, Any],
     ) -> Object:
         """The one object that carries the shares. `owner` is an owner reference."""
 
     def route_status(
-        self, route: Mapping[str, Any] | None, *, owner_uid: str, namespace: str, traffic: T_contra
+        self, route: Mapping[str, Any] | None, *, owner_uid: str, namespace: str, traffic: T
     ) -> RouteStatus:
         """Read the object back as the cluster has it."""
+
+    def route_traffic(self, route: Mapping[str, Any]) -> T | None:
+        """The settings that a live object of ours was made from; None where they cannot be read back."""
