@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from demo.stage import Stage, stage
 from sandbox.rollout.kit import Open, Shop, complaints, open_shop, processes_of
+
+from demo.stage import Stage, stage
 
 _numbers = itertools.count(1)
 

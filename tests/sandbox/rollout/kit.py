@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import json
 import re
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from demo.load import Answer, Load
 from demo.stage import FRAUD, Manifest, Stage
 
@@ -22,7 +22,9 @@ RATE = 40.0
 Open = Callable[[], Awaitable["Shop"]]
 
 
-def a_release(version: str = "v1", *, steps: Sequence[tuple[float, str]] = ((50, "1s"), (100, "0s")), **spec: Any) -> Manifest:
+def a_release(
+    version: str = "v1", *, steps: Sequence[tuple[float, str]] = ((50, "1s"), (100, "0s")), **spec: Any
+) -> Manifest:
     """A release of the fraud example in a hurry: short steps, few samples, a small golden set, one replica.
 
     `spec` is merged into the specification; None takes a field away.
@@ -30,7 +32,9 @@ def a_release(version: str = "v1", *, steps: Sequence[tuple[float, str]] = ((50,
     manifest: Manifest = yaml.safe_load((FRAUD / f"{version}.yaml").read_text())
     hurry = {
         "replicas": 1,
-        "release": {"container": {"readinessProbe": {"httpGet": {"path": "/v2/health/ready", "port": 8080}, "periodSeconds": 1}}},
+        "release": {
+            "container": {"readinessProbe": {"httpGet": {"path": "/v2/health/ready", "port": 8080}, "periodSeconds": 1}}
+        },
         "strategy": {"canary": {"steps": [{"weight": weight, "minDuration": duration} for weight, duration in steps]}},
         "analysis": {"interval": "500ms", "metrics": [accuracy(), errors()]},
         "rollback": {"progressDeadline": "60s", "scaleDownDelay": "500ms"},
@@ -98,9 +102,7 @@ class Shop:
 
     async def set_golden(self, data: Mapping[str, str]) -> None:
         """The ConfigMap of the golden set, with these keys and no others."""
-        await self.apply(
-            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "golden"}, "data": dict(data)}
-        )
+        await self.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "golden"}, "data": dict(data)})
 
     async def serve_first_release(self) -> None:
         """v1 becomes stable, and live requests begin."""
@@ -179,9 +181,13 @@ class Shop:
         try:
             await self.stage.until(what, lambda: bool(condition()), seconds=seconds)
         except Exception as error:
-            revisions = {obj["metadata"]["name"]: obj.get("status") for obj in self.stage.revisions.in_namespace(self.namespace)}
+            revisions = {
+                obj["metadata"]["name"]: obj.get("status") for obj in self.stage.revisions.in_namespace(self.namespace)
+            }
             picture = json.dumps({"status": self.deployment.get("status"), "revisions": revisions}, indent=1)
-            raise AssertionError(f"{error}\n{picture}\n{self.routed}\n{self.stage.operator.log.read_text()[-3000:]}") from error
+            raise AssertionError(
+                f"{error}\n{picture}\n{self.routed}\n{self.stage.operator.log.read_text()[-3000:]}"
+            ) from error
 
     async def until_ready(self, version: str, *, seconds: float = 40) -> None:
         """Wait until a release is rolled out."""
@@ -206,6 +212,7 @@ class Shop:
 
     async def until_told(self, kind: str, status: str, reason: str, *, seconds: float = 20) -> str:
         """Wait until a condition has a status and a reason; its message."""
+
         def so() -> bool:
             found = self.condition(kind)
             return (found.get("status"), found.get("reason")) == (status, reason)
@@ -224,6 +231,10 @@ class Shop:
     def failed(self) -> list[Answer]:
         """Requests that went wrong for whatever reason."""
         return [answer for answer in self.load.answers if not answer.good]
+
+    def last(self, count: int) -> list[str | None]:
+        """Which releases gave the latest good answers; None for one that went wrong."""
+        return [answer.version if answer.good else None for answer in self.load.answers[-count:]]
 
     def answered_by(self, version: str) -> int:
         """How many answers a release gave."""
@@ -256,7 +267,7 @@ def _note_weights(shop: Shop, kind: str, route: Manifest) -> None:
 def complaints(log: Path, *, since: int = 0, expected: Sequence[str] = ()) -> list[str]:
     """What the operator's log complains of from a position on, but for what is expected."""
     text = log.read_bytes()[since:].decode()
-    found = [line for line in text.splitlines() if re.search(r" (WARNING|ERROR|CRITICAL) |Traceback|Error\b|defect", line)]
+    found = [line for line in text.splitlines() if re.search(r" (WARNING|ERROR|CRITICAL) |Traceback|a defect of", line)]
     return [line for line in found if not any(part in line for part in expected)]
 
 

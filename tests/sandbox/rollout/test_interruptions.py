@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from demo.stage import Stage
 from sandbox.rollout.kit import Open, Shop, a_release
+
+from demo.stage import Stage
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 

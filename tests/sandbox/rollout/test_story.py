@@ -15,9 +15,10 @@ from itertools import pairwise
 
 import pytest
 import pytest_asyncio
+from sandbox.rollout.kit import complaints, weights_of
+
 from demo.stage import Manifest, Stage
 from demo.story import NAME, VERSIONS, Report, load_for, play
-from sandbox.rollout.kit import complaints, weights_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
@@ -212,7 +213,7 @@ async def test_the_operator_owns_the_status_and_nothing_else(story: Story) -> No
     assert story.model_deployment["spec"] == applied["spec"]
     for revision in story.report.revisions.values():
         assert "finalizers" not in revision["metadata"]
-        assert "annotations" not in revision["metadata"]
+        assert set(revision["metadata"]["annotations"]) == {"slipway.dev/applied"}
 
 
 async def test_the_operator_has_nothing_to_complain_of(story: Story) -> None:
