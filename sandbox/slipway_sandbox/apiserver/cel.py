@@ -34,10 +34,13 @@ class CelError(Exception):
 
 @cache
 def _environment() -> Any:
+    return new_environment(None, None)
+
+
+def new_environment(pool: Any, self_type: Any) -> Any:
+    """An environment with the Kubernetes functions; `self_type` is that of `self` and `oldSelf` (dynamic when None)."""
     from cel_expr_python import cel
     from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_optional, ext_strings
-
-    from slipway_sandbox.apiserver.cel_library import functions
 
     extensions = [
         ext_strings.ExtStrings(),
@@ -47,7 +50,18 @@ def _environment() -> Any:
         ext_encoders.ExtEncoders(),
     ]
     variables = dict.fromkeys(VARIABLES, cel.Type.DYN)
-    return cel.NewEnv(variables=variables, extensions=extensions, functions=functions())
+    variables["oldSelf__given"] = cel.Type.BOOL
+    if self_type is None:
+        return cel.NewEnv(variables=variables, extensions=extensions, functions=_functions())
+    variables |= dict.fromkeys(("self", "oldSelf", "oldSelf__"), self_type)
+    return cel.NewEnv(pool, variables=variables, extensions=extensions, functions=_functions())
+
+
+@cache
+def _functions() -> list[Any]:
+    from slipway_sandbox.apiserver.cel_library import functions
+
+    return functions()
 
 
 VARIABLES = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from slipway_sandbox.apiserver.cel_types import check_rules
 from slipway_sandbox.apiserver.errors import FORBIDDEN, INVALID, NOT_SUPPORTED, REQUIRED, FieldError
 from slipway_sandbox.apiserver.schema import ABSENT, Findings, Walk, compile_pattern
 
@@ -28,6 +29,8 @@ def check_schema(schema: dict[str, Any], path: str, *, status: bool) -> list[Fie
 
 def _check(schema: dict[str, Any], path: str, errors: list[FieldError], *, root: bool = False) -> None:
     _check_type(schema, path, errors, root)
+    if schema.get("x-kubernetes-validations"):
+        errors += check_rules(schema, path, root=root)
     _check_lists(schema, path, errors)
     if schema.get("properties") and schema.get("additionalProperties"):
         detail = "additionalProperties and properties are mutual exclusive"
