@@ -37,6 +37,7 @@ class _Messages:
             "boolean": self._field.TYPE_BOOL,
         }
         self._names: dict[int, str] = {}
+        self._kept: list[dict[str, Any]] = []  # ids name schemas, so those made here have to stay
 
     def message(self, schema: dict[str, Any], *, root: bool = False) -> str:
         """The full name of the message for an object's schema."""
@@ -51,7 +52,7 @@ class _Messages:
             text = {"type": "string"}
             named = {"type": "object", "properties": {"name": text, "generateName": text}}
             properties.update(apiVersion=text, kind=text, metadata=named)
-            self._keep = [*getattr(self, "_keep", []), named]  # ids name schemas: these must not be reused
+            self._kept.append(named)
         for number, (key, below) in enumerate(sorted(properties.items()), 1):
             escaped = cel.escape(key)
             if escaped:
@@ -65,13 +66,13 @@ class _Messages:
             field.label = self._field.LABEL_REPEATED
             self._type(field, schema["items"])
         elif kind == "map" and self.shape(schema["additionalProperties"]) not in {"list", "map"}:
-            entry = message.nested_type.add(name=f"E{field.number}Entry")
+            camel = "".join(part[:1].upper() + part[1:] for part in field.name.split("_"))
+            entry = message.nested_type.add(name=f"{camel}Entry")  # the name that a map field's type has to have
             entry.options.map_entry = True
             entry.field.add(name="key", number=1, type=self._field.TYPE_STRING, label=self._field.LABEL_OPTIONAL)
-            self._type(entry.field.add(name="value", number=2, label=self._field.LABEL_OPTIONAL), schema["additionalProperties"])
+            value = entry.field.add(name="value", number=2, label=self._field.LABEL_OPTIONAL)
+            self._type(value, schema["additionalProperties"])
             field.label, field.type = self._field.LABEL_REPEATED, self._field.TYPE_MESSAGE
-            field.type_name = f".{self._package}.{message.name}.{entry.name}"
-            entry.name = "".join(part.capitalize() for part in field.name.split("_")) + "Entry"
             field.type_name = f".{self._package}.{message.name}.{entry.name}"
         else:
             self._type(field, schema)
