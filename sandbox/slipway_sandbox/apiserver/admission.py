@@ -9,6 +9,17 @@ from slipway_sandbox.apiserver.resources import Resource
 from slipway_sandbox.apiserver.store import Store
 
 NAMESPACES = ("", "namespaces")
+IMMORTAL = ("default", "kube-system", "kube-public")
+
+
+def refuse_deletion(resource: Resource, name: str) -> None:
+    """Some namespaces have to stay.
+
+    Raises:
+        ApiError: 403 for one of them.
+    """
+    if resource.key == NAMESPACES and name in IMMORTAL:
+        raise errors.forbidden("", "namespaces", name, "this namespace may not be deleted")
 
 
 class Admission:

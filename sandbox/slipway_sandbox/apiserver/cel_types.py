@@ -27,7 +27,9 @@ class _Messages:
         from google.protobuf import descriptor_pb2
 
         self._package = f"slipway.rules{next(_ids)}"
-        self._file = descriptor_pb2.FileDescriptorProto(name=f"{self._package}.proto", package=self._package, syntax="proto3")
+        self._file = descriptor_pb2.FileDescriptorProto(
+            name=f"{self._package}.proto", package=self._package, syntax="proto3"
+        )
         self._file.dependency.extend(f"google/protobuf/{name}.proto" for name in ("struct", "duration", "timestamp"))
         self._field = descriptor_pb2.FieldDescriptorProto
         self._scalars = {
@@ -56,7 +58,9 @@ class _Messages:
         for number, (key, below) in enumerate(sorted(properties.items()), 1):
             escaped = cel.escape(key)
             if escaped:
-                field = message.field.add(name=escaped, number=number, json_name=f"f{number}", label=self._field.LABEL_OPTIONAL)
+                field = message.field.add(
+                    name=escaped, number=number, json_name=f"f{number}", label=self._field.LABEL_OPTIONAL
+                )
                 self._fill(message, field, below)
         return self._names[id(schema)]
 
@@ -86,7 +90,9 @@ class _Messages:
         if kind == "object":
             field.type_name = "." + self.message(schema)
         else:
-            field.type_name = ".google.protobuf." + {"duration": "Duration", "timestamp": "Timestamp"}.get(kind, "Value")
+            field.type_name = ".google.protobuf." + {"duration": "Duration", "timestamp": "Timestamp"}.get(
+                kind, "Value"
+            )
 
     def shape(self, schema: dict[str, Any]) -> str:
         """What kind of value a schema describes; "any" where nothing is known."""
@@ -153,7 +159,13 @@ def check_rules(schema: dict[str, Any], path: str, *, root: bool) -> list[FieldE
         if not errors and _nested_loops(rule["rule"]) and _unbounded(schema):
             detail = "estimated rule cost exceeds budget by factor of more than 100x (try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)"  # noqa: E501
             errors.append(FieldError(FORBIDDEN, f"{here}.rule", detail))
-            errors.append(FieldError(FORBIDDEN, f"{here}.rule", "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema"))  # noqa: E501
+            errors.append(
+                FieldError(
+                    FORBIDDEN,
+                    f"{here}.rule",
+                    "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema",
+                )
+            )  # noqa: E501
             whole = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema exceeds budget by factor of more than 100x"
             errors.append(FieldError(FORBIDDEN, path.split(".properties[")[0], whole))
     return errors
@@ -174,7 +186,11 @@ def _check_expression(environment: Any, rule: dict[str, Any], name: str, wanted:
             return [FieldError(INVALID, f"{path}.{name}", f"compilation failed: {error}", rule[name])]
         return []
     if result not in {wanted, "dyn"}:
-        detail = "cel expression must evaluate to a bool" if wanted == "bool" else "messageExpression must evaluate to a string"
+        detail = (
+            "cel expression must evaluate to a bool"
+            if wanted == "bool"
+            else "messageExpression must evaluate to a string"
+        )
         return [FieldError(INVALID, f"{path}.{name}", detail, rule[name])]
     return []
 

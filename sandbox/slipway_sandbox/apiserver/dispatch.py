@@ -8,10 +8,11 @@ from typing import Any
 
 from slipway_sandbox.apiserver import crds, discovery, errors, requests
 from slipway_sandbox.apiserver.admission import Admission
+from slipway_sandbox.apiserver.bodies import is_watch
 from slipway_sandbox.apiserver.builtins import built_in_resources
 from slipway_sandbox.apiserver.calls import Answer, Call, carrying, json_answer, text_answer, warn
 from slipway_sandbox.apiserver.errors import PlainNotFoundError
-from slipway_sandbox.apiserver.handlers import Handlers, is_watch
+from slipway_sandbox.apiserver.handlers import Handlers
 from slipway_sandbox.apiserver.kinds import hooks_for
 from slipway_sandbox.apiserver.openapi import OpenApi
 from slipway_sandbox.apiserver.options import DeleteOptions

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -19,15 +18,25 @@ from slipway_sandbox.apiserver import (
     views,
     watches,
 )
+from slipway_sandbox.apiserver.admission import refuse_deletion
+from slipway_sandbox.apiserver.bodies import (
+    check_apply_version,
+    check_kind,
+    check_name,
+    check_uid,
+    checked_delete_options,
+    collecting,
+    refuse_nulls,
+    renew_last_applied,
+    set_namespace,
+    structural_copy,
+)
 from slipway_sandbox.apiserver.calls import Answer, Call, carrying, json_answer, media_type, read_body, read_patch, warn
 from slipway_sandbox.apiserver.codec import Report
 from slipway_sandbox.apiserver.options import (
-    IGNORE,
     DeleteOptions,
     WriteOptions,
-    boolean,
     delete_options,
-    junk_version,
     write_options,
 )  # fmt: skip
 from slipway_sandbox.apiserver.requests import Media, negotiate
@@ -147,14 +156,14 @@ class Handlers:
     def create(self, resource: Resource, call: Call) -> Answer:
         media = negotiate(call.accept, allowed=_ONE)
         options = write_options("CreateOptions", call.query, call.agent)
-        report = _report(options)
+        report = collecting(options)
         value = read_body(call, report, resource.type_name)
         strategy = self.strategy_of(resource)
-        _check_kind(resource, value)
+        check_kind(resource, value)
         obj = strategy.read(value, report)
         if call.target.name and not obj["metadata"].get("name"):
             obj["metadata"]["name"] = call.target.name
-        _set_namespace(resource, obj, call)
+        set_namespace(resource, obj, call)
         warnings = self.writer.strict(resource, report, options) if report else []
         with carrying(warnings):
             outcome = self.writer.create(strategy, obj, options)
@@ -171,19 +180,19 @@ class Handlers:
     def update(self, resource: Resource, call: Call, part: str = "") -> Answer:
         media = negotiate(call.accept, allowed=_ONE)
         options = write_options("UpdateOptions", call.query, call.agent)
-        report = _report(options)
+        report = collecting(options)
         value = read_body(call, report, resource.type_name)
         strategy = self.strategy_of(resource)
-        _check_kind(resource, value)
+        check_kind(resource, value)
         new = strategy.read(value, report)
-        _check_name(new, call)
-        _set_namespace(resource, new, call)
+        check_name(new, call)
+        set_namespace(resource, new, call)
         warnings = self.writer.strict(resource, report, options) if report else []
         target = call.target
         record = self.store.get(resource.key, object_key(target.namespace, target.name))
         with carrying(warnings):
             if record is not None:
-                _check_uid(resource, new, record)
+                check_uid(resource, new, record)
                 outcome = self.writer.update(strategy, self.current(resource, record), new, options, part=part)
             elif strategy.create_on_update and not part:
                 outcome = self.writer.create(strategy, new, options)
@@ -242,16 +251,16 @@ class Handlers:
         patched: dict[str, Any],
     ) -> Answer:
         strategy = self.strategy_of(resource)
-        report = _report(options)
-        _check_kind(resource, patched)
+        report = collecting(options)
+        check_kind(resource, patched)
         try:
             new = strategy.read(structural_copy(patched), report)
         except errors.ApiError as error:
             shown = call.body.decode("utf-8", "replace")
             found = [errors.FieldError(errors.INVALID, "patch", error.message, shown)]
             raise errors.invalid("", "", "", found) from error
-        _check_name(new, call)
-        _set_namespace(resource, new, call)
+        check_name(new, call)
+        set_namespace(resource, new, call)
         warnings = self.writer.strict(resource, report, options) if report else []
         with carrying(warnings):
             outcome = self.writer.update(strategy, record, new, options, part=part)
@@ -259,7 +268,7 @@ class Handlers:
 
     def _apply(self, resource: Resource, call: Call, part: str, media: Media, options: WriteOptions) -> Answer:
         strategy = self.strategy_of(resource)
-        report = _report(options)
+        report = collecting(options)
         wanted = self._read_config(resource, call, report)
         warnings = self.writer.strict(resource, report, options) if report else []
         target = call.target
@@ -267,7 +276,7 @@ class Handlers:
         if stored is None and part:
             raise errors.not_found(resource.group, resource.plural, target.name)
         record = self.current(resource, stored) if stored is not None else None
-        _check_apply_version(resource, wanted, record)
+        check_apply_version(resource, wanted, record)
         live = views.shown(resource, record.obj) if record is not None else None
         applier = Manager(options.manager, ssa.APPLY, resource.api_version, part, {}, "")
         try:
@@ -276,10 +285,10 @@ class Handlers:
             raise errors.bare_500(
                 f"failed to create typed patch object ({target.namespace}/{target.name}; {resource.api_version}, Kind={resource.kind}): {error}"
             ) from error
-        _refuse_nulls(resource, applied.obj)
+        refuse_nulls(resource, applied.obj)
         new = strategy.read(structural_copy(applied.obj), None)
-        _set_namespace(resource, new, call)
-        _renew_last_applied(new, wanted, options)
+        set_namespace(resource, new, call)
+        renew_last_applied(new, wanted, options)
         if record is None:
             if new["metadata"].get("uid"):
                 raise errors.conflict(
@@ -301,16 +310,16 @@ class Handlers:
         if report is not None:
             codec.duplicates(value, report)
         wanted = codec.require_object(value)
-        _check_kind(resource, wanted, required=True)
+        check_kind(resource, wanted, required=True)
         metadata = wanted.get("metadata")
         if metadata is not None and not isinstance(metadata, dict):
             raise errors.bad_request("metadata must be an object")
         wanted = {**wanted, "metadata": dict(metadata or {})}
         if wanted["metadata"].get("managedFields"):
             raise errors.bad_request("metadata.managedFields must be nil")
-        _check_name(wanted, call)
+        check_name(wanted, call)
         if wanted["metadata"].get("namespace"):
-            _set_namespace(resource, wanted, call)
+            set_namespace(resource, wanted, call)
         return config.prepare(resource, wanted, report)
 
     # -- deleting
@@ -319,6 +328,7 @@ class Handlers:
         media = negotiate(call.accept, allowed=_ONE)
         options = self.read_delete_options(call)
         record = self.record(resource, call)
+        refuse_deletion(resource, call.target.name)
         outcome = self.writer.delete(self.strategy_of(resource), record, options)
         return self._deleted(resource, outcome, media, call)
 
@@ -336,7 +346,7 @@ class Handlers:
                 raise errors.bad_request(
                     f"decode type mismatch: no kind {body['kind']!r} is registered as delete options"
                 )
-            body = _checked_delete_options(body)
+            body = checked_delete_options(body)
         return delete_options(call.query, body)
 
     def _deleted(self, resource: Resource, outcome: Outcome, media: Media, call: Call) -> Answer:
@@ -373,120 +383,3 @@ class Handlers:
 
 _RETURNED = {("", "services"), ("", "serviceaccounts"), ("", "pods"), ("", "persistentvolumeclaims"), ("", "persistentvolumes"),
              ("", "podtemplates"), ("", "resourcequotas"), ("policy", "podsecuritypolicies"), ("", "nodes_")}  # fmt: skip
-
-
-def _report(options: WriteOptions) -> Report | None:
-    return None if options.field_validation == IGNORE else Report()
-
-
-def structural_copy(value: dict[str, Any]) -> dict[str, Any]:
-    """A copy that may be changed below the top level of metadata."""
-    return {
-        **value,
-        "metadata": dict(value["metadata"]) if isinstance(value.get("metadata"), dict) else value.get("metadata"),
-    }
-
-
-def _check_kind(resource: Resource, value: dict[str, Any], *, required: bool = False) -> None:
-    kind, version = value.get("kind") or "", value.get("apiVersion") or ""
-    if not isinstance(kind, str) or not isinstance(version, str):
-        raise errors.bad_request("couldn't get version/kind; json parse error")
-    custom = resource.custom is not None
-    if not kind and (required or custom):
-        raise errors.bad_request(f"Object 'Kind' is missing in '{_shorten(value)}'")
-    if not version and (required or custom):
-        raise errors.bad_request(f"Object 'apiVersion' is missing in '{_shorten(value)}'")
-    if custom and not required and kind != resource.kind and version == resource.api_version:
-        found = [errors.FieldError(errors.INVALID, "kind", f"must be {resource.kind}", kind)]
-        name = value["metadata"].get("name", "") if isinstance(value.get("metadata"), dict) else ""
-        raise errors.invalid(resource.group, kind, name, found)
-    if (kind and kind != resource.kind) or (version and version != resource.api_version):
-        raise errors.bad_request(
-            f"{kind or resource.kind} in version {version!r} cannot be handled as a {resource.kind}: the API version in the data "
-            f"({version}) does not match the expected API version ({resource.api_version})"
-        )
-
-
-def _shorten(value: dict[str, Any]) -> str:
-    return views.dump(value).decode()[:200]
-
-
-def _check_name(obj: dict[str, Any], call: Call) -> None:
-    name = obj["metadata"].get("name", "")
-    if not name:
-        raise errors.bad_request("the name of the object (based on its metadata.name) must be set")
-    if name != call.target.name:
-        raise errors.bad_request(
-            f"the name of the object ({name}) does not match the name on the URL ({call.target.name})"
-        )
-
-
-def _check_uid(resource: Resource, new: dict[str, Any], record: Record) -> None:
-    """The uid in the body of a PUT is a precondition.
-
-    Raises:
-        ApiError: 409 when the object is another one of the same name.
-    """
-    wanted, found = new["metadata"].get("uid"), record.obj["metadata"]["uid"]
-    if wanted and wanted != found:
-        why = f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
-        raise errors.conflict(resource.group, resource.plural, record.obj["metadata"]["name"], why)
-
-
-def _set_namespace(resource: Resource, obj: dict[str, Any], call: Call) -> None:
-    if not resource.namespaced:
-        obj["metadata"].pop("namespace", None)
-        return
-    found = obj["metadata"].get("namespace", "")
-    if found and found != call.target.namespace:
-        raise errors.bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request"
-        )
-    obj["metadata"]["namespace"] = call.target.namespace
-
-
-def _check_apply_version(resource: Resource, config: dict[str, Any], record: Record | None) -> None:
-    """A resource version in an applied configuration is a precondition."""
-    wanted = config["metadata"].pop("resourceVersion", "")
-    name = config["metadata"].get("name", "")
-    if not wanted:
-        return
-    if not str(wanted).isdigit():
-        raise junk_version(str(wanted))
-    if record is None or record.obj["metadata"]["resourceVersion"] != wanted:
-        raise errors.modified(resource.group, resource.plural, name)
-
-
-def _checked_delete_options(body: dict[str, Any]) -> dict[str, Any]:
-    from slipway_sandbox.apiserver.nodes import type_node
-
-    try:
-        return codec.canonicalise(type_node("meta.v1.DeleteOptions"), body)
-    except codec.DecodeError as error:
-        raise errors.bad_request(str(error)) from error
-
-
-def _renew_last_applied(new: dict[str, Any], applied: dict[str, Any], options: WriteOptions) -> None:
-    """Keep the annotation of client-side apply in step, so that people can go back to it."""
-    annotations = new["metadata"].get("annotations") or {}
-    if options.manager != "kubectl" or ssa.LAST_APPLIED not in annotations:
-        return
-    metadata = {name: value for name, value in applied["metadata"].items() if name != "managedFields"}
-    if "annotations" in metadata:
-        kept = {name: value for name, value in metadata["annotations"].items() if name != ssa.LAST_APPLIED}
-        metadata["annotations"] = kept
-    text = json.dumps({**applied, "metadata": metadata}, separators=(",", ":"), sort_keys=True) + "\n"
-    new["metadata"]["annotations"] = {**annotations, ssa.LAST_APPLIED: text}
-
-
-def _refuse_nulls(resource: Resource, obj: dict[str, Any]) -> None:
-    """Unlike elsewhere, a null in an applied custom resource is a value, and has to be allowed."""
-    if resource.custom is None:
-        return
-    found = config.null_errors(resource.node, obj)
-    if found:
-        raise errors.invalid(resource.group, resource.kind, obj["metadata"].get("name", ""), found)
-
-
-def is_watch(call: Call) -> bool:
-    return boolean(call.query.get("watch")) or call.target.watch_prefix
