@@ -110,7 +110,7 @@ class ModelRevisionStatus(StatusModel):
         None
     )
     gates: Annotated[
-        Hash | None, Field(description="Hash of the analysis and rollback settings that the attempt is judged under.")
+        Hash | None, Field(description="Hash of the analysis and the deadline that the attempt is judged under.")
     ] = None
     baseline: Annotated[Hash | None, Field(description="Hash of the stable release that it is compared with.")] = None
     step: Annotated[int | None, Field(ge=0, description="Index of the ladder's step, from 0.")] = None

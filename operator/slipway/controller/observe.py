@@ -134,9 +134,7 @@ async def observe(cluster: Cluster, deployment: Object, now: datetime) -> tuple[
         desired_version=spec.release.model.version,
         replicas=1 if spec.replicas is None else spec.replicas,
         steps=_steps(spec),
-        gates=settings_hash(
-            {"analysis": deployment["spec"].get("analysis"), "rollback": deployment["spec"].get("rollback")}
-        ),
+        gates=_gates(deployment["spec"]),
         analysis=spec.analysis or AnalysisSpec(),
         rollback=spec.rollback or RollbackSpec(),
         revisions={hash_: _revision(hash_, scene, fleet) for hash_, fleet in (await _fleets(cluster, scene)).items()},
@@ -145,6 +143,12 @@ async def observe(cluster: Cluster, deployment: Object, now: datetime) -> tuple[
         status=read_status(deployment),
     )
     return scene, seen
+
+
+def _gates(spec: Object) -> str:
+    """What a candidate is judged under. How long pods are kept, and how many revisions, judges nobody."""
+    deadline = (spec.get("rollback") or {}).get("progressDeadline")
+    return settings_hash({"analysis": spec.get("analysis"), "progressDeadline": deadline})
 
 
 async def _read(cluster: Cluster, deployment: Object, spec: ModelDeploymentSpec, *, desired_name: str) -> Scene:

@@ -186,6 +186,8 @@ def _ready(pods: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
 
 def _check_heard(answers: Sequence[_Answered]) -> None:
     heard = list(chain.from_iterable(filter(None, (answer.candidate, answer.stable)) for answer in answers))
+    if not heard:
+        raise ProbeError("the replay was broken off before anything was asked")
     common = Counter(prediction.problem for prediction in heard).most_common(1)[0][0]
     if not any(prediction.reached for prediction in heard):
         raise ProbeError(

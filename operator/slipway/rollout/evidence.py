@@ -15,6 +15,7 @@ from typing import Final
 from slipway import analysis
 from slipway.analysis import (
     Action,
+    EvidenceError,
     Gates,
     Judgement,
     MetricResult,
@@ -150,7 +151,20 @@ def _golden_evidence(
     vectors = _vectors(status)
     if vectors is None:
         return None
-    return PairedEvidence.from_vectors(vectors) if _paired(record) else SingleEvidence.from_vectors(vectors)
+    try:
+        return PairedEvidence.from_vectors(vectors) if _paired(record) else SingleEvidence.from_vectors(vectors)
+    except EvidenceError:
+        return None  # written by another version, or by hand: what cannot be read is collected anew
+
+
+def _live_evidence(status: MetricStatus | None) -> RatioEvidence | None:
+    vectors = _vectors(status)
+    if vectors is None:
+        return None
+    try:
+        return RatioEvidence.from_vectors(vectors)
+    except EvidenceError:
+        return None
 
 
 def _complete(record: ModelRevisionStatus, status: MetricStatus | None) -> bool:
@@ -213,10 +227,8 @@ def _fold_metric(
                 return _fold_golden(seen, record, metric, status, item)
             case CounterWindow():
                 return _fold_counters(seen, metric, status, item, entered_step=entered_step)
-    if entered_step and metric.golden_set is None and (vectors := _vectors(status)) is not None:
-        return status.model_copy(
-            update={"state": _state(RatioEvidence.from_vectors(vectors).enter_step().to_vectors())}
-        )
+    if entered_step and metric.golden_set is None and (live := _live_evidence(status)) is not None:
+        return status.model_copy(update={"state": _state(live.enter_step().to_vectors())})
     return status
 
 
@@ -274,12 +286,7 @@ def _fold_golden(
 def _fold_counters(
     seen: Observation, metric: MetricSpec, status: MetricStatus, window: CounterWindow, *, entered_step: bool
 ) -> MetricStatus:
-    vectors = _vectors(status)
-    evidence = (
-        RatioEvidence.from_vectors(vectors)
-        if vectors
-        else RatioEvidence.begin(gates_of(metric, seen), steps=len(seen.steps))
-    )
+    evidence = _live_evidence(status) or RatioEvidence.begin(gates_of(metric, seen), steps=len(seen.steps))
     if window.candidate is not None and window.stable is not None:
         evidence = evidence.fold(window.candidate, window.stable)
     if entered_step and status.cursor is not None:
@@ -335,13 +342,8 @@ def results(
 def _judgement(record: ModelRevisionStatus, metric: MetricSpec, status: MetricStatus) -> Judgement:
     if status.verdict == Verdict.ERROR:
         return analysis.error(status.message)
-    vectors = _vectors(status)
-    if vectors is None or status.verdict == Verdict.NO_DATA:
-        return analysis.no_data(status.message)
-    evidence = (
-        _golden_evidence(record, status) if metric.golden_set is not None else RatioEvidence.from_vectors(vectors)
-    )
-    if evidence is None:
+    evidence = _golden_evidence(record, status) if metric.golden_set is not None else _live_evidence(status)
+    if evidence is None or status.verdict == Verdict.NO_DATA:
         return analysis.no_data(status.message)
     return evidence.judge()
 

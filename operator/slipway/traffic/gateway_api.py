@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from slipway.api import LABEL_MODEL_DEPLOYMENT, SERVICE_PORT, GatewayTraffic, ParentReference, child_labels, stamped
+from slipway.api import SERVICE_PORT, GatewayTraffic, ParentReference, child_labels, stamped
 from slipway.traffic.router import WHOLE, Backend, Capabilities, Object, RouteStatus
 
 API_VERSION: Final = "gateway.networking.k8s.io/v1"
@@ -124,8 +124,8 @@ def route_traffic(route: Mapping[str, Any]) -> GatewayTraffic | None:
 
 
 def _owned(metadata: Mapping[str, Any], owner_uid: str) -> bool:
-    labelled = (metadata.get("labels") or {}).get(LABEL_MODEL_DEPLOYMENT) == metadata.get("name")
-    return labelled and any(owner.get("uid") == owner_uid for owner in metadata.get("ownerReferences") or [])
+    """The owner reference decides: a label that somebody removed is drift, and is put back."""
+    return any(owner.get("uid") == owner_uid for owner in metadata.get("ownerReferences") or [])
 
 
 def _written(rules: Sequence[Mapping[str, Any]], namespace: str) -> dict[str, int]:

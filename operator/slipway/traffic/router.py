@@ -47,7 +47,7 @@ class RouteStatus:
 
     exists: bool
     owned: bool
-    """Labelled and owned by this ModelDeployment. A route that is somebody else's is refused, never taken over."""
+    """Owned by this ModelDeployment. A route that is somebody else's is refused, never taken over."""
     written: Mapping[str, int]
     """Service to basis points as the route now says, 10 000 in total. A Service that the route refers to without giving
     it a share is here with 0: clients with a session may still reach it."""

@@ -21,7 +21,7 @@ from unit.rollout.builders import (
     errors,
 )
 
-from slipway.api import Phase
+from slipway.api import NamedVector, Phase
 from slipway.rollout import FULL, GoldenBatch, SourceFailure, Step, plan, record_of
 
 
@@ -291,3 +291,18 @@ def test_each_metric_has_its_share_of_the_budget_for_false_rollbacks():
     status = record_of(rollout.record(), "accuracy")
     gates = {vector.name: vector.values for vector in status.state}
     assert any(pytest.approx(value) == 0.005 for values in gates.values() for value in values)
+
+
+def test_evidence_that_another_version_wrote_is_collected_anew():
+    rollout = a_rollout().with_metrics(errors(), accuracy()).at_step(1)
+    rollout.with_evidence(a_window((0, 50), (0, 450))).then().after(MINUTE)
+    metrics = rollout.record().metrics
+    foreign = [
+        status.model_copy(update={"state": [NamedVector(name="of-another-version", values=[1.0])]})
+        for status in metrics or ()
+    ]
+    rollout.with_record(metrics=foreign).with_evidence(a_window((0, 5), (0, 45)))
+    found = record_of(rollout.record(), "errors")
+    assert found is not None
+    assert "n=5/45" in found.message
+    assert rollout.record().phase == Phase.STEPPING

@@ -159,9 +159,6 @@ def test_one_current_refusal_outweighs_an_acceptance() -> None:
 @pytest.mark.parametrize(
     "edit",
     [
-        lambda metadata: metadata["labels"].clear(),
-        lambda metadata: metadata.pop("labels"),
-        lambda metadata: metadata["labels"].update({"slipway.dev/model-deployment": "other"}),
         lambda metadata: metadata.pop("ownerReferences"),
         lambda metadata: metadata["ownerReferences"][0].update(uid="uid-of-the-fraud-before"),
     ],
@@ -173,6 +170,19 @@ def test_a_route_of_somebody_else_is_refused(edit: Any) -> None:
     assert (status.exists, status.owned, status.observed) == (True, False, None)
     assert status.problem is not None
     assert "HTTPRoute shop/fraud exists and does not belong to this ModelDeployment" in status.problem
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda metadata: metadata.pop("labels"),
+        lambda metadata: metadata["labels"].update({"slipway.dev/model-deployment": "other"}),
+    ],
+)
+def test_a_route_whose_labels_were_changed_is_still_ours_to_repair(edit: Any) -> None:
+    live = as_served_route(a_route(), an_answer())
+    edit(live["metadata"])
+    assert read(live).owned
 
 
 def _written(backends: Any, **rule: Any) -> dict[str, int]:
