@@ -47,8 +47,8 @@ def check_kind(resource: Resource, value: dict[str, Any], *, required: bool = Fa
         raise errors.invalid(resource.group, kind, name, found)
     if (kind and kind != resource.kind) or (version and version != resource.api_version):
         raise errors.bad_request(
-            f"{kind or resource.kind} in version {version!r} cannot be handled as a {resource.kind}: the API version in the data "
-            f"({version}) does not match the expected API version ({resource.api_version})"
+            f"{kind or resource.kind} in version {version!r} cannot be handled as a {resource.kind}: the API version "
+            f"in the data ({version}) does not match the expected API version ({resource.api_version})"
         )
 
 

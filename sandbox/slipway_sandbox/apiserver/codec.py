@@ -140,7 +140,7 @@ def parse_yaml(data: bytes) -> Any:
         except ValueError:
             pass  # flow-style YAML may begin with a brace without being JSON
     try:
-        value = yaml.load(data, _YamlLoader)  # noqa: S506  (a subclass of the safe loader)
+        value = yaml.load(data, _YamlLoader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ValueError(f"error converting YAML to JSON: {error}") from error
     return value

@@ -120,7 +120,7 @@ class Definitions:
     def _finish_deletion(self, name: str, record: Record) -> None:
         """Delete the instances; when none is left, take the finalizer off, which removes the definition."""
         spec = record.obj["spec"]
-        served = [resource for resource in resources_of(record.obj, unserved=True)]
+        served = list(resources_of(record.obj, unserved=True))
         instances = self._store.collection((spec["group"], spec["names"]["plural"]))
         for instance in list(instances.records.values()):
             if served and not instance.obj["metadata"].get("deletionTimestamp"):

@@ -121,7 +121,10 @@ def _check_type(schema: dict[str, Any], path: str, errors: list[FieldError], roo
                 FieldError(
                     REQUIRED,
                     f"{path}.properties",
-                    "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields",
+                    (
+                        "must not be empty if x-kubernetes-embedded-resource is true without "
+                        "x-kubernetes-preserve-unknown-fields"
+                    ),
                 )
             )
     if kind == "array" and not isinstance(schema.get("items"), dict):

@@ -84,8 +84,7 @@ class Handlers:
         media = negotiate(call.accept, allowed=_ONE)
         version = reads.read_version(call.query)
         if version is not None and version > self.store.revision:
-            raise errors.ApiError(504, "Timeout", f"Too large resource version: {version}, current: {self.store.revision}",
-                                  {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}], "retryAfterSeconds": 1})  # fmt: skip
+            raise reads.too_new(version, self.store.revision)
         return self.show(resource, self.record(resource, call), media, call)
 
     def show(self, resource: Resource, record: Record, media: Media, call: Call, status: int = 200) -> Answer:
@@ -283,7 +282,8 @@ class Handlers:
             applied = ssa.apply(resource.node, live, wanted, applier, strategy.ignored(part), options.force)
         except typed.TypedError as error:
             raise errors.bare_500(
-                f"failed to create typed patch object ({target.namespace}/{target.name}; {resource.api_version}, Kind={resource.kind}): {error}"
+                f"failed to create typed patch object ({target.namespace}/{target.name}; "
+                f"{resource.api_version}, Kind={resource.kind}): {error}"
             ) from error
         refuse_nulls(resource, applied.obj)
         new = strategy.read(structural_copy(applied.obj), None)
@@ -295,7 +295,10 @@ class Handlers:
                     resource.group,
                     resource.plural,
                     target.name,
-                    f"uid mismatch: the provided object specified uid {new['metadata']['uid']}, and no existing object was found",
+                    (
+                        f"uid mismatch: the provided object specified uid "
+                        f"{new['metadata']['uid']}, and no existing object was found"
+                    ),
                 )
             outcome = self.writer.create(strategy, new, options, applied.managers)
         else:

@@ -117,7 +117,10 @@ def _validate_owners(owners: list[dict[str, Any]]) -> list[FieldError]:
 def finalizer_warnings(metadata: dict[str, Any]) -> list[str]:
     """Finalizers without a domain are taken from custom resources, with a warning."""
     return [
-        f'metadata.finalizers: "{finalizer}": prefer a domain-qualified finalizer name to avoid accidental conflicts with other finalizer writers'
+        (
+            f'metadata.finalizers: "{finalizer}": prefer a domain-qualified finalizer name to avoid '
+            f"accidental conflicts with other finalizer writers"
+        )
         for finalizer in metadata.get("finalizers") or ()
         if "/" not in finalizer and finalizer not in _BUILT_IN_FINALIZERS
     ]

@@ -120,7 +120,7 @@ def _covers(rule: dict[str, Any], request: Request) -> bool:
     if not {"*", request.verb} & set(rule.get("verbs") or ()):
         return False
     if request.path:
-        return any(url == "*" or url == request.path or (url.endswith("*") and request.path.startswith(url[:-1]))
+        return any(url in ("*", request.path) or (url.endswith("*") and request.path.startswith(url[:-1]))
                    for url in rule.get("nonResourceURLs") or ())  # fmt: skip
     wanted = f"{request.resource}/{request.subresource}" if request.subresource else request.resource
     matching = {"*", wanted} | ({f"*/{request.subresource}"} if request.subresource else set())

@@ -247,14 +247,15 @@ def page(store: Store, selected: Selection, query: Mapping[str, str]) -> Page:
         if revision < 0:
             revision = store.revision
     elif version and version > store.revision:
-        raise _too_new(version, store.revision)
+        raise too_new(version, store.revision)
     elif exact and version:
         revision = version
     candidates = _candidates(store, selected, revision if exact and revision != store.revision else None, bool(token))
     return _cut(candidates, selected, start, limit, revision)
 
 
-def _too_new(version: int, current: int) -> errors.ApiError:
+def too_new(version: int, current: int) -> errors.ApiError:
+    """The refusal of a version that does not exist yet."""
     return errors.ApiError(
         504, "Timeout", f"Too large resource version: {version}, current: {current}",
         {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}], "retryAfterSeconds": 1},

@@ -214,7 +214,10 @@ class CustomStrategy:
         if not self.custom.rules.any:
             return
         if outcome.blocks_rules:
-            detail = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"
+            detail = (
+                "some validation rules were not checked because the object was invalid; correct "
+                "the existing errors to complete validation"
+            )
             found.errors.append(FieldError(INVALID, "<nil>", detail, None))
             return
         checked = self.custom.rules.check(new, old)

@@ -38,7 +38,8 @@ def item_element(node: Node, item: Any) -> str:
             below = node.item.fields.get(name)
             if below is None or below.default is nodes.NO_DEFAULT:
                 raise TypedError(
-                    f"associative list with keys has an element that omits key field {json.dumps(name)} (and doesn't have default value)"
+                    f"associative list with keys has an element that omits key field "
+                    f"{json.dumps(name)} (and doesn't have default value)"
                 )
             value = below.default
         keys[name] = value
@@ -48,7 +49,7 @@ def item_element(node: Node, item: Any) -> str:
 def _container(node: Node, value: Any) -> str:
     """Whether a value is walked into as a map ("map") or keyed list ("list"), or is a leaf ("")."""
     if isinstance(value, dict):
-        if node.kind == nodes.LIST or (node.kind == nodes.SCALAR):
+        if node.kind in (nodes.LIST, nodes.SCALAR):
             return ""
         return "" if node.atomic else "map"
     if isinstance(value, list):

@@ -65,7 +65,10 @@ def _address(required: tuple[str, ...], value: Schema, host: Schema) -> Schema:
 def _unique_addresses() -> list[Schema]:
     return [
         rule(
-            f"self.all(a1, a1.type == '{type_}' && has(a1.value) ? self.exists_one(a2, a2.type == a1.type && has(a2.value) && a2.value == a1.value) : true)",
+            (
+                f"self.all(a1, a1.type == '{type_}' && has(a1.value) ? self.exists_one(a2, a2.type == a1.type && "
+                f"has(a2.value) && a2.value == a1.value) : true)"
+            ),
             f"values of type {type_} may not repeat",
         )
         for type_ in ("IPAddress", "Hostname")
@@ -114,7 +117,10 @@ def _listeners() -> Schema:
             "self.all(l, l.protocol in ['HTTP', 'TCP', 'UDP'] ? !has(l.tls) : true)", "HTTP, TCP and UDP go without tls"
         ),
         rule(
-            "self.all(l, (l.protocol == 'HTTPS' && has(l.tls)) ? (l.tls.mode == '' || l.tls.mode == 'Terminate') : true)",
+            (
+                "self.all(l, (l.protocol == 'HTTPS' && has(l.tls)) ? (l.tls.mode == '' "
+                "|| l.tls.mode == 'Terminate') : true)"
+            ),
             "HTTPS needs tls mode Terminate",
         ),
         rule(

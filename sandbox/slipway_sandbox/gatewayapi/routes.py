@@ -185,22 +185,33 @@ def _prefix_rules() -> list[Schema]:
     not_one = "(size(self.matches) != 1 || !has(self.matches[0].path) || self.matches[0].path.type != 'PathPrefix')"
     rules = []
     for field in ("requestRedirect", "urlRewrite"):
-        replaces = f"f, has(f.{field}) && has(f.{field}.path) && f.{field}.path.type == 'ReplacePrefixMatch' && has(f.{field}.path.replacePrefixMatch)"
+        replaces = (
+            f"f, has(f.{field}) && has(f.{field}.path) && f.{field}.path.type == "
+            f"'ReplacePrefixMatch' && has(f.{field}.path.replacePrefixMatch)"
+        )
         message = f"{field} with replacePrefixMatch needs exactly one PathPrefix match"
         direct = f"has(self.filters) && self.filters.exists_one({replaces})"
-        backend = f"has(self.backendRefs) && self.backendRefs.exists_one(b, has(b.filters) && b.filters.exists_one({replaces}))"
+        backend = (
+            f"has(self.backendRefs) && self.backendRefs.exists_one(b, has(b.filters) "
+            f"&& b.filters.exists_one({replaces}))"
+        )
         rules += [rule(f"({found}) ? !{not_one} : true", message) for found in (direct, backend)]
     return rules
 
 
 def http_route() -> Schema:
     """The schema of HTTPRoute."""
-    redirects = "(has(self.backendRefs) && size(self.backendRefs) > 0) ? (!has(self.filters) || self.filters.all(f, !has(f.requestRedirect))) : true"
+    redirects = (
+        "(has(self.backendRefs) && size(self.backendRefs) > 0) ? (!has(self.filters) || "
+        "self.filters.all(f, !has(f.requestRedirect))) : true"
+    )
     longer = "has(self.request) && has(self.backendRequest) && duration(self.request) != duration('0s')"
+    in_time = f"!({longer} && duration(self.backendRequest) > duration(self.request))"
     timeouts = fields(
-        cel=[rule(f"!({longer} && duration(self.backendRequest) > duration(self.request))", "backendRequest may not be longer than request")],
-        request=text(pattern=_DURATION), backendRequest=text(pattern=_DURATION),
-    )  # fmt: skip
+        cel=[rule(in_time, "backendRequest may not be longer than request")],
+        request=text(pattern=_DURATION),
+        backendRequest=text(pattern=_DURATION),
+    )
     match = fields(
         path=_path_match(), headers=_value_match(4096), queryParams=_value_match(1024), method=text(one_of=_METHODS)
     )

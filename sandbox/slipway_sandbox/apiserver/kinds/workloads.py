@@ -110,7 +110,10 @@ class StatefulSets(Workload):
         fixed_old = {name: value for name, value in old["spec"].items() if name not in self._MUTABLE}
         if fixed_new == fixed_old:
             return []
-        allowed = "'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds'"
+        allowed = (
+            "'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', "
+            "'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds'"
+        )
         return [
             FieldError(FORBIDDEN, "spec", f"updates to statefulset spec for fields other than {allowed} are forbidden")
         ]
