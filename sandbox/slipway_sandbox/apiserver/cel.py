@@ -10,7 +10,7 @@ from typing import Any
 from slipway_sandbox.apiserver.schema import DURATION
 
 _RESERVED = frozenset(
-    {"true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let",
+    {"true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let",  # noqa: E501
      "loop", "package", "namespace", "return", "var", "void", "while"}
 )  # fmt: skip
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

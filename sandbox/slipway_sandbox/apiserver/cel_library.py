@@ -2,7 +2,7 @@
 
 Values of the added types (a quantity, an address) travel through CEL as maps with one marker key, since the engine
 takes no foreign objects; to expressions they are opaque all the same.
-"""
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -319,8 +319,8 @@ def functions() -> list[Any]:
         _one("sets.equivalent", T.BOOL, [many, many], _equivalent, member=False),
         _one("sets.intersects", T.BOOL, [many, many], _intersects, member=False),
         _decl("isSemver", ("k8s_isSemver", T.BOOL, [text], lambda t: _version_parts(t, False) is not None),
-              ("k8s_isSemver_loose", T.BOOL, [text, T.BOOL], lambda t, loose: _version_parts(t, loose) is not None), member=False),
-        _decl("semver", ("k8s_semver", T.DYN, [text], _version), ("k8s_semver_loose", T.DYN, [text, T.BOOL], _version), member=False),
+              ("k8s_isSemver_loose", T.BOOL, [text, T.BOOL], lambda t, loose: _version_parts(t, loose) is not None), member=False),  # noqa: E501
+        _decl("semver", ("k8s_semver", T.DYN, [text], _version), ("k8s_semver_loose", T.DYN, [text, T.BOOL], _version), member=False),  # noqa: E501
     ]  # fmt: skip
     free += [_one(f"format.{name}", T.DYN, [], _named(name), member=False) for name in _NAME_RULES]
     members = [
@@ -329,7 +329,7 @@ def functions() -> list[Any]:
         _one("min", T.DYN, [many], _extreme(min)),
         _one("max", T.DYN, [many], _extreme(max)),
         _one("find", text, [text, text], _find),
-        _decl("findAll", ("k8s_findAll", T.List(text), [text, text], _find_all), ("k8s_findAll_n", T.List(text), [text, text, T.INT], _find_all)),
+        _decl("findAll", ("k8s_findAll", T.List(text), [text, text], _find_all), ("k8s_findAll_n", T.List(text), [text, text, T.INT], _find_all)),  # noqa: E501
         *_url_members(box), *_quantity_members(box), *_address_members(box),
         _one("validate", T.List(text), [box, text], _format_problems),
         _one("major", T.INT, [box], lambda v: _parts_of(v)[0]),
@@ -384,10 +384,10 @@ def _address_members(box: Any) -> list[Any]:
         _one("isUnspecified", T.BOOL, [box], _ip_is(lambda ip: ip.is_unspecified)),
         _one("isLoopback", T.BOOL, [box], _ip_is(lambda ip: ip.is_loopback)),
         _one("isLinkLocalUnicast", T.BOOL, [box], _ip_is(lambda ip: ip.is_link_local)),
-        _one("isLinkLocalMulticast", T.BOOL, [box], _ip_is(lambda ip: ip in ipaddress.ip_network("224.0.0.0/24" if ip.version == 4 else "ff02::/16"))),
-        _one("isGlobalUnicast", T.BOOL, [box], _ip_is(lambda ip: not (ip.is_unspecified or ip.is_loopback or ip.is_multicast or ip.is_link_local))),
-        _decl("containsIP", ("k8s_containsIP", T.BOOL, [box, T.STRING], _contains_ip), ("k8s_containsIP_ip", T.BOOL, [box, box], _contains_ip)),
-        _decl("containsCIDR", ("k8s_containsCIDR", T.BOOL, [box, T.STRING], _contains_cidr), ("k8s_containsCIDR_cidr", T.BOOL, [box, box], _contains_cidr)),
+        _one("isLinkLocalMulticast", T.BOOL, [box], _ip_is(lambda ip: ip in ipaddress.ip_network("224.0.0.0/24" if ip.version == 4 else "ff02::/16"))),  # noqa: E501
+        _one("isGlobalUnicast", T.BOOL, [box], _ip_is(lambda ip: not (ip.is_unspecified or ip.is_loopback or ip.is_multicast or ip.is_link_local))),  # noqa: E501
+        _decl("containsIP", ("k8s_containsIP", T.BOOL, [box, T.STRING], _contains_ip), ("k8s_containsIP_ip", T.BOOL, [box, box], _contains_ip)),  # noqa: E501
+        _decl("containsCIDR", ("k8s_containsCIDR", T.BOOL, [box, T.STRING], _contains_cidr), ("k8s_containsCIDR_cidr", T.BOOL, [box, box], _contains_cidr)),  # noqa: E501
         _one("prefixLength", T.INT, [box], lambda value: _network(_unwrap(value, _CIDR)).network.prefixlen),
         _one("masked", T.DYN, [box], lambda value: {_CIDR: str(_network(_unwrap(value, _CIDR)).network)}),
         cel.FunctionDecl("ip", [

@@ -68,7 +68,7 @@ class RuleSet:
             elif isinstance(extra, dict):
                 self._visit(extra, below, before, f"{path}[{name}]", found)
 
-    def _evaluate(
+    def _evaluate(  # noqa: PLR0917
         self,
         schema: dict[str, Any],
         rules: list[dict[str, Any]],

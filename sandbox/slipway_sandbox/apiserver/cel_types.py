@@ -116,7 +116,7 @@ class _Messages:
 
         kind = "object" if root else self.shape(schema)
         scalars = {"string": engine.Type.STRING, "integer": engine.Type.INT, "number": engine.Type.DOUBLE,
-                   "boolean": engine.Type.BOOL, "duration": engine.Type.DURATION, "timestamp": engine.Type.TIMESTAMP}  # fmt: skip
+                   "boolean": engine.Type.BOOL, "duration": engine.Type.DURATION, "timestamp": engine.Type.TIMESTAMP}  # fmt: skip  # noqa: E501
         if kind == "object":
             return engine.Type(self.message(schema, root=root))
         if kind == "list":
@@ -157,7 +157,7 @@ def check_rules(schema: dict[str, Any], path: str, *, root: bool) -> list[FieldE
         if rule.get("fieldPath") and not _leads_somewhere(schema, rule["fieldPath"]):
             errors.append(FieldError(INVALID, f"{here}.fieldPath", "must be a valid path", rule["fieldPath"]))
         if not errors and _nested_loops(rule["rule"]) and _unbounded(schema):
-            detail = "estimated rule cost exceeds budget by factor of more than 100x (try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)"
+            detail = "estimated rule cost exceeds budget by factor of more than 100x (try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)"  # noqa: E501
             errors.append(FieldError(FORBIDDEN, f"{here}.rule", detail))
             errors.append(
                 FieldError(
@@ -184,7 +184,7 @@ def _check_expression(environment: Any, rule: dict[str, Any], name: str, wanted:
         return [FieldError(INVALID, f"{path}.{name}", f"compilation failed: {error}", rule[name])]
     try:
         result = environment.compile(text).return_type().name().lower()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         if "undefined field" in str(error) or "no matching overload" in str(error):
             return [FieldError(INVALID, f"{path}.{name}", f"compilation failed: {error}", rule[name])]
         return []

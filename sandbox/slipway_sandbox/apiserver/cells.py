@@ -1,4 +1,4 @@
-"""How single cells of built-in tables are computed, chiefly the summaries that people read as a pod's or node's state."""
+"""How single cells of built-in tables are computed, chiefly the summaries that people read as a pod's or node's state."""  # noqa: E501
 
 from __future__ import annotations
 

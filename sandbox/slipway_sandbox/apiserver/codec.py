@@ -78,7 +78,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_reject_con
 class _YamlLoader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
     """YAML as Kubernetes reads it: timestamps stay text, repeated keys are noticed."""
 
-    def construct_mapping(self, node: Any, deep: bool = True) -> dict[str, Any]:
+    def construct_mapping(self, node: Any, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002
         self.flatten_mapping(node)
         pairs = []
         for key_node, value_node in node.value:
@@ -140,7 +140,7 @@ def parse_yaml(data: bytes) -> Any:
         except ValueError:
             pass  # flow-style YAML may begin with a brace without being JSON
     try:
-        value = yaml.load(data, _YamlLoader)
+        value = yaml.load(data, _YamlLoader)  # noqa: S506  (a subclass of the safe loader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ValueError(f"error converting YAML to JSON: {error}") from error
     return value

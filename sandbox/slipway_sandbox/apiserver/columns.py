@@ -93,7 +93,7 @@ COLUMNS: dict[tuple[str, str], list[Column]] = {
     ("", "pods"): [
         NAME, Column("Ready", pod_ready), Column("Status", pod_status), Column("Restarts", pod_restarts), AGE,
         _wide("IP", _at("status.podIP", "<none>")), _wide("Node", _at("spec.nodeName", "<none>")),
-        _wide("Nominated Node", _at("status.nominatedNodeName", "<none>")), _wide("Readiness Gates", lambda _: "<none>"),
+        _wide("Nominated Node", _at("status.nominatedNodeName", "<none>")), _wide("Readiness Gates", lambda _: "<none>"),  # noqa: E501
     ],
     ("apps", "deployments"): [
         NAME, Column("Ready", _ready_of("status.readyReplicas", "spec.replicas")),
@@ -109,7 +109,7 @@ COLUMNS: dict[tuple[str, str], list[Column]] = {
         _number("Ready", "status.readyReplicas"), AGE, *_template_columns(_TEMPLATE),
     ],
     ("apps", "statefulsets"): [
-        NAME, Column("Ready", _ready_of("status.readyReplicas", "spec.replicas")), AGE, *_template_columns(_TEMPLATE)[:2],
+        NAME, Column("Ready", _ready_of("status.readyReplicas", "spec.replicas")), AGE, *_template_columns(_TEMPLATE)[:2],  # noqa: E501
     ],
     ("apps", "daemonsets"): [
         NAME, _number("Desired", "status.desiredNumberScheduled"), _number("Current", "status.currentNumberScheduled"),
@@ -119,7 +119,7 @@ COLUMNS: dict[tuple[str, str], list[Column]] = {
         *_template_columns(_TEMPLATE),
     ],
     ("apps", "controllerrevisions"): [
-        NAME, Column("Controller", lambda obj: next((f"{o['kind'].lower()}.{o['apiVersion'].partition('/')[0]}/{o['name']}" for o in obj["metadata"].get("ownerReferences", ())), "<none>")),
+        NAME, Column("Controller", lambda obj: next((f"{o['kind'].lower()}.{o['apiVersion'].partition('/')[0]}/{o['name']}" for o in obj["metadata"].get("ownerReferences", ())), "<none>")),  # noqa: E501
         Column("Revision", _at("revision", 0), "integer"), AGE,
     ],
     ("batch", "jobs"): [
@@ -130,7 +130,7 @@ COLUMNS: dict[tuple[str, str], list[Column]] = {
         NAME, Column("Schedule", _at("spec.schedule")), Column("Timezone", _at("spec.timeZone", "<none>")),
         Column("Suspend", lambda obj: str(bool(json_path(obj, "spec.suspend", False)))),
         Column("Active", _count("status.active"), "integer"),
-        Column("Last Schedule", lambda obj: age({"metadata": {"creationTimestamp": json_path(obj, "status.lastScheduleTime", "")}}) if json_path(obj, "status.lastScheduleTime", "") else "<none>"), AGE,
+        Column("Last Schedule", lambda obj: age({"metadata": {"creationTimestamp": json_path(obj, "status.lastScheduleTime", "")}}) if json_path(obj, "status.lastScheduleTime", "") else "<none>"), AGE,  # noqa: E501
         *_template_columns("spec.jobTemplate.spec.template.spec"),
     ],
     ("", "services"): [
@@ -140,7 +140,7 @@ COLUMNS: dict[tuple[str, str], list[Column]] = {
     ],
     ("", "endpoints"): [NAME, Column("Endpoints", endpoints), AGE],
     ("discovery.k8s.io", "endpointslices"): [
-        NAME, Column("AddressType", _at("addressType")), Column("Ports", slice_ports), Column("Endpoints", slice_endpoints), AGE,
+        NAME, Column("AddressType", _at("addressType")), Column("Ports", slice_ports), Column("Endpoints", slice_endpoints), AGE,  # noqa: E501
     ],
     ("networking.k8s.io", "ingresses"): [
         NAME, Column("Class", _at("spec.ingressClassName", "<none>")), Column("Hosts", ingress_hosts),
@@ -157,31 +157,31 @@ COLUMNS: dict[tuple[str, str], list[Column]] = {
     ("", "serviceaccounts"): [NAME, Column("Secrets", _count("secrets"), "integer"), AGE],
     ("", "namespaces"): [NAME, Column("Status", _at("status.phase")), AGE],
     ("", "nodes"): [
-        NAME, Column("Status", node_status), Column("Roles", node_roles), AGE, Column("Version", _at("status.nodeInfo.kubeletVersion")),
+        NAME, Column("Status", node_status), Column("Roles", node_roles), AGE, Column("Version", _at("status.nodeInfo.kubeletVersion")),  # noqa: E501
         _wide("Internal-IP", node_address), _wide("External-IP", lambda _: "<none>"),
         _wide("OS-Image", _at("status.nodeInfo.osImage", "<unknown>")),
         _wide("Kernel-Version", _at("status.nodeInfo.kernelVersion", "<unknown>")),
         _wide("Container-Runtime", _at("status.nodeInfo.containerRuntimeVersion", "<unknown>")),
     ],
     ("", "events"): [
-        Column("Last Seen", lambda obj: age({"metadata": {"creationTimestamp": obj.get("lastTimestamp") or obj.get("eventTime")}})),
+        Column("Last Seen", lambda obj: age({"metadata": {"creationTimestamp": obj.get("lastTimestamp") or obj.get("eventTime")}})),  # noqa: E501
         Column("Type", _at("type")), Column("Reason", _at("reason")),
-        Column("Object", lambda obj: f"{json_path(obj, 'involvedObject.kind', '').lower()}/{json_path(obj, 'involvedObject.name', '')}"),
+        Column("Object", lambda obj: f"{json_path(obj, 'involvedObject.kind', '').lower()}/{json_path(obj, 'involvedObject.name', '')}"),  # noqa: E501
         _wide("Subobject", _at("involvedObject.fieldPath")), _wide("Source", event_source),
         Column("Message", lambda obj: str(obj.get("message") or obj.get("note") or "").strip()),
-        _wide("First Seen", lambda obj: age({"metadata": {"creationTimestamp": obj.get("firstTimestamp") or obj.get("eventTime")}})),
+        _wide("First Seen", lambda obj: age({"metadata": {"creationTimestamp": obj.get("firstTimestamp") or obj.get("eventTime")}})),  # noqa: E501
         _wide("Count", lambda obj: obj.get("count") or 1, "integer"), _wide("Name", _name),
     ],
     ("", "persistentvolumeclaims"): [
         NAME, Column("Status", _at("status.phase")), Column("Volume", _at("spec.volumeName")),
         Column("Capacity", _at("status.capacity.storage")),
         Column("Access Modes", lambda obj: ",".join(json_path(obj, "status.accessModes", ()))),
-        Column("StorageClass", _at("spec.storageClassName")), Column("VolumeAttributesClass", _at("spec.volumeAttributesClassName", "<unset>")), AGE,
+        Column("StorageClass", _at("spec.storageClassName")), Column("VolumeAttributesClass", _at("spec.volumeAttributesClassName", "<unset>")), AGE,  # noqa: E501
         _wide("VolumeMode", _at("spec.volumeMode", "<unset>")),
     ],
     ("coordination.k8s.io", "leases"): [NAME, Column("Holder", _at("spec.holderIdentity")), AGE],
     ("autoscaling", "horizontalpodautoscalers"): [
-        NAME, Column("Reference", lambda obj: f"{json_path(obj, 'spec.scaleTargetRef.kind', '')}/{json_path(obj, 'spec.scaleTargetRef.name', '')}"),
+        NAME, Column("Reference", lambda obj: f"{json_path(obj, 'spec.scaleTargetRef.kind', '')}/{json_path(obj, 'spec.scaleTargetRef.name', '')}"),  # noqa: E501
         Column("Targets", hpa_targets), Column("MinPods", _at("spec.minReplicas", "<unset>")),
         _number("MaxPods", "spec.maxReplicas"), _number("Replicas", "status.currentReplicas"), AGE,
     ],
@@ -194,7 +194,7 @@ COLUMNS: dict[tuple[str, str], list[Column]] = {
         NAME, Column("Created At", lambda obj: obj["metadata"].get("creationTimestamp", ""), "date"),
     ],
     ("rbac.authorization.k8s.io", "roles"): [NAME, Column("Created At", _at("metadata.creationTimestamp"), "date")],
-    ("rbac.authorization.k8s.io", "clusterroles"): [NAME, Column("Created At", _at("metadata.creationTimestamp"), "date")],
+    ("rbac.authorization.k8s.io", "clusterroles"): [NAME, Column("Created At", _at("metadata.creationTimestamp"), "date")],  # noqa: E501
     ("rbac.authorization.k8s.io", "rolebindings"): [
         NAME, Column("Role", lambda obj: f"{obj['roleRef'].get('kind')}/{obj['roleRef'].get('name')}"), AGE,
     ],
@@ -207,10 +207,10 @@ COLUMNS: dict[tuple[str, str], list[Column]] = {
         Column("AllowVolumeExpansion", lambda obj: str(bool(obj.get("allowVolumeExpansion"))).lower()), AGE,
     ],
     ("scheduling.k8s.io", "priorityclasses"): [
-        NAME, _number("Value", "value"), Column("Global-Default", lambda obj: str(bool(obj.get("globalDefault"))).lower()), AGE,
+        NAME, _number("Value", "value"), Column("Global-Default", lambda obj: str(bool(obj.get("globalDefault"))).lower()), AGE,  # noqa: E501
         Column("PreemptionPolicy", _at("preemptionPolicy")),
     ],
     ("apiregistration.k8s.io", "apiservices"): [
-        NAME, Column("Service", lambda _: "Local"), Column("Available", lambda obj: condition_status(obj, "Available")), AGE,
+        NAME, Column("Service", lambda _: "Local"), Column("Available", lambda obj: condition_status(obj, "Available")), AGE,  # noqa: E501
     ],
 }  # fmt: skip

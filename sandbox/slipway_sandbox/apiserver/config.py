@@ -49,7 +49,7 @@ def _sparse(node: Node, value: Any, path: str, report: Report | None) -> Any:
 
 
 def null_errors(node: Node, value: Any, path: str = "") -> list[FieldError]:
-    """The nulls in a custom resource that may not be there: where neither the schema allows one nor a default replaces it."""
+    """The nulls in a custom resource that may not be there: where neither the schema allows one nor a default replaces it."""  # noqa: E501
     found: list[FieldError] = []
     if isinstance(value, dict):
         for name, below in value.items():

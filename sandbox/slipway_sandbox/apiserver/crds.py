@@ -85,7 +85,7 @@ class Definitions:
             taken |= {theirs.get("plural", ""), theirs.get("singular", ""), *(theirs.get("shortNames") or ())}
             kinds |= {theirs.get("kind", ""), theirs.get("listKind", "")}
         found = None
-        checks = (("plural", "PluralConflict", taken), ("singular", "SingularConflict", taken), ("kind", "KindConflict", kinds), ("listKind", "ListKindConflict", kinds))  # fmt: skip
+        checks = (("plural", "PluralConflict", taken), ("singular", "SingularConflict", taken), ("kind", "KindConflict", kinds), ("listKind", "ListKindConflict", kinds))  # fmt: skip  # noqa: E501
         for field, reason, used in checks:
             wanted = names.get(field)
             if wanted and wanted in used:
@@ -217,9 +217,9 @@ def _resource(spec: dict[str, Any], names: dict[str, Any], version: dict[str, An
         warning=_deprecation(spec, names, version),
     )
     return Resource(
-        group=spec["group"], version=version["name"], plural=names["plural"], singular=names.get("singular") or names["kind"].lower(),
+        group=spec["group"], version=version["name"], plural=names["plural"], singular=names.get("singular") or names["kind"].lower(),  # noqa: E501
         kind=names["kind"], namespaced=spec["scope"] == "Namespaced", short_names=tuple(names.get("shortNames") or ()),
-        categories=tuple(names.get("categories") or ()), subresources=parts, list_kind=names.get("listKind", ""), custom=custom,
+        categories=tuple(names.get("categories") or ()), subresources=parts, list_kind=names.get("listKind", ""), custom=custom,  # noqa: E501
     )  # fmt: skip
 
 

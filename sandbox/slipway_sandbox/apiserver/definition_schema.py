@@ -11,7 +11,7 @@ from slipway_sandbox.apiserver.schema import ABSENT, Findings, Walk, compile_pat
 
 _TYPES = {"string", "integer", "number", "boolean", "object", "array"}
 _NOT_IN_LOGIC = ("type", "default", "nullable", "description", "title", "x-kubernetes-preserve-unknown-fields",
-                 "x-kubernetes-embedded-resource", "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type")  # fmt: skip
+                 "x-kubernetes-embedded-resource", "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type")  # fmt: skip  # noqa: E501
 
 
 def check_schema(schema: dict[str, Any], path: str, *, status: bool) -> list[FieldError]:
@@ -27,7 +27,7 @@ def check_schema(schema: dict[str, Any], path: str, *, status: bool) -> list[Fie
     return errors
 
 
-def _check(schema: dict[str, Any], path: str, errors: list[FieldError], *, root: bool = False) -> None:
+def _check(schema: dict[str, Any], path: str, errors: list[FieldError], *, root: bool = False) -> None:  # noqa: PLR0912
     _check_type(schema, path, errors, root)
     if schema.get("x-kubernetes-validations"):
         errors += check_rules(schema, path, root=root)
@@ -82,20 +82,20 @@ def _check(schema: dict[str, Any], path: str, errors: list[FieldError], *, root:
 
 
 def _check_metadata(schema: dict[str, Any], path: str, errors: list[FieldError]) -> None:
-    for name in schema:
-        if name not in {"type", "description", "properties"}:
-            errors.append(
-                FieldError(FORBIDDEN, path, f"{name} may not be set: only name and generateName can be restricted")
-            )
-    for name in schema.get("properties") or {}:
-        if name not in {"name", "generateName"}:
-            errors.append(
-                FieldError(
-                    FORBIDDEN,
-                    f"{path}.properties[{name}]",
-                    "must not specify anything other than name and generateName",
-                )
-            )
+    errors.extend(
+        FieldError(FORBIDDEN, path, f"{name} may not be set: only name and generateName can be restricted")
+        for name in schema
+        if name not in {"type", "description", "properties"}
+    )
+    errors.extend(
+        FieldError(
+            FORBIDDEN,
+            f"{path}.properties[{name}]",
+            "must not specify anything other than name and generateName",
+        )
+        for name in schema.get("properties") or {}
+        if name not in {"name", "generateName"}
+    )
 
 
 def _check_type(schema: dict[str, Any], path: str, errors: list[FieldError], root: bool) -> None:
@@ -252,15 +252,15 @@ def _check_map_list(keys: list[str], items: dict[str, Any], path: str, errors: l
 def _check_logic(schema: dict[str, Any], path: str, errors: list[FieldError], around: dict[str, Any]) -> None:
     """Below a junctor a schema may only restrict what is specified outside."""
     allowed = around.get("x-kubernetes-int-or-string") and set(schema) == {"type"}
-    for name in _NOT_IN_LOGIC:
-        if schema.get(name) is not None and schema.get(name) is not False and not allowed:
-            errors.append(
-                FieldError(
-                    FORBIDDEN,
-                    f"{path}.{name}",
-                    "must be empty to be structural" if name == "type" else "must be undefined to be structural",
-                )
-            )
+    errors.extend(
+        FieldError(
+            FORBIDDEN,
+            f"{path}.{name}",
+            "must be empty to be structural" if name == "type" else "must be undefined to be structural",
+        )
+        for name in _NOT_IN_LOGIC
+        if schema.get(name) is not None and schema.get(name) is not False and not allowed
+    )
     for name, below in (schema.get("properties") or {}).items():
         outside = (around.get("properties") or {}).get(name)
         if outside is None:

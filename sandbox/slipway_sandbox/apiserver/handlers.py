@@ -200,7 +200,7 @@ class Handlers:
         return warn(self.answer(resource, outcome, media, call), warnings + outcome.warnings)
 
     def current(self, resource: Resource, record: Record) -> Record:
-        """The record a write starts from: today's defaults and the request's version apply to what was stored long ago."""
+        """The record a write starts from: today's defaults and the request's version apply to what was stored long ago."""  # noqa: E501
         if resource.custom is None:
             return record
         view = views.shown(resource, record.obj)
@@ -239,7 +239,7 @@ class Handlers:
             return patches.merge_patch(base, patch)
         return strategic.strategic_merge(resource.node, base, patch)
 
-    def _finish_patch(
+    def _finish_patch(  # noqa: PLR0917
         self,
         resource: Resource,
         call: Call,
@@ -384,5 +384,5 @@ class Handlers:
         return Answer(views.to_media(reads.list_body(resource, page), media), 200, media.header)
 
 
-_RETURNED = {("", "services"), ("", "serviceaccounts"), ("", "pods"), ("", "persistentvolumeclaims"), ("", "persistentvolumes"),
-             ("", "podtemplates"), ("", "resourcequotas"), ("policy", "podsecuritypolicies"), ("", "nodes_")}  # fmt: skip
+_RETURNED = {("", "services"), ("", "serviceaccounts"), ("", "pods"), ("", "persistentvolumeclaims"), ("", "persistentvolumes"),  # noqa: E501
+             ("", "podtemplates"), ("", "resourcequotas"), ("policy", "podsecuritypolicies"), ("", "nodes_")}  # fmt: skip  # noqa: E501

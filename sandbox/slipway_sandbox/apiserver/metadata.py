@@ -85,10 +85,11 @@ def validate_labels(labels: dict[str, Any] | None, path: str) -> list[FieldError
 
 
 def _validate_annotations(annotations: dict[str, Any]) -> list[FieldError]:
-    errors = []
-    for key in annotations:
-        if names.label_key_problem(key.lower()):
-            errors.append(FieldError(INVALID, "metadata.annotations", names.label_key_problem(key.lower()), key))
+    errors = [
+        FieldError(INVALID, "metadata.annotations", names.label_key_problem(key.lower()), key)
+        for key in annotations
+        if names.label_key_problem(key.lower())
+    ]
     if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > ANNOTATIONS_LIMIT:
         errors.append(FieldError(TOO_LONG, "metadata.annotations", f"may not be more than {ANNOTATIONS_LIMIT} bytes"))
     return errors
@@ -103,9 +104,11 @@ def _validate_owners(owners: list[dict[str, Any]]) -> list[FieldError]:
             errors.append(
                 FieldError(INVALID, f"{path}.apiVersion", "version must not be empty", owner.get("apiVersion", ""))
             )
-        for name in ("kind", "name", "uid"):
-            if not owner.get(name):
-                errors.append(FieldError(INVALID, f"{path}.{name}", f"{name} must not be empty", owner.get(name, "")))
+        errors.extend(
+            FieldError(INVALID, f"{path}.{name}", f"{name} must not be empty", owner.get(name, ""))
+            for name in ("kind", "name", "uid")
+            if not owner.get(name)
+        )
         if (owner.get("apiVersion"), owner.get("kind")) == ("v1", "Event"):
             errors.append(FieldError(INVALID, path, "is disallowed from being an owner", owner))
     if len(controllers) > 1:

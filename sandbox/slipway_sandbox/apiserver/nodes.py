@@ -66,7 +66,7 @@ class Node:
 
     @property
     def fields(self) -> dict[str, Node]:
-        """The fields of a struct; those of a built-in type are read when first asked for (types may contain themselves)."""
+        """The fields of a struct; those of a built-in type are read when first asked for (types may contain themselves)."""  # noqa: E501
         if self._fields is None:
             self._fields = type_fields(self.type_name) if self.type_name else {}
         return self._fields

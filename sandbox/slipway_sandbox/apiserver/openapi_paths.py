@@ -73,7 +73,7 @@ class _Operations:
         found: dict[str, Any] = {
             "x-kubernetes-action": _ACTIONS[verb],
             "x-kubernetes-group-version-kind": kind,
-            "operationId": f"{verb}{self._resource.group.title().replace('.', '')}{self._resource.version.title()}{kind['kind']}{schema.rsplit('.', 1)[-1]}",
+            "operationId": f"{verb}{self._resource.group.title().replace('.', '')}{self._resource.version.title()}{kind['kind']}{schema.rsplit('.', 1)[-1]}",  # noqa: E501
             "parameters": [self.parameter(name, value) for name, value in sorted(shared.items())],
             "responses": {"200": self._response(schema), "401": {"description": "Unauthorized"}},
         }

@@ -2,7 +2,7 @@
 
 The `jsonpatch` package is stricter than a real API server in one point that clients rely on: here `replace` of an absent
 member of an existing object adds it.
-"""
+"""  # noqa: E501
 
 from __future__ import annotations
 

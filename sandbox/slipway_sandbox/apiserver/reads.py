@@ -113,7 +113,7 @@ def selection(resource: Resource, namespace: str, name: str, query: Mapping[str,
         {path.lstrip(".") for path in custom.selectable} if custom is not None else set(_FIELDS.get(resource.key, ()))
     )
     for term in fields:
-        if term.path != "metadata.name" and not (term.path == "metadata.namespace" and resource.namespaced):
+        if term.path != "metadata.name" and not (term.path == "metadata.namespace" and resource.namespaced):  # noqa: SIM102
             if term.path not in selectable and not (
                 resource.key == ("", "namespaces") and term.path == "metadata.namespace"
             ):
@@ -258,7 +258,7 @@ def too_new(version: int, current: int) -> errors.ApiError:
     """The refusal of a version that does not exist yet."""
     return errors.ApiError(
         504, "Timeout", f"Too large resource version: {version}, current: {current}",
-        {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}], "retryAfterSeconds": 1},
+        {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}], "retryAfterSeconds": 1},  # noqa: E501
         {"Retry-After": "1"},
     )  # fmt: skip
 

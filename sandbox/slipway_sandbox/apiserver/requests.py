@@ -50,9 +50,9 @@ def _below_version(group: str, version: str, parts: list[str]) -> Target:
     if watch_prefix:
         parts = parts[1:]
     namespace = ""
-    if len(parts) >= 2 and parts[0] == "namespaces":
-        if len(parts) > 2 and not (len(parts) == 3 and parts[2] in {"status", "finalize"} and group == ""):
-            namespace, parts = parts[1], parts[2:]
+    own_part = len(parts) == 3 and parts[2] in {"status", "finalize"} and group == ""
+    if len(parts) > 2 and parts[0] == "namespaces" and not own_part:
+        namespace, parts = parts[1], parts[2:]
     padded = [*parts, "", "", ""][:3]
     return Target(group, version, padded[0], namespace, padded[1], padded[2], "/".join(parts[3:]), watch_prefix)
 

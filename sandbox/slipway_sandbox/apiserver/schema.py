@@ -121,7 +121,7 @@ class Walk:
 
     def _logic(self, schema: dict[str, Any], value: Any, path: str) -> None:
         errors: list[FieldError] = []
-        if schema.get("x-kubernetes-int-or-string") and type_of(value) not in {"integer", "string"}:
+        if schema.get("x-kubernetes-int-or-string") and type_of(value) not in {"integer", "string"}:  # noqa: SIM102
             if not (value is None and schema.get("nullable")):
                 errors.append(FieldError(TYPE_INVALID, "<nil>", "must be of type integer or string", value))
         any_of = schema.get("anyOf")
@@ -325,7 +325,7 @@ def _is_date_time(value: str) -> bool:
 
 def _is_date(value: str) -> bool:
     try:
-        datetime.strptime(value, "%Y-%m-%d")
+        datetime.strptime(value, "%Y-%m-%d")  # noqa: DTZ007
     except ValueError:
         return False
     return True

@@ -89,7 +89,7 @@ def parse_labels(text: str) -> tuple[Requirement, ...]:
         token = tokens.take()
         if token == "":
             return tuple(found)
-        if token != ",":
+        if token != ",":  # noqa: S105
             raise SelectorError(f"found '{token}', expected: ',' or 'end of string'")
         if tokens.peek() == "":
             raise SelectorError("found '', expected: identifier after ','")
@@ -146,7 +146,7 @@ def _values(tokens: _Tokens) -> frozenset[str]:
         if token in {",", ")"}:
             if expect_value:
                 values.add("")
-            if token == ")":
+            if token == ")":  # noqa: S105
                 return frozenset(values)
             expect_value = True
         elif token in _SYMBOLS or not expect_value:
@@ -204,8 +204,8 @@ def from_label_selector(selector: dict[str, Any] | None) -> tuple[Requirement, .
         Requirement(key, IN, frozenset({value})) for key, value in ((selector or {}).get("matchLabels") or {}).items()
     ]
     operators = {"In": IN, "NotIn": NOT_IN, "Exists": EXISTS, "DoesNotExist": ABSENT}
-    for expression in (selector or {}).get("matchExpressions") or []:
-        found.append(
-            Requirement(expression["key"], operators[expression["operator"]], frozenset(expression.get("values") or ()))
-        )
+    found.extend(
+        Requirement(expression["key"], operators[expression["operator"]], frozenset(expression.get("values") or ()))
+        for expression in (selector or {}).get("matchExpressions") or []
+    )
     return tuple(found)

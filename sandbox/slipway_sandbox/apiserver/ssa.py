@@ -204,7 +204,7 @@ class Applied:
     managers: Managers
 
 
-def apply(
+def apply(  # noqa: PLR0917
     node: Node, live: dict[str, Any] | None, config: dict[str, Any], applier: Manager, ignored: FieldSet, force: bool
 ) -> Applied:
     """Merge an applied configuration into the live object.
@@ -280,10 +280,10 @@ def _conflict_error(conflicts: list[tuple[Manager, FieldSet]]) -> ApiError:
             who += f" with subresource {json.dumps(manager.subresource)}"
         if manager.operation == UPDATE:
             who += f" using {manager.api_version}"
-        for path in fieldsets.paths(fields):
-            causes.append(
-                {"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": fieldsets.show(path)}
-            )
+        causes.extend(
+            {"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": fieldsets.show(path)}
+            for path in fieldsets.paths(fields)
+        )
     count = len(causes)
     text = f"Apply failed with {count} conflict{'s' if count > 1 else ''}: " + "; ".join(
         f"{cause['message']}: {cause['field']}" for cause in causes

@@ -77,7 +77,7 @@ def _retain_keys(result: dict[str, Any], patch: dict[str, Any]) -> None:
         return
     if not isinstance(keep, list):
         raise bad_request("bad patch: $retainKeys must be a list")
-    for name in patch:
+    for name in patch:  # noqa: PLC0206
         if not name.startswith("$") and patch[name] is not None and name not in keep:
             raise bad_request("bad patch: $retainKeys does not contain all keys of the patch")
     for name in list(result):

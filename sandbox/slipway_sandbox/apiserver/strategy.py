@@ -200,7 +200,7 @@ class CustomStrategy:
         self._check_content(found, obj, None)
         return found
 
-    def check_update(self, new: dict[str, Any], old: dict[str, Any], part: str) -> Verdict:
+    def check_update(self, new: dict[str, Any], old: dict[str, Any], part: str) -> Verdict:  # noqa: ARG002
         found = Verdict(
             metadata.validate(new["metadata"], self.resource.namespaced, lambda _: "", qualified_finalizers=False)
         )

@@ -210,7 +210,7 @@ def _merge_lists(node: Node, live: list[Any], config: list[Any]) -> list[Any]:
     out: list[Any] = []
     i = j = 0
     while i < len(left) or j < len(right):
-        if i < len(left) and j < len(right) and left[i] != right[j]:
+        if i < len(left) and j < len(right) and left[i] != right[j]:  # noqa: SIM102
             if left[i] in rights and shared[0] and shared[0] != left[i]:
                 i += 1  # shared, but the configuration wants another one first
                 continue

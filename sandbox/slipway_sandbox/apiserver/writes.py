@@ -86,7 +86,7 @@ class Writer:
         record = self._store.write(resource.key, key, obj)
         return Outcome(record.obj, record, created=True, warnings=verdict.warnings)
 
-    def _record_ownership(
+    def _record_ownership(  # noqa: PLR0917
         self, strategy: Strategy, old: dict[str, Any] | None, new: dict[str, Any], options: WriteOptions,
         managers: Managers | None, part: str,
     ) -> None:  # fmt: skip

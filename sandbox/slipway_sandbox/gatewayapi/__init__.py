@@ -56,7 +56,7 @@ def _kinds() -> list[_Kind]:
         _Kind("TLSRoute", "tlsroutes", routes.tls_route()),
         _Kind("TCPRoute", "tcproutes", routes.stream_route()),
         _Kind("UDPRoute", "udproutes", routes.stream_route()),
-        _Kind("ReferenceGrant", "referencegrants", policies.reference_grant(), both, "v1beta1", ("refgrant",), status=False),
+        _Kind("ReferenceGrant", "referencegrants", policies.reference_grant(), both, "v1beta1", ("refgrant",), status=False),  # noqa: E501
         _Kind("BackendTLSPolicy", "backendtlspolicies", policies.backend_tls_policy(), short=("btlspolicy",)),
     ]  # fmt: skip
 
@@ -73,7 +73,7 @@ def _definition(kind: _Kind) -> dict[str, Any]:
         "properties": {"apiVersion": plain, "kind": plain, "metadata": {"type": "object"}, **kind.schema["properties"]},
     }
     names: dict[str, Any] = {
-        "kind": kind.kind, "listKind": f"{kind.kind}List", "plural": kind.plural, "singular": kind.kind.lower(), "categories": ["gateway-api"],
+        "kind": kind.kind, "listKind": f"{kind.kind}List", "plural": kind.plural, "singular": kind.kind.lower(), "categories": ["gateway-api"],  # noqa: E501
     }  # fmt: skip
     if kind.short:
         names["shortNames"] = list(kind.short)

@@ -33,7 +33,7 @@ from slipway_sandbox.gatewayapi.schema import (
     with_default,
 )  # fmt: skip
 
-_KEY = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]$"
+_KEY = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]$"  # noqa: E501
 _HOST = r"^(\\*\\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 
 
@@ -102,7 +102,7 @@ def _listener() -> Schema:
     allowed = fields(namespaces=_namespaces("All", "Selector", "Same", default="Same"), kinds=_route_kinds())
     protocol = rf"^[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?$|{SUBDOMAIN}\/[A-Za-z0-9]+$"
     return fields(
-        ("name", "port", "protocol"), name=section_name(), hostname=hostname(), port=port(), protocol=text(1, 255, protocol), tls=tls,
+        ("name", "port", "protocol"), name=section_name(), hostname=hostname(), port=port(), protocol=text(1, 255, protocol), tls=tls,  # noqa: E501
         allowedRoutes=with_default(allowed, {"namespaces": {"from": "Same"}}),
     )  # fmt: skip
 
@@ -167,7 +167,7 @@ def gateway() -> Schema:
     """The schema of Gateway."""
     label = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"
     infrastructure = fields(
-        labels=mapping(text(0, 63, label), 8, _keys("label")), annotations=mapping(text(0, 4096), 16, _keys("annotation")),
+        labels=mapping(text(0, 63, label), 8, _keys("label")), annotations=mapping(text(0, 4096), 16, _keys("annotation")),  # noqa: E501
         parametersRef=local_reference(),
     )  # fmt: skip
     wanted = rule(

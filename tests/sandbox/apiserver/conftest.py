@@ -77,7 +77,7 @@ class Client:
         spec = definition["spec"]
         async with asyncio.timeout(5):
             path = f"/apis/{spec['group']}/{spec['versions'][-1]['name']}/{spec['names']['plural']}"
-            while (await self.get(path)).status != 200:
+            while (await self.get(path)).status != 200:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 
 

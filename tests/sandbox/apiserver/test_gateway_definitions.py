@@ -1,4 +1,4 @@
-"""Our Gateway API definitions against the genuine ones: the same fields, limits, defaults, columns, and as many rules."""
+"""Our Gateway API definitions against the genuine ones: the same fields, limits, defaults, columns, and as many rules."""  # noqa: E501
 
 from __future__ import annotations
 

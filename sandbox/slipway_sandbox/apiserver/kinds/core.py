@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from slipway_sandbox.apiserver import names
 from slipway_sandbox.apiserver.errors import FORBIDDEN, INVALID, NOT_SUPPORTED, REQUIRED, TOO_LONG, FieldError
@@ -34,9 +34,11 @@ def _frozen(new: dict[str, Any], old: dict[str, Any], *parts: str) -> list[Field
     errors = []
     if not new.get("immutable"):
         errors.append(FieldError(FORBIDDEN, "immutable", "field is immutable when `immutable` is set"))
-    for part in parts:
-        if (new.get(part) or {}) != (old.get(part) or {}):
-            errors.append(FieldError(FORBIDDEN, part, "field is immutable when `immutable` is set"))
+    errors.extend(
+        FieldError(FORBIDDEN, part, "field is immutable when `immutable` is set")
+        for part in parts
+        if (new.get(part) or {}) != (old.get(part) or {})
+    )
     return errors
 
 
@@ -81,7 +83,7 @@ class ConfigMaps(Hooks):
 
 
 class Secrets(Hooks):
-    _REQUIRED = {"kubernetes.io/dockercfg": ".dockercfg", "kubernetes.io/dockerconfigjson": ".dockerconfigjson",
+    _REQUIRED: ClassVar = {"kubernetes.io/dockercfg": ".dockercfg", "kubernetes.io/dockerconfigjson": ".dockerconfigjson",  # noqa: E501
                  "kubernetes.io/ssh-auth": "ssh-privatekey"}  # fmt: skip
 
     def default(self, obj: dict[str, Any]) -> None:
@@ -105,7 +107,7 @@ class Secrets(Hooks):
             errors += [FieldError(REQUIRED, f"data[{key}]", "") for key in ("tls.crt", "tls.key") if key not in data]
         if kind == "kubernetes.io/basic-auth" and not {"username", "password"} & set(data):
             errors += [FieldError(REQUIRED, f"data[{key}]", "") for key in ("username", "password")]
-        if kind == "kubernetes.io/service-account-token":
+        if kind == "kubernetes.io/service-account-token":  # noqa: SIM102
             if not (obj["metadata"].get("annotations") or {}).get("kubernetes.io/service-account.name"):
                 errors.append(FieldError(REQUIRED, "metadata.annotations[kubernetes.io/service-account.name]", ""))
         return errors

@@ -32,7 +32,7 @@ class Definitions(Hooks):
         stored = [version["name"] for version in obj["spec"].get("versions") or () if version.get("storage")]
         obj["status"] = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": stored}
 
-    def for_update(self, new: dict[str, Any], old: dict[str, Any]) -> None:
+    def for_update(self, new: dict[str, Any], old: dict[str, Any]) -> None:  # noqa: ARG002
         status = dict(new.get("status") or {})
         stored = list(status.get("storedVersions") or ())
         for version in new["spec"].get("versions") or ():
@@ -136,9 +136,11 @@ class Definitions(Hooks):
         errors = []
         for index, column in enumerate(columns):
             here = f"{path}[{index}]"
-            for field in ("name", "type", "jsonPath"):
-                if not column.get(field):
-                    errors.append(FieldError(REQUIRED, f"{here}.{field}", ""))
+            errors.extend(
+                FieldError(REQUIRED, f"{here}.{field}", "")
+                for field in ("name", "type", "jsonPath")
+                if not column.get(field)
+            )
             if column.get("type") and column["type"] not in _COLUMN_TYPES:
                 errors.append(
                     FieldError(

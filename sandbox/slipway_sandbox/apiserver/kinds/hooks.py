@@ -39,9 +39,7 @@ class Hooks:
         for name in list(new):
             if name not in {"status", "metadata", "apiVersion", "kind"}:
                 del new[name]
-        for name, value in old.items():
-            if name not in {"status", "metadata"}:
-                new[name] = value
+        new.update({name: value for name, value in old.items() if name not in {"status", "metadata"}})
         for name in ("labels",):
             if name in old["metadata"]:
                 new["metadata"][name] = old["metadata"][name]

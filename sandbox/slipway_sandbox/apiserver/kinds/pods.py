@@ -11,7 +11,7 @@ from slipway_sandbox.apiserver.kinds.hooks import Hooks
 from slipway_sandbox.apiserver.kinds.podspec import default_pod_spec, default_requests, fill
 from slipway_sandbox.apiserver.kinds.templates import validate_pod_spec
 
-TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
+TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105  (a mount path)
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 

@@ -51,7 +51,7 @@ class Services(Hooks):
         obj["status"] = {"loadBalancer": {}}
         self._allocate(obj["spec"])
 
-    def for_update(self, new: dict[str, Any], old: dict[str, Any]) -> None:
+    def for_update(self, new: dict[str, Any], old: dict[str, Any]) -> None:  # noqa: PLR0912
         fresh, before = new["spec"], old["spec"]
         if fresh["type"] != "ExternalName" and before["type"] != "ExternalName":
             for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):

@@ -176,8 +176,9 @@ def _validate_volumes(volumes: list[dict[str, Any]], path: str, errors: list[Fie
             errors.append(FieldError(DUPLICATE, f"{here}.name", "", name))
         seen.add(name)
         sources = [source for source in volume if source != "name"]
-        for extra in sources[1:]:
-            errors.append(FieldError(FORBIDDEN, f"{here}.{extra}", "may not specify more than 1 volume type"))
+        errors.extend(
+            FieldError(FORBIDDEN, f"{here}.{extra}", "may not specify more than 1 volume type") for extra in sources[1:]
+        )
         if volume.get("configMap") is not None and not volume["configMap"].get("name"):
             errors.append(FieldError(REQUIRED, f"{here}.configMap.name", ""))
         if volume.get("secret") is not None and not volume["secret"].get("secretName"):
@@ -278,11 +279,14 @@ def _validate_probe(probe: dict[str, Any], path: str, name: str, errors: list[Fi
     handlers = [handler for handler in ("exec", "httpGet", "tcpSocket", "grpc") if probe.get(handler) is not None]
     if not handlers:
         errors.append(FieldError(REQUIRED, path, "must specify a handler type"))
-    for extra in handlers[1:]:
-        errors.append(FieldError(FORBIDDEN, f"{path}.{extra}", "may not specify more than 1 handler type"))
-    for field in ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"):
-        if probe.get(field, 0) < 0:
-            errors.append(FieldError(INVALID, f"{path}.{field}", "must be greater than or equal to 0", probe[field]))
+    errors.extend(
+        FieldError(FORBIDDEN, f"{path}.{extra}", "may not specify more than 1 handler type") for extra in handlers[1:]
+    )
+    errors.extend(
+        FieldError(INVALID, f"{path}.{field}", "must be greater than or equal to 0", probe[field])
+        for field in ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold")
+        if probe.get(field, 0) < 0
+    )
     if name != "readinessProbe" and probe.get("successThreshold", 1) != 1:
         errors.append(FieldError(INVALID, f"{path}.successThreshold", "must be 1", probe["successThreshold"]))
 
