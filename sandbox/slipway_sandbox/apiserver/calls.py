@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from slipway_sandbox.apiserver import codec, errors, protobuf, views
+from slipway_sandbox.apiserver import codec, errors, parsing, protobuf, views
 from slipway_sandbox.apiserver.codec import Report
 from slipway_sandbox.apiserver.requests import Media, Target
 
@@ -92,13 +92,13 @@ def read_body(call: Call, report: Report | None, type_name: str = "") -> dict[st
     if kind not in _JSON_TYPES and kind not in _YAML_TYPES:
         raise errors.unsupported_media_type(OFFERED_BODIES)
     try:
-        value = codec.parse_yaml(call.body) if kind in _YAML_TYPES else codec.parse_json(call.body)
+        value = parsing.parse_yaml(call.body) if kind in _YAML_TYPES else parsing.parse_json(call.body)
     except ValueError as error:
         raise errors.bad_request(
             f"the object provided is unrecognized (must be of type {call.target.resource}): {error}"
         ) from error
     if report is not None:
-        codec.duplicates(value, report)
+        parsing.duplicates(value, report)
     return codec.require_object(value)
 
 
@@ -118,6 +118,6 @@ def read_patch(call: Call) -> Any:
         ApiError: 400 when it is not JSON.
     """
     try:
-        return codec.parse_json(call.body)
+        return parsing.parse_json(call.body)
     except ValueError as error:
         raise errors.bad_request(f"error decoding patch: {error}") from error

@@ -1,4 +1,4 @@
-"""Reading bodies: JSON or YAML into dicts, and built-in types into the form the real server stores them in.
+"""Built-in types in the form the real server stores them in.
 
 A genuine server decodes a built-in object into a struct and encodes it again. Clients see the effects: unknown fields
 vanish (with a warning or an error), nulls and empty optional fields vanish, quantities and times are rewritten,
@@ -15,8 +15,6 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-
-import yaml
 
 from slipway_sandbox.apiserver import nodes, quantity
 from slipway_sandbox.apiserver.errors import bad_request
@@ -46,117 +44,6 @@ class Report:
 
     def duplicate(self, path: str) -> None:
         self.problems.append(f'duplicate field "{path}"')
-
-
-class _Pairs(dict[str, Any]):
-    """A JSON object that remembers which of its keys came twice."""
-
-    repeated: list[str]
-
-
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) == len(pairs):
-        return found
-    marked = _Pairs(found)
-    seen: set[str] = set()
-    marked.repeated = []
-    for key, _ in pairs:
-        if key in seen and key not in marked.repeated:
-            marked.repeated.append(key)
-        seen.add(key)
-    return marked
-
-
-def _reject_constant(name: str) -> Any:
-    raise ValueError(f"invalid character {name[0]!r}")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_reject_constant)
-
-
-class _YamlLoader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
-    """YAML as Kubernetes reads it: timestamps stay text, repeated keys are noticed."""
-
-    def construct_mapping(self, node: Any, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002
-        self.flatten_mapping(node)
-        pairs = []
-        for key_node, value_node in node.value:
-            key = self.construct_object(key_node, deep=True)
-            text = key if isinstance(key, str) else json.dumps(key)
-            pairs.append((text, self.construct_object(value_node, deep=True)))
-        return _pairs(pairs)
-
-
-def _construct_map(loader: Any, node: Any) -> Any:
-    return loader.construct_mapping(node, deep=True)
-
-
-_YamlLoader.add_constructor("tag:yaml.org,2002:map", _construct_map)
-_YamlLoader.yaml_implicit_resolvers = {
-    first: [(tag, expression) for tag, expression in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def parse_json(data: bytes) -> Any:
-    """The value of a JSON text.
-
-    Raises:
-        ValueError: when it is not JSON (RecursionError for absurd nesting is turned into it too).
-    """
-    try:
-        return _DECODER.decode(data.decode("utf-8"))
-    except RecursionError as error:
-        raise ValueError("exceeded max depth") from error
-
-
-MAX_DEPTH = 500
-_RUN = re.compile(rb"(?:[-?][ \t]+){%d}|^[ ]{%d}" % (MAX_DEPTH, 4 * MAX_DEPTH), re.MULTILINE)
-
-
-def _too_deep(data: bytes) -> bool:
-    """Whether a YAML text is nested so deeply that libyaml, which recurses in C, would end the process."""
-    if data.count(b"[") + data.count(b"{") > MAX_DEPTH:
-        depth = 0
-        for byte in re.findall(rb"[\[\]{}]", data):
-            depth += 1 if byte in b"[{" else -1
-            if depth > MAX_DEPTH:
-                return True
-    return _RUN.search(data) is not None
-
-
-def parse_yaml(data: bytes) -> Any:
-    """The value of a YAML document; JSON is YAML too, and much faster to read as JSON.
-
-    Raises:
-        ValueError: when it is not YAML.
-    """
-    if _too_deep(data):
-        raise ValueError("exceeded max depth")
-    if data[:1] == b"{":
-        try:
-            return parse_json(data)
-        except ValueError:
-            pass  # flow-style YAML may begin with a brace without being JSON
-    try:
-        value = yaml.load(data, _YamlLoader)  # noqa: S506  (a subclass of the safe loader)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise ValueError(f"error converting YAML to JSON: {error}") from error
-    return value
-
-
-def duplicates(value: Any, report: Report, path: str = "") -> None:
-    """Report the keys that occur twice in one object."""
-    if isinstance(value, dict):
-        if isinstance(value, _Pairs):
-            for key in value.repeated:
-                report.duplicate(f"{path}{key}")
-        for key, below in value.items():
-            duplicates(below, report, f"{path}{key}.")
-    elif isinstance(value, list):
-        for index, below in enumerate(value):
-            duplicates(below, report, f"{path[:-1]}[{index}].")
 
 
 def canonicalise(node: Node, value: dict[str, Any], report: Report | None = None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from slipway_sandbox.apiserver import (
     codec,
     config,
     errors,
+    parsing,
     patches,
     reads,
     ssa,
@@ -307,11 +308,11 @@ class Handlers:
 
     def _read_config(self, resource: Resource, call: Call, report: Report | None) -> dict[str, Any]:
         try:
-            value = codec.parse_yaml(call.body)
+            value = parsing.parse_yaml(call.body)
         except ValueError as error:
             raise errors.bad_request(f"error decoding YAML: {error}") from error
         if report is not None:
-            codec.duplicates(value, report)
+            parsing.duplicates(value, report)
         wanted = codec.require_object(value)
         check_kind(resource, wanted, required=True)
         metadata = wanted.get("metadata")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from slipway_sandbox.apiserver import calls, codec, errors, jsonpath, patches
+from slipway_sandbox.apiserver import calls, codec, errors, jsonpath, parsing, patches
 from slipway_sandbox.apiserver.calls import Call, media_type
 from slipway_sandbox.apiserver.cells import selector_text
 from slipway_sandbox.apiserver.codec import DecodeError, canonicalise
@@ -87,7 +87,7 @@ def read_patch(resource: Resource, obj: dict[str, Any], call: Call) -> dict[str,
     kind = media_type(call.content_type)
     if kind == "application/json-patch+json":
         return _canonical(codec.require_object(patches.json_patch(base, calls.read_patch(call))))
-    value = codec.parse_yaml(call.body) if is_apply(call) else calls.read_patch(call)
+    value = parsing.parse_yaml(call.body) if is_apply(call) else calls.read_patch(call)
     return _canonical(patches.merge_patch(base, codec.require_object(value)))
 
 
