@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from demo.load import Answer, Load
-from demo.stage import FRAUD, Manifest, Stage
+from demo.stage import FRAUD, Manifest, Stage, StageError
 
 NAME = "fraud"
 GOLDEN_ITEMS = 64
@@ -22,21 +22,21 @@ RATE = 40.0
 Open = Callable[[], Awaitable["Shop"]]
 
 
-def a_release(
-    version: str = "v1", *, steps: Sequence[tuple[float, str]] = ((50, "1s"), (100, "0s")), **spec: Any
-) -> Manifest:
+LADDER = ((50, "500ms"), (100, "0s"))
+
+
+def a_release(version: str = "v1", *, steps: Sequence[tuple[float, str]] = LADDER, **spec: Any) -> Manifest:
     """A release of the fraud example in a hurry: short steps, few samples, a small golden set, one replica.
 
     `spec` is merged into the specification; None takes a field away.
     """
     manifest: Manifest = yaml.safe_load((FRAUD / f"{version}.yaml").read_text())
+    ready = {"httpGet": {"path": "/v2/health/ready", "port": 8080}, "periodSeconds": 1}
     hurry = {
         "replicas": 1,
-        "release": {
-            "container": {"readinessProbe": {"httpGet": {"path": "/v2/health/ready", "port": 8080}, "periodSeconds": 1}}
-        },
+        "release": {"container": {"readinessProbe": ready}},
         "strategy": {"canary": {"steps": [{"weight": weight, "minDuration": duration} for weight, duration in steps]}},
-        "analysis": {"interval": "500ms", "metrics": [accuracy(), errors()]},
+        "analysis": {"interval": "250ms", "metrics": [accuracy(), errors()]},
         "rollback": {"progressDeadline": "60s", "scaleDownDelay": "500ms"},
     }
     merged: Manifest = merge(merge(manifest, {"spec": hurry}), {"spec": spec})
@@ -52,6 +52,11 @@ def accuracy(**source: Any) -> Manifest:
 def errors() -> Manifest:
     """Failures as the gateway counts them."""
     return {"name": "errors", "gateway": {}, "comparison": {"margin": 0.005}, "minSamples": 5}
+
+
+def a_config_map(name: str, data: Mapping[str, str]) -> Manifest:
+    """A ConfigMap."""
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": dict(data)}
 
 
 def golden_text() -> str:
@@ -99,10 +104,6 @@ class Shop:
             del gateway["parentRefs"]
         at_home: Manifest = merge(manifest, {"spec": {"traffic": {"gateway": gateway}}})
         return at_home
-
-    async def set_golden(self, data: Mapping[str, str]) -> None:
-        """The ConfigMap of the golden set, with these keys and no others."""
-        await self.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "golden"}, "data": dict(data)})
 
     async def serve_first_release(self) -> None:
         """v1 becomes stable, and live requests begin."""
@@ -180,14 +181,15 @@ class Shop:
         """Wait until something is so; a deadline that passes says how things are instead."""
         try:
             await self.stage.until(what, lambda: bool(condition()), seconds=seconds)
-        except Exception as error:
-            revisions = {
-                obj["metadata"]["name"]: obj.get("status") for obj in self.stage.revisions.in_namespace(self.namespace)
+        except StageError as error:
+            revisions = self.stage.revisions.in_namespace(self.namespace)
+            picture = {
+                "routed": self.routed,
+                "status": self.deployment.get("status"),
+                "revisions": {obj["metadata"]["name"]: obj.get("status") for obj in revisions},
             }
-            picture = json.dumps({"status": self.deployment.get("status"), "revisions": revisions}, indent=1)
-            raise AssertionError(
-                f"{error}\n{picture}\n{self.routed}\n{self.stage.operator.log.read_text()[-3000:]}"
-            ) from error
+            log = self.stage.operator.log.read_text()[-3000:]
+            raise AssertionError(f"{error}\n{json.dumps(picture, indent=1)}\n{log}") from error
 
     async def until_ready(self, version: str, *, seconds: float = 40) -> None:
         """Wait until a release is rolled out."""
@@ -248,7 +250,7 @@ async def open_shop(stage: Stage, namespace: str, folder: Path) -> Shop:
     shop = Shop(stage, namespace, Load(url=url, host=f"{namespace}.example", bodies=bodies, rate=RATE), folder)
     stage.routes.add_handler(lambda kind, obj, _: _note_weights(shop, kind, obj))
     await stage.kubectl("create", "namespace", namespace)
-    await shop.set_golden({"golden.jsonl": golden_text()})
+    await shop.apply(a_config_map("golden", {"golden.jsonl": golden_text()}))
     return shop
 
 

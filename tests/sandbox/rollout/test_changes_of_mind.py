@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sandbox.rollout.kit import NAME, RATE, Shop, a_release
+from sandbox.runtime.kit import eventually
 
 from demo.stage import Manifest, Stage
 from slipway_sandbox.client import DEPLOYMENTS, PODS, SERVICES, Resource
@@ -24,13 +23,6 @@ LONG = ((30, "1m"), (100, "0s"))
 ROUTES = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
 REVISIONS = Resource("slipway.dev", "v1alpha1", "modelrevisions", "ModelRevision")
 CHILDREN = (REVISIONS, DEPLOYMENTS, SERVICES, PODS, ROUTES)
-
-
-async def eventually(what: str, condition: Callable[[], Any], *, seconds: float = 20) -> None:
-    """Wait until an awaitable condition is true."""
-    async with asyncio.timeout(seconds):
-        while not await condition():
-            await asyncio.sleep(0.05)
 
 
 async def left_of(shop: Shop) -> list[str]:
@@ -116,7 +108,7 @@ async def test_deleting_in_mid_rollout_removes_everything_and_nothing_hangs(shop
     await shop.until_served_by("v2")
     await shop.load.stop()
     await shop.kubectl("delete", "mdep", NAME, "--wait=true", "--timeout=10s")
-    await eventually("everything being gone", lambda: gone(shop))
+    await eventually(lambda: gone(shop), seconds=20)
     assert shop.failed == []
 
 
@@ -132,7 +124,7 @@ async def test_deleting_while_the_operator_is_down_removes_everything_too(platfo
     await platform.operator.stop(kill=True)
     try:
         await shop.kubectl("delete", "mdep", NAME, "--wait=true", "--timeout=10s")
-        await eventually("everything being gone", lambda: gone(shop))
+        await eventually(lambda: gone(shop), seconds=20)
     finally:
         await platform.operator.start()
     # Applied again under the same name, it is a new one: its first release has nothing to be compared with.
@@ -177,7 +169,7 @@ async def test_when_all_pods_of_the_candidate_crash_it_gets_nothing_soon_and_sta
 
 
 async def test_a_crash_in_mid_rollout_that_leaves_other_pods_costs_no_rollback(shop: Shop) -> None:
-    await shop.apply(a_release("v2", steps=((50, "2s"), (100, "0s")), replicas=4))
+    await shop.apply(a_release("v2", steps=((50, "1500ms"), (100, "0s")), replicas=4))
     await shop.until_served_by("v2")
     os.kill(processes_of_pods(shop, "v2")[0], signal.SIGKILL)
     await shop.until_ready("v2")
