@@ -2,83 +2,68 @@
 
 from __future__ import annotations
 
-from slipway_sandbox.gatewayapi.schema import (
-    SAME_TARGET,
-    SUBDOMAIN,
-    Schema,
-    conditions,
-    controller_name,
-    distinct_sections,
-    fields,
-    group,
-    hostname,
-    items,
-    kind,
-    local_reference,
-    name,
-    namespace,
-    options,
-    parent_reference,
-    precise_hostname,
-    rule,
-    section_name,
-    text,
-)  # fmt: skip
+from slipway_sandbox.gatewayapi import parts
+from slipway_sandbox.gatewayapi.rules import coupled, distinct_sections, given, rule
+from slipway_sandbox.gatewayapi.schema import Schema, fields, items, record, text
+
+_URI = r"^(([^:/?#]+):)(//([^/?#]*))([^?#]*)(\?([^#]*))?(#(.*))?"
+_WELL_KNOWN = rf"^(System|({parts.SUBDOMAIN}/{parts.QUALIFIED}))$"
 
 
 def reference_grant() -> Schema:
-    """The schema of ReferenceGrant."""
-    source = fields(("group", "kind", "namespace"), group=group(), kind=kind(), namespace=namespace())
-    target = fields(("group", "kind"), group=group(), kind=kind(), name=name())
-    spec = fields(("from", "to"), **{"from": items(source, 16, low=1)}, to=items(target, 16, low=1))
+    """Who may refer from other namespaces to what is in this one."""
+    source = fields(("group", "kind", "namespace"), group=parts.group(), kind=parts.kind(), namespace=parts.namespace())
+    target = fields(("group", "kind"), group=parts.group(), kind=parts.kind(), name=parts.name())
+    spec = record({"from": items(source, 16, low=1), "to": items(target, 16, low=1)}, ("from", "to"))
     return fields(("spec",), spec=spec)
 
 
-def _alternative_names() -> Schema:
-    rules = []
-    for type_, field in (("Hostname", "hostname"), ("URI", "uri")):
-        rules.append(
-            rule(
-                f"!(self.type == '{type_}' && (!has(self.{field}) || self.{field} == ''))",
-                f"type {type_} needs {field}",
-            )
-        )
-        rules.append(
-            rule(
-                f"!(self.type != '{type_}' && has(self.{field}) && self.{field} != '')",
-                f"{field} belongs to type {type_}",
-            )
-        )
-    uri = r"^(([^:/?#]+):)(//([^/?#]*))([^?#]*)(\?([^#]*))?(#(.*))?"
-    one = fields(
-        ("type",), cel=rules, type=text(one_of=["Hostname", "URI"]), hostname=hostname(), uri=text(1, 253, uri)
-    )
-    return items(one, 5)
-
-
 def backend_tls_policy() -> Schema:
-    """The schema of BackendTLSPolicy."""
-    target = fields(("group", "kind", "name"), group=group(), kind=kind(), name=name(), sectionName=section_name())
-    listed = "has(self.caCertificateRefs) && size(self.caCertificateRefs) > 0"
-    known = "has(self.wellKnownCACertificates) && self.wellKnownCACertificates != ''"
-    well_known = rf"^(System|({SUBDOMAIN}/([A-Za-z0-9][-A-Za-z0-9_.]{{0,61}})?[A-Za-z0-9]))$"
-    validation = fields(
-        ("hostname",),
-        cel=[
-            rule(f"!({listed} && {known})", "either caCertificateRefs or wellKnownCACertificates"),
-            rule(f"({listed} || {known})", "caCertificateRefs or wellKnownCACertificates is needed"),
-        ],
-        caCertificateRefs=items(local_reference(), 8),
-        wellKnownCACertificates=text(1, 253, well_known),
-        hostname=precise_hostname(),
-        subjectAltNames=_alternative_names(),
+    """How a Gateway speaks TLS to a backend."""
+    target = fields(
+        ("group", "kind", "name"),
+        group=parts.group(),
+        kind=parts.kind(),
+        name=parts.name(),
+        sectionName=parts.section_name(),
     )
-    targets = items(target, 16, low=1, cel=distinct_sections(SAME_TARGET, "targetRefs"))
-    spec = fields(("targetRefs", "validation"), targetRefs=targets, validation=validation, options=options())
+    spec = fields(
+        ("targetRefs", "validation"),
+        targetRefs=items(target, 16, low=1, cel=distinct_sections(parts.SAME_TARGET, "target")),
+        validation=_validation(),
+        options=parts.options(),
+    )
     ancestor = fields(
         ("ancestorRef", "conditions", "controllerName"),
-        ancestorRef=parent_reference(),
-        conditions=conditions(low=1),
-        controllerName=controller_name(),
+        ancestorRef=parts.parent_reference(),
+        conditions=parts.conditions(low=1),
+        controllerName=parts.controller_name(),
     )
     return fields(("spec",), spec=spec, status=fields(("ancestors",), ancestors=items(ancestor, 16)))
+
+
+def _validation() -> Schema:
+    """What the backend's certificate is checked against."""
+    listed, known = given("caCertificateRefs"), given("wellKnownCACertificates")
+    return fields(
+        ("hostname",),
+        cel=[
+            rule(f"!{listed} || !{known}", "caCertificateRefs and wellKnownCACertificates exclude each other"),
+            rule(f"{listed} || {known}", "caCertificateRefs or wellKnownCACertificates is needed"),
+        ],
+        caCertificateRefs=items(parts.local_reference(), 8),
+        wellKnownCACertificates=text(1, 253, _WELL_KNOWN),
+        hostname=parts.precise_hostname(),
+        subjectAltNames=_alternative_names(),
+    )
+
+
+def _alternative_names() -> Schema:
+    one = fields(
+        ("type",),
+        cel=[*coupled("Hostname", "hostname", given("hostname")), *coupled("URI", "uri", given("uri"))],
+        type=text(one_of=("Hostname", "URI")),
+        hostname=parts.hostname(),
+        uri=text(1, 253, _URI),
+    )
+    return items(one, 5)
