@@ -134,16 +134,19 @@ async def test_deleting_while_the_operator_is_down_removes_everything_too(platfo
     assert shop.failed == []
 
 
-def processes_of_pods(shop: Shop, version: str) -> list[int]:
-    """The processes that stand for a release's containers; they know their pod's name, as in a container."""
-    mark = f"HOSTNAME={shop.service(version)}-".encode()
+async def processes_of_pods(shop: Shop, version: str) -> list[int]:
+    """The processes that stand for a release's containers. They know their pod's whole name, as in a container: no
+    other sandbox on this machine has one of that name."""
+    pods, _ = await shop.stage.sandbox.client.list_all(PODS, shop.namespace)
+    names = [pod["metadata"]["name"] for pod in pods]
+    marks = {f"HOSTNAME={name}".encode() for name in names if name.startswith(f"{shop.service(version)}-")}
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             environment = (process / "environ").read_bytes().split(b"\0")
         except OSError:
             continue  # it has ended, or is somebody else's
-        if any(variable.startswith(mark) for variable in environment):
+        if marks.intersection(environment):
             found.append(int(process.name))
     return found
 
@@ -151,7 +154,7 @@ def processes_of_pods(shop: Shop, version: str) -> list[int]:
 async def test_when_all_pods_of_the_candidate_crash_it_gets_nothing_soon_and_stable_serves(shop: Shop) -> None:
     await shop.apply(a_release("v2", steps=LONG))
     await shop.until_served_by("v2")
-    processes = processes_of_pods(shop, "v2")
+    processes = await processes_of_pods(shop, "v2")
     assert processes
     for process in processes:
         os.kill(process, signal.SIGKILL)
@@ -171,6 +174,6 @@ async def test_when_all_pods_of_the_candidate_crash_it_gets_nothing_soon_and_sta
 async def test_a_crash_in_mid_rollout_that_leaves_other_pods_costs_no_rollback(shop: Shop) -> None:
     await shop.apply(a_release("v2", steps=((50, "1500ms"), (100, "0s")), replicas=4))
     await shop.until_served_by("v2")
-    os.kill(processes_of_pods(shop, "v2")[0], signal.SIGKILL)
+    os.kill((await processes_of_pods(shop, "v2"))[0], signal.SIGKILL)
     await shop.until_ready("v2")
     assert shop.weights("v2") == [0, 5000, 10_000]
