@@ -139,7 +139,11 @@ async def processes_of_pods(shop: Shop, version: str) -> list[int]:
     other sandbox on this machine has one of that name."""
     pods, _ = await shop.stage.sandbox.client.list_all(PODS, shop.namespace)
     names = [pod["metadata"]["name"] for pod in pods]
-    marks = {f"HOSTNAME={name}".encode() for name in names if name.startswith(f"{shop.service(version)}-")}
+    return with_one_of({f"HOSTNAME={name}".encode() for name in names if name.startswith(f"{shop.service(version)}-")})
+
+
+def with_one_of(marks: set[bytes]) -> list[int]:
+    """The processes whose environment has one of the variables."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
