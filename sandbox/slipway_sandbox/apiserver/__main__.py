@@ -6,12 +6,13 @@ import argparse
 import asyncio
 import logging
 import signal
+import sys
+from pathlib import Path
 
-from slipway_sandbox.apiserver import ApiServer
+from slipway_sandbox.apiserver import ApiServer, StateFileError
 
 
-async def _serve(host: str, port: int, token: str | None) -> None:
-    server = ApiServer(host=host, port=port, token=token)
+async def _serve(server: ApiServer) -> None:
     await server.start()
     print(server.url, flush=True)
     stop = asyncio.Event()
@@ -29,9 +30,14 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--token", default=None, help="the bearer token that requests have to carry")
+    parser.add_argument("--state-file", type=Path, default=None, help="keep the objects in this file")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
-    asyncio.run(_serve(options.host, options.port, options.token))
+    server = ApiServer(options.host, options.port, options.token, state_file=options.state_file)
+    try:
+        asyncio.run(_serve(server))
+    except (StateFileError, OSError) as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

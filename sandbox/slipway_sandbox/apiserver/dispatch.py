@@ -13,6 +13,7 @@ from slipway_sandbox.apiserver.builtins import built_in_resources
 from slipway_sandbox.apiserver.calls import Answer, Call, carrying, json_answer, text_answer, warn
 from slipway_sandbox.apiserver.errors import PlainNotFoundError
 from slipway_sandbox.apiserver.handlers import Handlers
+from slipway_sandbox.apiserver.journal import Journal
 from slipway_sandbox.apiserver.kinds import hooks_for
 from slipway_sandbox.apiserver.openapi import OpenApi
 from slipway_sandbox.apiserver.options import DeleteOptions
@@ -39,9 +40,13 @@ class Dispatcher:
     Args:
         later: runs a function soon, outside of the current request.
         tokens: recognises and issues bearer tokens.
+        journal: where the objects of an earlier run are, and those of this one go.
+
+    Raises:
+        StateFileError: the journal cannot be read.
     """
 
-    def __init__(self, later: Later, tokens: Tokens) -> None:
+    def __init__(self, later: Later, tokens: Tokens, journal: Journal | None = None) -> None:
         self.store = Store()
         self.registry = Registry(built_in_resources())
         self.counts: Counter[tuple[str, str, str]] = Counter()
@@ -56,6 +61,10 @@ class Dispatcher:
         self._reviews = Reviews(self._authorizer, tokens)
         self._openapi = OpenApi(self.registry)
         self.definitions = crds.Definitions(self.store, self.registry, self._delete)
+        if journal is not None:
+            journal.restore(self.store)  # before anybody else listens, so that a change is on record before it is told
+            for name in list(self.store.collection(crds.KEY).records):
+                self.definitions.reconcile(name)
         self.store.watch_all(self._changed)
 
     def strategy(self, resource: Resource) -> Strategy:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 from slipway_sandbox.apiserver import errors, views
+from slipway_sandbox.apiserver.admission import NAMESPACES as NAMESPACE_KEY
 from slipway_sandbox.apiserver.calls import BODY_LIMIT, Answer, Call, text_answer, warn
 from slipway_sandbox.apiserver.dispatch import Dispatcher
 from slipway_sandbox.apiserver.errors import ApiError, PlainNotFoundError
+from slipway_sandbox.apiserver.journal import Journal
 from slipway_sandbox.apiserver.rbac import AUTHENTICATED, MASTERS
-from slipway_sandbox.apiserver.tokens import ADMIN, Tokens, User
+from slipway_sandbox.apiserver.tokens import ADMIN, Tokens, User, new_key
 
 log = logging.getLogger("slipway_sandbox.apiserver")
 
@@ -28,13 +31,18 @@ class ApiServer:
         host: the address to listen on.
         port: the port; 0 takes a free one, which `url` tells after `start`.
         token: when given, requests have to carry it as their bearer token.
+        state_file: when given, the objects are kept in this file and are there again at the next start with it.
     """
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0, token: str | None = None) -> None:
+    def __init__(
+        self, host: str = "127.0.0.1", port: int = 0, token: str | None = None, *, state_file: Path | None = None
+    ) -> None:
         self._host = host
         self._port = port
         self._token = token
-        self._tokens = Tokens(token)
+        self._state_file = state_file
+        self._journal: Journal | None = None
+        self._tokens = Tokens(token, new_key())
         self._runner: web.ServerRunner | None = None
         self._dispatcher: Dispatcher | None = None
         self._streams: set[asyncio.Task[Any]] = set()
@@ -49,25 +57,40 @@ class ApiServer:
 
         Raises:
             OSError: the port is taken.
+            StateFileError: the state file is in use, damaged, or not one.
         """
         loop = asyncio.get_running_loop()
-        self._dispatcher = Dispatcher(loop.call_soon, self._tokens)
+        sock = socket.create_server((self._host, self._port), backlog=512)
+        try:
+            if self._state_file is not None:
+                self._journal = Journal(self._state_file, new_key())
+                self._tokens = Tokens(self._token, self._journal.token_key)
+            self._dispatcher = Dispatcher(loop.call_soon, self._tokens, self._journal)
+        except BaseException:
+            sock.close()
+            self._close_journal()
+            raise
         self._make_namespaces(self._dispatcher)
         self._runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=0.5)
         await self._runner.setup()
-        sock = socket.create_server((self._host, self._port), backlog=512)
         self._port = sock.getsockname()[1]
         self._dispatcher.address = f"{self._host}:{self._port}"
         await web.SockSite(self._runner, sock).start()
 
     async def stop(self) -> None:
-        """Stop listening and end open watches."""
+        """Stop listening, end open watches, and close the state file."""
         for task in list(self._streams):
             task.cancel()
         await asyncio.gather(*self._streams, return_exceptions=True)
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        self._close_journal()
+
+    def _close_journal(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
 
     def kubeconfig(self) -> dict[str, Any]:
         """A kubeconfig for the administrator, to be written as YAML or JSON."""
@@ -85,6 +108,8 @@ class ApiServer:
 
     def _make_namespaces(self, dispatcher: Dispatcher) -> None:
         for name in NAMESPACES:
+            if dispatcher.store.get(NAMESPACE_KEY, name) is not None:
+                continue
             body = views.dump({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
             dispatcher.handle(
                 Call(

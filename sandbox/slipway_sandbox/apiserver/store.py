@@ -162,8 +162,21 @@ class Store:
 
     def __init__(self) -> None:
         self.revision = FIRST_REVISION
+        self._floor = FIRST_REVISION
         self._collections: dict[tuple[str, str], Collection] = {}
         self._listeners: list[Listener] = []
+
+    def restore(self, collection: tuple[str, str], key: str, revision: int, obj: dict[str, Any]) -> None:
+        """Put an object of an earlier run back as it was; nobody is told."""
+        found = self.collection(collection)
+        found.records[key] = Record(obj, revision)
+        bisect.insort(found.order, key)
+
+    def resume_after(self, revision: int) -> None:
+        """Go on one revision after the last one of an earlier run; all of its versions are too old to watch from."""
+        self.revision = self._floor = revision + 1
+        for found in self._collections.values():
+            found.floor = self._floor
 
     def watch_all(self, listener: Listener) -> None:
         """Have a function called with every change, right after it happened."""
@@ -176,7 +189,7 @@ class Store:
     def collection(self, key: tuple[str, str]) -> Collection:
         found = self._collections.get(key)
         if found is None:
-            found = self._collections[key] = Collection(FIRST_REVISION)
+            found = self._collections[key] = Collection(self._floor)
         return found
 
     def get(self, collection: tuple[str, str], key: str) -> Record | None:

@@ -24,15 +24,20 @@ class User:
     groups: tuple[str, ...]
 
 
+def new_key() -> bytes:
+    """A key to sign tokens with."""
+    return secrets.token_bytes(32)
+
+
 ADMIN = User("kubernetes-admin", (MASTERS, AUTHENTICATED))
 
 
 class Tokens:
-    """Signs and reads tokens with a key that lives as long as the server. `admin` is the administrator's token."""
+    """Signs and reads tokens. `admin` is the administrator's token, `key` signs those of service accounts."""
 
-    def __init__(self, admin: str | None) -> None:
+    def __init__(self, admin: str | None, key: bytes) -> None:
         self._admin = admin
-        self._key = secrets.token_bytes(32)
+        self._key = key
 
     def issue(self, namespace: str, name: str, uid: str, audiences: list[str], seconds: int) -> tuple[str, float]:
         """A token for a service account, and when it expires (Unix time)."""
