@@ -87,7 +87,7 @@ class Space:
         items, _ = await self.client.list_all(
             ENDPOINT_SLICES, self.name, labelSelector=f"kubernetes.io/service-name={service}"
         )
-        return [endpoint for item in items for endpoint in item["endpoints"]]
+        return [endpoint for item in items for endpoint in item["endpoints"] or ()]
 
 
 async def eventually(condition: Callable[[], Awaitable[Any]], seconds: float = 10, every: float = 0.03) -> Any:

@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from slipway.analysis import ArmCounts, Gates, RatioEvidence, Verdict
@@ -172,10 +172,11 @@ def test_the_order_of_windows_changes_neither_counts_nor_differences(windows: li
 
 @given(WINDOWS, arms(), arms())
 @settings(max_examples=60, deadline=None)
-def test_folding_never_loses_a_sample(windows: list, candidate: ArmCounts, stable: ArmCounts) -> None:
+def test_no_sample_is_lost_until_a_gate_has_failed(windows: list, candidate: ArmCounts, stable: ArmCounts) -> None:
     evidence = begun(TOLERANT)
     for window in windows:
         evidence = evidence.fold(*window)
+    assume(evidence.judge().verdict is not Verdict.FAIL)
     before, after = evidence.judge(), evidence.fold(candidate, stable).judge()
     assert after.candidate_samples == before.candidate_samples + candidate.total
     assert after.stable_samples == before.stable_samples + stable.total
