@@ -18,7 +18,7 @@ from slipway_sandbox.gatewayapi.schema import Schema
 
 __all__ = ["GROUP", "crds"]
 
-BUNDLE = "v1.6.0"
+_BUNDLE = "v1.6.0"
 _APPROVAL = "https://github.com/kubernetes-sigs/gateway-api/pull/4530"
 """API servers want to see where an API in a `k8s.io` group was approved."""
 
@@ -138,7 +138,7 @@ def _definition(kind: _Kind) -> dict[str, Any]:
         "name": f"{kind.plural}.{GROUP}",
         "annotations": {
             "api-approved.kubernetes.io": _APPROVAL,
-            f"{GROUP}/bundle-version": BUNDLE,
+            f"{GROUP}/bundle-version": _BUNDLE,
             f"{GROUP}/channel": "standard",
         },
     }
