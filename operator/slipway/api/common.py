@@ -125,6 +125,10 @@ Weight = Annotated[
 """A share of traffic in percent, 0 to 100 with up to two decimals. 0 is a value, not "unset"."""
 
 
+Share = Annotated[float, Field(ge=0, le=100)]
+"""A share of traffic in percent as the operator reports it: without the rule that a user's weight is checked by."""
+
+
 def _text(max_length: int, pattern: str | None = None, min_length: int = 1) -> Any:
     return Field(min_length=min_length, max_length=max_length, pattern=pattern)
 

@@ -17,6 +17,7 @@ from slipway.api.common import (
     ObjectName,
     PortName,
     Reason,
+    Share,
     SpecModel,
     StatusModel,
     Text64,
@@ -291,7 +292,7 @@ class RoleStatus(StatusModel):
     revision: Annotated[ObjectName, Field(description="Name of the ModelRevision.")]
     hash: Hash
     version: Annotated[Text64, Field(description="The model's version, for people.")]
-    weight: Annotated[Weight, Field(description="Percent of the traffic, as the gateway was seen to apply it.")]
+    weight: Annotated[Share, Field(description="Percent of the traffic, as the gateway was seen to apply it.")]
     ready_replicas: Annotated[int, Field(ge=0)] = 0
     step: Annotated[int | None, Field(ge=1, description="Step of the ladder, counted from 1.")] = None
     steps: Annotated[int | None, Field(ge=1)] = None

@@ -16,12 +16,12 @@ from slipway.api.common import (
     Label63,
     Message,
     Reason,
+    Share,
     SpecModel,
     StatusModel,
     Text64,
     Text256,
     Timestamp,
-    Weight,
     list_map,
     validations,
 )
@@ -95,7 +95,7 @@ class TimelineEntry(StatusModel):
     phase: Text64
     reason: Reason
     message: Message
-    weight: Weight | None = None
+    weight: Share | None = None
 
 
 class ModelRevisionStatus(StatusModel):
@@ -114,7 +114,7 @@ class ModelRevisionStatus(StatusModel):
     ] = None
     baseline: Annotated[Hash | None, Field(description="Hash of the stable release that it is compared with.")] = None
     step: Annotated[int | None, Field(ge=0, description="Index of the ladder's step, from 0.")] = None
-    weight: Annotated[Weight | None, Field(description="Weight that was last asked of the gateway.")] = None
+    weight: Annotated[Share | None, Field(description="Weight that was last asked of the gateway.")] = None
     phase_since: Timestamp | None = None
     weight_observed_at: Annotated[
         Timestamp | None, Field(description="When the gateway was first seen to apply the weight.")
