@@ -10,9 +10,11 @@ from typing import Annotated
 import typer
 
 from slipway import __version__
+from slipway.cli.plugins import OpenGroup
 
 app = typer.Typer(
     name="slipway",
+    cls=OpenGroup,
     help="Launches machine-learning models on Kubernetes, and hauls bad ones back.",
     no_args_is_help=True,
     add_completion=False,

@@ -5,6 +5,6 @@ kill of either side is a clean cut: the server ends when the handle goes, and ev
 """
 
 from slipway_sandbox.sandbox.handle import Sandbox
-from slipway_sandbox.sandbox.state import Endpoints, SandboxError, StateFolder, default_state
+from slipway_sandbox.sandbox.state import Ending, Endpoints, SandboxError, StateFolder, named_state
 
-__all__ = ["Endpoints", "Sandbox", "SandboxError", "StateFolder", "default_state"]
+__all__ = ["Sandbox", "SandboxError", "StateFolder", "Endpoints", "Ending", "named_state"]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from slipway_sandbox.apiserver import ApiServer, StateFileError
 from slipway_sandbox.client import ApiError, Client, InformerSet, Manifest
 from slipway_sandbox.gateway import GatewayError, Traefik, gateway_objects
 from slipway_sandbox.images import ImageError, ImageTable
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 FIELD_MANAGER = "sandbox"
 NEW_KIND_SECONDS = 10.0
 
-EXPECTED = (SandboxError, GatewayError, ImageError, OSError)
+EXPECTED = (SandboxError, GatewayError, ImageError, StateFileError, OSError)
 """What users can put right: a port in use, a missing binary, an unreadable table. They are told in one line."""
 
 
@@ -39,6 +40,7 @@ class ServeOptions:
     gateway_port: int = 0
     images: Path | None = None
     backoff_seconds: float = 10.0
+    persist: bool = False
     until_stdin_closes: bool = False
 
 
@@ -71,6 +73,7 @@ def serve(options: ServeOptions) -> None:
         if guard.stdin is not None:
             guard.stdin.close()
         guard.wait()
+        folder.release()
 
 
 def _only_cause(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
@@ -112,12 +115,12 @@ def _watch_stdin(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> No
 
 
 async def _run(options: ServeOptions, folder: StateFolder) -> None:
-    from slipway_sandbox.apiserver import ApiServer
     from slipway_sandbox.controllers import run_controllers
     from slipway_sandbox.node import NodeAgent
 
     began = time.monotonic()
-    server = ApiServer(host="127.0.0.1", port=options.port)
+    objects = folder.objects_path if options.persist else None
+    server = ApiServer(host="127.0.0.1", port=options.port, state_file=objects)
     await server.start()
     try:
         _write_kubeconfig(folder.kubeconfig_path, server.kubeconfig())

@@ -1,5 +1,7 @@
 """The state folder: who runs in it, where it answers, and what a run that crashed left behind."""
 
+import contextlib
+import enum
 import fcntl
 import json
 import os
@@ -10,6 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import IO, Final
 
+from slipway_sandbox.images import ImageTable
 from slipway_sandbox.processes import kill_marked
 
 STOP_SECONDS: Final = 10.0
@@ -30,15 +33,24 @@ class Endpoints:
     gateway_metrics_url: str | None = None
 
 
-def default_state() -> Path:
-    """The folder that the command uses unless told otherwise."""
+class Ending(enum.Enum):
+    """What `StateFolder.stop` found and did."""
+
+    STOPPED = "a sandbox ran, and has ended"
+    CLEARED = "none ran, but one had crashed, and what it left is gone"
+    NOTHING = "none ran"
+
+
+def named_state(name: str) -> Path:
+    """The folder of the sandbox of that name, where the command keeps those that were given no folder."""
     base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "slipway-sandbox" / "default"
+    return Path(base) / "slipway-sandbox" / name
 
 
 class StateFolder:
     """One sandbox's folder. The process that holds its lock runs it; the kernel lets go of the lock with the process,
-    so a folder whose lock is free is a folder that nobody runs, whatever else lies in it."""
+    so a folder whose lock is free is a folder that nobody runs, whatever else lies in it. The lock's text is that
+    process's number, and is empty again after an orderly end: text in a free lock is the mark of a crash."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
@@ -53,6 +65,16 @@ class StateFolder:
     def kubeconfig_path(self) -> Path:
         """What kubectl is pointed at."""
         return self.path / "kubeconfig"
+
+    @property
+    def objects_path(self) -> Path:
+        """The objects of a sandbox that is to be resumed."""
+        return self.path / "objects.sqlite"
+
+    @property
+    def images_path(self) -> Path:
+        """The image table of this folder, which the node reads again whenever it changes."""
+        return self.path / "images.yaml"
 
     def prepare(self) -> None:
         """Make the folder, for its owner alone: it says how to reach an API that runs processes."""
@@ -73,11 +95,20 @@ class StateFolder:
             lock.close()
             raise SandboxError(f"a sandbox is already running in {self.path}") from taken
         self._lock = lock
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
         (self.path / "endpoints.json").unlink(missing_ok=True)
         killed = kill_marked(str(self.path))
         shutil.rmtree(self.path / "pods", ignore_errors=True)
         shutil.rmtree(self.path / "logs" / "pods", ignore_errors=True)
         return killed
+
+    def release(self) -> None:
+        """The last thing that the holder of the lock says: the folder is left in order. The lock goes with it."""
+        self.withdraw()
+        if self._lock is not None:
+            self._lock.truncate(0)
 
     def running(self) -> bool:
         """Whether a process holds the lock."""
@@ -89,6 +120,10 @@ class StateFolder:
         except OSError:
             return True
         return False
+
+    def stale(self) -> bool:
+        """Whether a sandbox ran here and crashed, and nobody has cleared away what it left."""
+        return not self.running() and self._holder() is not None
 
     def publish(self, endpoints: Endpoints) -> None:
         """Say that the sandbox is up, and where; readers see all of it or nothing."""
@@ -111,31 +146,54 @@ class StateFolder:
         written = {name: value for name, value in json.loads(text).items() if name in known}
         return Endpoints(**written) if self.running() else None
 
-    def stop(self) -> bool:
-        """End a running sandbox and everything of it; False when there was none.
+    def write_images(self, table: ImageTable) -> None:
+        """Put a table in the place of this folder's; the node sees all of it or nothing."""
+        fresh = self.path / "images.yaml.new"
+        table.save(fresh)
+        fresh.replace(self.images_path)
 
-        Raises `SandboxError` when it does not end.
+    def stop(self) -> Ending:
+        """End a running sandbox, also one that is still starting, and everything of it.
+
+        One that does not end when asked is killed. Raises `SandboxError` when even that does not end it.
         """
-        endpoints = self.endpoints()
-        if endpoints is None and not self.running():
+        if not self.running():
+            crashed = self.stale()
             self.clear_away()
-            return False
-        if endpoints is not None:
-            os.kill(endpoints.pid, signal.SIGTERM)
-        deadline = time.monotonic() + STOP_SECONDS
-        while self.running():
-            if time.monotonic() > deadline:
-                raise SandboxError(
-                    f"the sandbox in {self.path} did not end within {STOP_SECONDS:g} s; see {self.log_path}"
-                )
-            time.sleep(0.02)
+            return Ending.CLEARED if crashed else Ending.NOTHING
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            self._signal_holder(number)
+            deadline = time.monotonic() + STOP_SECONDS
+            while self.running() and time.monotonic() < deadline:
+                time.sleep(0.02)
+        if self.running():
+            raise SandboxError(f"the sandbox in {self.path} does not end, not even killed; see {self.log_path}")
         self.clear_away()
-        return True
+        return Ending.STOPPED
 
     def clear_away(self) -> None:
-        """Kill what a sandbox left that could not do so itself; nothing while one runs in the folder."""
-        if not self.running():
-            kill_marked(str(self.path))
+        """Kill and remove what a sandbox left that could not do so itself; nothing while one runs in the folder."""
+        if self.running():
+            return
+        kill_marked(str(self.path))
+        if self._holder() is not None:
+            self.withdraw()
+            shutil.rmtree(self.path / "pods", ignore_errors=True)
+            os.truncate(self.path / "lock", 0)
+
+    def _holder(self) -> int | None:
+        """The process that the lock names: the one that holds it, or one that crashed."""
+        try:
+            text = (self.path / "lock").read_text().strip()
+        except FileNotFoundError:
+            return None
+        return int(text) if text.isdigit() else None
+
+    def _signal_holder(self, number: signal.Signals) -> None:
+        holder = self._holder()
+        if holder is not None and self.running():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(holder, number)
 
     def log_tail(self, lines: int = 25) -> str:
         """The end of the serving process's log, for error messages."""

@@ -138,7 +138,7 @@ def test_the_command_starts_says_so_and_ends_a_sandbox(tmp_path: Path) -> None:
     try:
         assert first.returncode == 0, first.stderr
         assert f"export KUBECONFIG={tmp_path}/kubeconfig" in first.stdout
-        assert "already running" in command("up", state).stdout
+        assert "already running" in command("up", state).stderr
         status = command("status", state)
         assert status.returncode == 0
         assert "http://127.0.0.1:" in status.stdout
