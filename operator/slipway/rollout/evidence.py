@@ -38,6 +38,9 @@ OUTAGE_ITEMS: Final = 16
 MIN_LIVE_SAMPLES: Final = 100
 """Default of minSamples for live metrics. Golden sets have none: their proofs carry their own sample size."""
 
+RECHECK: Final = timedelta(seconds=30)
+"""How often it is looked whether a golden set that decided nothing was replaced by another."""
+
 RETRY: Final = timedelta(seconds=5)
 """Time before a source that gave no evidence is asked again, unless the interval is shorter."""
 
@@ -114,7 +117,8 @@ def plan(seen: Observation, candidate: str | None) -> EvidencePlan:
         if not _judgeable(metric, record):
             continue
         if metric.golden_set is not None:
-            if not (_failing(status) and not _due(seen, status)) and not _complete(record, status):
+            due = not _failing(status) or _due(seen, status)
+            if due and (not _complete(record, status) or _undecided(record, status)):
                 start = _position(record, status)
                 golden.append(
                     GoldenRequest(
@@ -170,6 +174,12 @@ def _live_evidence(status: MetricStatus | None) -> RatioEvidence | None:
 def _complete(record: ModelRevisionStatus, status: MetricStatus | None) -> bool:
     evidence = _golden_evidence(record, status)
     return evidence is not None and evidence.exhausted
+
+
+def _undecided(record: ModelRevisionStatus, status: MetricStatus | None) -> bool:
+    """The whole set was replayed and showed neither harm nor safety: only another set can, so the ConfigMap is read
+    again from time to time."""
+    return record.phase == Phase.EVALUATING and status is not None and status.verdict == Verdict.CONTINUE
 
 
 def _position(record: ModelRevisionStatus, status: MetricStatus | None) -> int:
@@ -362,6 +372,8 @@ def next_look(seen: Observation, record: ModelRevisionStatus, statuses: Sequence
         elif metric.golden_set is not None:
             if not _complete(record, status):
                 moments.append(seen.now)
+            elif _undecided(record, status):
+                moments.append(seen.now + RECHECK)
         elif record.phase != Phase.EVALUATING:
             moments.append(last + seen.analysis.interval)
     return min(moments, default=None)

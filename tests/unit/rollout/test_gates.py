@@ -89,9 +89,20 @@ def test_an_inconclusive_rollout_holds_and_is_not_started_again():
     rollout.with_evidence(a_batch(right=120, size=120))
     assert rollout.record().reason == "Inconclusive"
     rollout.then().after(60 * MINUTE)
-    assert plan(rollout.seen, V2).golden == ()
+    assert [request.start for request in plan(rollout.seen, V2).golden] == [
+        120
+    ]  # past its end: only another set has more
     assert rollout.record().reason == "Inconclusive"
-    assert rollout.decide().wake_after is None
+    assert rollout.decide().wake_after == 30 * SECOND
+
+
+def test_a_golden_set_that_decided_nothing_can_be_replaced_by_a_larger_one():
+    rollout = a_rollout().with_metrics(accuracy(nonInferiority={"margin": 0.02})).evaluating()
+    rollout.with_evidence(a_batch(right=20, size=20)).then().after(MINUTE)
+    assert rollout.record().reason == "Inconclusive"
+    rollout.with_evidence(replace(a_batch(right=400, size=400), dataset="larger"))
+    assert rollout.record().phase == Phase.STEPPING
+    assert "n=400 of 400" in (rollout.record().message or "")
 
 
 @pytest.mark.parametrize(
