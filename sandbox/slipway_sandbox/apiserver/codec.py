@@ -212,7 +212,7 @@ def _quantity(raw: Any, path: str) -> str:
 
 def _bytes(raw: Any, path: str) -> str:
     if isinstance(raw, list):
-        raw = base64.b64encode(bytes(raw)).decode() if all(isinstance(x, int) for x in raw) else raw
+        raw = base64.b64encode(bytes(raw)).decode() if all(isinstance(x, int) and 0 <= x <= 255 for x in raw) else raw
     if not isinstance(raw, str):
         raise _mismatch(raw, path, "[]uint8")
     try:

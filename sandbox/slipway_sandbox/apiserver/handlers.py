@@ -346,7 +346,7 @@ class Handlers:
         if call.body:
             report = Report()
             body = read_body(call, report, "meta.v1.DeleteOptions")
-            if body.get("kind") not in {None, "", "DeleteOptions"}:
+            if body.get("kind") not in (None, "", "DeleteOptions"):
                 raise errors.bad_request(
                     f"decode type mismatch: no kind {body['kind']!r} is registered as delete options"
                 )

@@ -46,7 +46,7 @@ def json_patch(target: dict[str, Any], operations: Any) -> Any:
 
 def _apply(document: Any, operation: dict[str, Any]) -> Any:
     kind, path = operation.get("op"), operation.get("path")
-    if not isinstance(path, str):
+    if not isinstance(path, str) or not isinstance(kind, str):
         raise unprocessable("the server rejected our request due to an error in our request")
     segments = _segments(path)
     if kind == "test":

@@ -22,20 +22,9 @@ def pod_log(store: Store, pod: dict[str, Any], call: Call) -> Answer:
     Raises:
         ApiError: 400 when the container has to be named, is not in the pod, or the pod is on no node yet.
     """
-    name, spec = pod["metadata"]["name"], pod["spec"]
-    names = [one["name"] for kind in ("initContainers", "containers") for one in spec.get(kind) or ()]
-    container = call.query.get("container", "")
-    if not container:
-        if len(spec["containers"]) > 1:
-            choices = " ".join(one["name"] for one in spec["containers"])
-            raise errors.bad_request(f"a container name must be specified for pod {name}, choose one of: [{choices}]")
-        container = spec["containers"][0]["name"]
-    if container not in names:
-        raise errors.bad_request(f"container {container} is not valid for pod {name}")
-    node = store.get(_NODES, spec.get("nodeName", "")) if spec.get("nodeName") else None
-    if node is None:
-        raise errors.bad_request(f"pod {name} does not have a host assigned")
-    url = f"{_kubelet(node.obj)}/containerLogs/{quote(pod['metadata']['namespace'])}/{quote(name)}/{quote(container)}"
+    name, container = pod["metadata"]["name"], container_of(pod, call.query.get("container", ""))
+    node = kubelet_of(store, pod)
+    url = f"{node}/containerLogs/{quote(pod['metadata']['namespace'])}/{quote(name)}/{quote(container)}"
     query = {key: call.query[key] for key in _PASSED_ON if key in call.query}
 
     async def fetch() -> Answer:
@@ -64,10 +53,36 @@ async def _passed_on(session: aiohttp.ClientSession, response: aiohttp.ClientRes
         await session.close()
 
 
-def _kubelet(node: dict[str, Any]) -> str:
-    status = node.get("status", {})
+def container_of(pod: dict[str, Any], asked: str) -> str:
+    """The container that a request means; the only one need not be named.
+
+    Raises:
+        ApiError: 400 when it has to be named, or is not in the pod.
+    """
+    name, spec = pod["metadata"]["name"], pod["spec"]
+    if not asked:
+        if len(spec["containers"]) > 1:
+            choices = " ".join(one["name"] for one in spec["containers"])
+            raise errors.bad_request(f"a container name must be specified for pod {name}, choose one of: [{choices}]")
+        return str(spec["containers"][0]["name"])
+    if asked not in [one["name"] for kind in ("initContainers", "containers") for one in spec.get(kind) or ()]:
+        raise errors.bad_request(f"container {asked} is not valid for pod {name}")
+    return asked
+
+
+def kubelet_of(store: Store, pod: dict[str, Any]) -> str:
+    """The address of the kubelet that runs a pod.
+
+    Raises:
+        ApiError: 400 when the pod is on no node yet, 500 when its node does not say where its kubelet is.
+    """
+    name = pod["spec"].get("nodeName", "")
+    node = store.get(_NODES, name) if name else None
+    if node is None:
+        raise errors.bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
+    status = node.obj.get("status", {})
     addresses = [entry["address"] for entry in status.get("addresses") or () if entry["type"] == "InternalIP"]
     port = status.get("daemonEndpoints", {}).get("kubeletEndpoint", {}).get("Port")
     if not addresses or not port:
-        raise errors.internal(f"node {node['metadata']['name']} does not say where its logs are")
+        raise errors.internal(f"node {name} does not say where its kubelet is")
     return f"http://{addresses[0]}:{port}"

@@ -10,7 +10,7 @@ import re
 from decimal import ROUND_CEILING, Decimal
 from functools import lru_cache
 
-_FORM = re.compile(r"^([+-]?(?:\d+\.?\d*|\.\d+))((?:[eE][+-]?\d+)|[KMGTPE]i|[numkMGTPE]|)$")
+_FORM = re.compile(r"^([+-]?(?:\d+\.?\d*|\.\d+))((?:[eE][+-]?\d{1,9})|[KMGTPE]i|[numkMGTPE]|)$")
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 PATTERN = (
@@ -33,8 +33,12 @@ def _split(text: str) -> tuple[Decimal, str, str]:
     if suffix in _BINARY:
         return number * 2 ** _BINARY[suffix], "binary", suffix
     if suffix[:1] in {"e", "E"} and len(suffix) > 1:
-        return number.scaleb(int(suffix[1:])), "exponent", suffix
+        return number.scaleb(max(-999, min(999, int(suffix[1:])))), "exponent", suffix
     return number.scaleb(_DECIMAL[suffix]), "decimal", suffix
+
+
+_LARGEST = Decimal(2**63 - 1)
+"""Quantities beyond are cut to it."""
 
 
 @lru_cache(maxsize=4096)
@@ -55,7 +59,7 @@ def canonical(text: str) -> str:
         QuantityError: when the text is no quantity.
     """
     number, family, _ = _split(text)
-    number = _round_up(number)
+    number = _round_up(max(-_LARGEST, min(_LARGEST, number)))
     if number == 0:
         return "0"
     sign, size = ("-", -number) if number < 0 else ("", number)

@@ -128,6 +128,8 @@ class ApiServer:
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             answer = await self._answer(request)
+            if answer.upgrade is not None:
+                return await self._join(request, answer)
         except (asyncio.CancelledError, ConnectionError):
             raise
         except Exception as error:
@@ -152,6 +154,8 @@ class ApiServer:
             return text_answer("404 page not found\n", 404)
         except ApiError as error:
             return _refusal(error)
+        except RecursionError:
+            return _refusal(errors.bad_request("exceeded max depth"))  # writes come last, so none was made
 
     async def _call(self, request: web.BaseRequest) -> Call:
         headers = request.headers
@@ -180,6 +184,18 @@ class ApiServer:
         if self._token is None:
             return ADMIN
         raise ApiError(401, "Unauthorized", "Unauthorized")
+
+    async def _join(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+        task: Any = asyncio.current_task()
+        self._streams.add(task)
+        try:
+            joined: web.StreamResponse = await answer.upgrade(request)
+        except ApiError as error:
+            refused = _refusal(error)
+            return web.Response(body=refused.body, status=refused.status, content_type=refused.content_type)
+        finally:
+            self._streams.discard(task)
+        return joined
 
     async def _stream(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         response = web.StreamResponse(

@@ -11,6 +11,7 @@ from slipway_sandbox.apiserver.codec import now
 from slipway_sandbox.apiserver.handlers import Handlers
 from slipway_sandbox.apiserver.options import delete_options, write_options
 from slipway_sandbox.apiserver.podlog import pod_log
+from slipway_sandbox.apiserver.podstream import STREAMED, pod_stream
 from slipway_sandbox.apiserver.requests import negotiate
 from slipway_sandbox.apiserver.resources import Resource
 from slipway_sandbox.apiserver.store import Record, object_key
@@ -55,6 +56,8 @@ class Subresources:
             return self._token(resource, call)
         if name == "log":
             return pod_log(self._handlers.store, self._handlers.record(resource, call).obj, call)
+        if name in STREAMED:
+            return pod_stream(self._handlers.store, self._handlers.record(resource, call).obj, call)
         raise errors.ApiError(501, "NotImplemented", f"{name} is served by the node of a sandbox, and none is attached")
 
     def _part(self, resource: Resource, call: Call, verb: str, part: str) -> Answer:
@@ -85,7 +88,7 @@ class Subresources:
     def _evict(self, resource: Resource, call: Call) -> Answer:
         """Evict a pod: delete it, unless a disruption budget says that it may not go now."""
         body = read_body(call, None, "policy.v1.Eviction")
-        if body.get("kind") not in {None, "", "Eviction"}:
+        if body.get("kind") not in (None, "", "Eviction"):
             raise errors.bad_request("the body of an eviction has to be an Eviction")
         record = self._handlers.record(resource, call)
         budget = self._exhausted_budget(record.obj)

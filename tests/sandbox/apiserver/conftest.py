@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -37,7 +38,8 @@ class Client:
     async def call(
         self, method: str, path: str, body: Any = None, *, kind: str = JSON, accept: str = JSON, **query: str
     ) -> Reply:
-        data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+        raw = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+        data = None if raw is None else io.BytesIO(raw)
         headers = {"Accept": accept, **({"Content-Type": kind} if data is not None else {})}
         async with self._session.request(method, self.url + path, data=data, headers=headers, params=query) as response:
             raw = await response.read()
