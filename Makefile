@@ -38,6 +38,7 @@ bench: $(READY) ## measure, and print the numbers the documents quote
 
 generate: $(READY) ## write the files that are generated from the code
 	$(BIN)/python -m slipway.api.crd crds
+	$(BIN)/python -m slipway.rollout.document docs
 
 lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
