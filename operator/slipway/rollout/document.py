@@ -7,22 +7,24 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
+from slipway.api import Phase
 from slipway.rollout.table import TABLE, Transition
 
 FILE: Final = "state-machine.md"
 
-_HEAD: Final = """<!-- Generated from operator/slipway/rollout/table.py by `make generate`: change the table, not this file. -->
+_HEAD: Final = """<!-- Generated from operator/slipway/rollout/table.py by `make generate`: change the table. -->
 
 # The state machine of a revision
 
-What is not in this table does not happen. A revision stays in its phase until one of its events is seen; seeing the same
-twice changes nothing. What each phase means is told in [Concepts](concepts.md).
+What is not in this table does not happen. A revision stays in its phase until one of its events is seen; seeing the
+same twice changes nothing. What each phase means is told in [Concepts](concepts.md).
 """
 
 
 def markdown() -> str:
     """The page: the diagram and the table."""
-    transitions = sorted(TABLE, key=lambda transition: list(type(transition.phase)).index(transition.phase))
+    order = list(Phase)
+    transitions = sorted(TABLE, key=lambda transition: order.index(transition.phase))
     return f"{_HEAD}\n```mermaid\nstateDiagram-v2\n{_diagram(transitions)}\n```\n\n{_table(transitions)}"
 
 
