@@ -85,7 +85,7 @@ class NodeAgent:
     async def run(self) -> None:
         """Be a node until cancelled; then every process of every pod is ended."""
         network, claim = claim_network()
-        kubelet = KubeletServer(self._find)
+        kubelet = KubeletServer(self._find, self._address_of)
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, force_close=True), cookie_jar=aiohttp.DummyCookieJar()
         )
@@ -220,6 +220,11 @@ class NodeAgent:
         known = self._pods.get(namespace, pod)
         worker = self._workers.get(known["metadata"]["uid"]) if known else None
         return worker.container(container) if worker else None
+
+    def _address_of(self, namespace: str, pod: str) -> str | None:
+        known = self._pods.get(namespace, pod)
+        worker = self._workers.get(known["metadata"]["uid"]) if known else None
+        return worker.address if worker else None
 
     # --- images --------------------------------------------------------------------------------------------------
 

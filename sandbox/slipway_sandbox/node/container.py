@@ -7,6 +7,7 @@ import shutil
 import sys
 import uuid
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
 
@@ -17,9 +18,10 @@ from slipway_sandbox.node.environment import ConfigError, PodFacts, command_of, 
 from slipway_sandbox.node.expansion import PathRewriter, expand
 from slipway_sandbox.node.logs import LogWriter
 from slipway_sandbox.node.probes import Prober, ProbeResult
+from slipway_sandbox.node.sessions import Sessions
 from slipway_sandbox.node.status import ContainerState, now, terminated
 from slipway_sandbox.node.volumes import Volumes
-from slipway_sandbox.processes import MARKER, Process
+from slipway_sandbox.processes import MARKER, AttachedProcess, Process
 
 LONGEST_BACKOFF_SECONDS: Final = 300.0
 BACKOFF_FORGOTTEN_SECONDS: Final = 600.0
@@ -43,6 +45,7 @@ class Container:
         self.spec = spec
         self.policy = policy
         self.state = ContainerState(spec["name"], spec["image"], restartable=policy == "Always")
+        self.sessions = Sessions()
         self._node = node
         self._facts = facts
         self._volumes = volumes
@@ -110,7 +113,7 @@ class Container:
         """Run a command beside the container's process, in its environment."""
         heard: list[bytes] = []
         line = [self._paths.rewrite(expand(part, self._environment)) for part in command]
-        if not line or shutil.which(line[0], path=self._environment.get("PATH")) is None:
+        if not self._is_executable(line):
             return 126, f'exec: "{line[0] if line else ""}": executable file not found in $PATH'
         process = await Process.start(line, env=self._environment, cwd=self._cwd, output=heard.append)
         try:
@@ -121,6 +124,17 @@ class Container:
         finally:
             process.kill()
         return code, b"".join(heard).decode(errors="replace")
+
+    def session(self, command: list[str], *, terminal: bool) -> AbstractAsyncContextManager[AttachedProcess]:
+        """Such a command, with its streams in the caller's hands. Raises `FileNotFoundError` where there is none."""
+        line = [self._paths.rewrite(part) for part in command]
+        if not self._is_executable(line):
+            raise FileNotFoundError(f'exec: "{line[0] if line else ""}": executable file not found in $PATH')
+        environment = {"TERM": "xterm", **self._environment} if terminal else self._environment
+        return self.sessions.command(line, env=environment, cwd=self._cwd, terminal=terminal)
+
+    def _is_executable(self, line: list[str]) -> bool:
+        return bool(line) and shutil.which(line[0], path=self._environment.get("PATH")) is not None
 
     # --- before the start ----------------------------------------------------------------------------------------
 
@@ -196,10 +210,15 @@ class Container:
             self._event("Warning", "Failed", f"Error: {problem}")
             return self._record_end(terminated(128, now(), identity, reason="StartError", message=problem))
         log = LogWriter(self._log_folder() / f"{state.restarts}.log")
+
+        def hear(data: bytes) -> None:
+            log.feed(data)
+            self.sessions.hear(data)
+
         self._idle.clear()
         self._forget_old_logs()
         try:
-            process = await Process.start(command, env=self._environment, cwd=self._cwd, output=log.feed)
+            process = await Process.start(command, env=self._environment, cwd=self._cwd, output=hear)
             self._process = process
             if self._stopping:
                 process.kill()
@@ -216,6 +235,7 @@ class Container:
             self._process = None
             self._idle.set()
             log.close()
+            self.sessions.end()
         message = ""
         if self.spec.get("terminationMessagePolicy") == "FallbackToLogsOnError" and code:
             message = b"\n".join(log.tail).decode(errors="replace")[-2048:]

@@ -1,29 +1,40 @@
-"""What the node serves: the logs of its containers, as the API server asks a kubelet for them."""
+"""What the node serves: logs, exec, attach and port-forward, as the API server asks a kubelet for them."""
 
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from aiohttp import web
 
 from slipway_sandbox.node.container import Container
 from slipway_sandbox.node.logs import LogQuery, read_log
+from slipway_sandbox.node.portforward import forward
+from slipway_sandbox.node.remote import attach, execute
 
 Find = Callable[[str, str, str], Container | None]
 """From namespace, pod and container to the container."""
+Address = Callable[[str, str], str | None]
+"""From namespace and pod to the pod's address."""
+Session = Callable[[web.Request, Container], Awaitable[web.WebSocketResponse]]
 
 
 class KubeletServer:
-    """`GET /containerLogs/{namespace}/{pod}/{container}` with the query of the API's `log` subresource.
+    """`GET /containerLogs/{namespace}/{pod}/{container}`, and the WebSockets `exec`, `attach` and `portForward`.
 
-    Answers 404 for a container that is not here and 400 for one that has not run yet, with the reason as plain text.
+    Each takes the query of the API's subresource of that name. The answer is 404 for a container that is not here, and
+    400 for the log of one that has not run yet, with the reason as plain text.
     """
 
-    def __init__(self, find: Find) -> None:
+    def __init__(self, find: Find, address: Address) -> None:
         self._find = find
+        self._address = address
         app = web.Application()
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
+        app.router.add_get("/exec/{namespace}/{pod}/{container}", partial(self._session, execute))
+        app.router.add_get("/attach/{namespace}/{pod}/{container}", partial(self._session, attach))
+        app.router.add_get("/portForward/{namespace}/{pod}", self._forward)
         app.router.add_get("/healthz", self._healthy)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
 
@@ -39,13 +50,21 @@ class KubeletServer:
     async def _healthy(self, _request: web.Request) -> web.Response:
         return web.Response(text="ok")
 
+    async def _session(self, serve: Session, request: web.Request) -> web.StreamResponse:
+        names = request.match_info
+        container = self._find(names["namespace"], names["pod"], names["container"])
+        return _absent(names) if container is None else await serve(request, container)
+
+    async def _forward(self, request: web.Request) -> web.StreamResponse:
+        names = request.match_info
+        address = self._address(names["namespace"], names["pod"])
+        return _absent(names) if address is None else await forward(request, address)
+
     async def _logs(self, request: web.Request) -> web.StreamResponse:
         names = request.match_info
         container = self._find(names["namespace"], names["pod"], names["container"])
         if container is None:
-            return web.Response(
-                status=404, text=f'container "{names["container"]}" of pod "{names["pod"]}" is not here'
-            )
+            return _absent(names)
         previous = request.query.get("previous") == "true"
         path = container.log_path(previous=previous)
         if previous and not container.state.restarts:
@@ -67,6 +86,11 @@ class KubeletServer:
                 await response.write(block)
             await response.write_eof()
         return response
+
+
+def _absent(names: Mapping[str, str]) -> web.Response:
+    what = f'container "{names["container"]}" of ' if "container" in names else ""
+    return web.Response(status=404, text=f'{what}pod "{names["pod"]}" is not here')
 
 
 def _query(request: web.Request) -> LogQuery:

@@ -57,6 +57,11 @@ class PodWorker:
         return Container(self._node, self._facts, spec, self._volumes, self._dirty.set, policy=policy)
 
     @property
+    def address(self) -> str:
+        """The loopback address that is the pod's own."""
+        return self._address
+
+    @property
     def logs_folder(self) -> Path:
         """Where the logs of its containers are."""
         return self._node.pod_logs_folder(self.pod)

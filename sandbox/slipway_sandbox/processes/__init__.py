@@ -6,8 +6,9 @@ environment and killed by a small guard when the sandbox's end of a pipe closes 
 same state folder looks for the marker once more.
 """
 
+from slipway_sandbox.processes.attached import AttachedProcess
 from slipway_sandbox.processes.guard import start_guard
 from slipway_sandbox.processes.process import Process
 from slipway_sandbox.processes.reaper import MARKER, kill_marked, marked
 
-__all__ = ["MARKER", "Process", "kill_marked", "marked", "start_guard"]
+__all__ = ["MARKER", "AttachedProcess", "Process", "kill_marked", "marked", "start_guard"]

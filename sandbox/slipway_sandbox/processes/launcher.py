@@ -8,9 +8,11 @@ its children; those are the reaper's business.
 """
 
 import ctypes
+import fcntl
 import os
 import signal
 import sys
+import termios
 
 PR_SET_PDEATHSIG = 1
 CANNOT_START = 128
@@ -24,6 +26,8 @@ def main() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != agent:
         os._exit(CANNOT_START)  # the agent died before the signal was armed
+    if os.isatty(0):
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that Ctrl-C typed there reaches the process
     try:
         os.execvpe(command[0], command, os.environ)  # noqa: S606 - what is run is the pod's business
     except OSError as problem:
