@@ -17,6 +17,7 @@ from slipway_sandbox.apiserver.journal import Journal
 from slipway_sandbox.apiserver.kinds import hooks_for
 from slipway_sandbox.apiserver.openapi import OpenApi
 from slipway_sandbox.apiserver.options import DeleteOptions
+from slipway_sandbox.apiserver.policies import Policies, Requester
 from slipway_sandbox.apiserver.rbac import Authorizer, Request
 from slipway_sandbox.apiserver.requests import negotiate
 from slipway_sandbox.apiserver.resources import Registry, Resource
@@ -54,7 +55,8 @@ class Dispatcher:
         self._later = later
         self._strategies: dict[Resource, Strategy] = {}
         admission = Admission(self.store)
-        self.writer = Writer(self.store, admission.admit)
+        self._policies = Policies(self.store, self.registry)
+        self.writer = Writer(self.store, admission.admit, self._policies.review)
         self.handlers = Handlers(self.store, self.writer, self.strategy)
         self._authorizer = Authorizer(self.store)
         self._subresources = Subresources(self.handlers, tokens)
@@ -79,7 +81,7 @@ class Dispatcher:
         return found
 
     def _delete(self, resource: Resource, record: Record) -> None:
-        self.writer.delete(self.strategy(resource), record, DeleteOptions())
+        self.writer.remove(resource, record, DeleteOptions())
 
     def _changed(self, collection: tuple[str, str], change: Change) -> None:
         if collection == crds.KEY:
@@ -146,6 +148,7 @@ class Dispatcher:
         part = f"{target.resource}/{target.subresource}" if target.subresource else target.resource
         self.counts[(call.agent, verb, part)] += 1
         self._authorize(call, verb)
+        self._policies.requester = Requester(call.user, call.groups)
         warnings = [resource.custom.warning] if resource.custom is not None and resource.custom.warning else []
         with carrying(warnings):
             return warn(self._carry_out(resource, call, verb), warnings)

@@ -334,7 +334,7 @@ class Handlers:
         record = self.record(resource, call)
         refuse_deletion(resource, call.target.name)
         outcome = self.writer.delete(self.strategy_of(resource), record, options)
-        return self._deleted(resource, outcome, media, call)
+        return warn(self._deleted(resource, outcome, media, call), outcome.warnings)
 
     def read_delete_options(self, call: Call) -> DeleteOptions:
         """The options of a deletion.

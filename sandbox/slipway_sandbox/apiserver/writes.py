@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from slipway_sandbox.apiserver import errors, metadata, names, ssa
+from slipway_sandbox.apiserver.calls import carrying
 from slipway_sandbox.apiserver.codec import Report, now
 from slipway_sandbox.apiserver.errors import INVALID, REQUIRED, FieldError
+from slipway_sandbox.apiserver.matching import Write
 from slipway_sandbox.apiserver.options import STRICT, WARN, DeleteOptions, WriteOptions, junk_version
 from slipway_sandbox.apiserver.resources import Resource
 from slipway_sandbox.apiserver.ssa import Manager, Managers
@@ -20,6 +22,9 @@ from slipway_sandbox.apiserver.strategy import Strategy, Verdict
 
 Admission = Callable[[Resource, dict[str, Any], "dict[str, Any] | None", str], None]
 """Looks at an object before it is stored (resource, new, old, part); may change it or raise ApiError."""
+
+Review = Callable[[Write], list[str]]
+"""Judges a write whose object is valid in itself: warnings, or ApiError."""
 
 
 @dataclass
@@ -36,9 +41,10 @@ class Outcome:
 class Writer:
     """Carries writes out on a store."""
 
-    def __init__(self, store: Store, admit: Admission) -> None:
+    def __init__(self, store: Store, admit: Admission, review: Review) -> None:
         self._store = store
         self._admit = admit
+        self._review = review
 
     def strict(self, resource: Resource, report: Report, options: WriteOptions) -> list[str]:
         """Unknown and duplicate fields as warnings, or as a refusal, as the request wishes.
@@ -79,6 +85,8 @@ class Writer:
         self._record_ownership(strategy, None, obj, options, managers, "")
         verdict = strategy.check_create(obj)
         self._refuse(resource, obj, verdict)
+        with carrying(verdict.warnings):
+            verdict.warnings += self._review(Write("CREATE", resource, obj, None, "", options.dry_run))
         if self._store.get(resource.key, key) is not None:
             raise errors.already_exists(resource.group, resource.plural, meta["name"])
         if options.dry_run:
@@ -129,6 +137,8 @@ class Writer:
         self._record_ownership(strategy, old, new, options, managers, part)
         verdict = strategy.check_update(new, old, part)
         self._refuse(resource, new, verdict)
+        with carrying(verdict.warnings):
+            verdict.warnings += self._review(Write("UPDATE", resource, new, old, part, options.dry_run))
         if self._same(new, old):
             return Outcome(old, record, warnings=verdict.warnings)
         if options.dry_run:
@@ -179,6 +189,14 @@ class Writer:
         """
         resource, old = strategy.resource, record.obj
         self._check_preconditions(resource, old, options)
+        warnings = self._review(Write("DELETE", resource, None, old, "", options.dry_run))
+        outcome = self.remove(resource, record, options)
+        outcome.warnings += warnings
+        return outcome
+
+    def remove(self, resource: Resource, record: Record, options: DeleteOptions) -> Outcome:
+        """Delete without asking anybody, as the server itself does."""
+        old = record.obj
         meta = dict(old["metadata"])
         finalizers = self._finalizers(resource, meta, options)
         grace = self._grace(resource, old, options)

@@ -335,20 +335,3 @@ class Webhooks(Hooks):
                 fill(rule, scope="*")
             if (hook.get("clientConfig") or {}).get("service") is not None:
                 fill(hook["clientConfig"]["service"], port=443)
-
-
-class AdmissionPolicies(Hooks):
-    generation = True
-
-    def default(self, obj: dict[str, Any]) -> None:
-        spec = obj["spec"]
-        fill(spec, failurePolicy="Fail")
-        constraints = spec.get("matchConstraints") or spec.get("matchResources")
-        if constraints is not None:
-            fill(constraints, matchPolicy="Equivalent", namespaceSelector={}, objectSelector={})
-            for rule in [*(constraints.get("resourceRules") or ()), *(constraints.get("excludeResourceRules") or ())]:
-                fill(rule, scope="*")
-
-
-class AdmissionPolicyBindings(Hooks):
-    generation = True

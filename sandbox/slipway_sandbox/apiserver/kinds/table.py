@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slipway_sandbox.apiserver.kinds import batch, core, definitions, pods, services, small, workloads
+from slipway_sandbox.apiserver.kinds import batch, core, definitions, pods, policies, services, small, workloads
 from slipway_sandbox.apiserver.kinds.hooks import Hooks
 
 HOOKS: dict[tuple[str, str], Hooks] = {
@@ -22,8 +22,8 @@ HOOKS: dict[tuple[str, str], Hooks] = {
     ("", "serviceaccounts"): core.ServiceAccounts(),
     ("", "services"): services.Services(),
     ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"): small.Webhooks(),
-    ("admissionregistration.k8s.io", "validatingadmissionpolicies"): small.AdmissionPolicies(),
-    ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"): small.AdmissionPolicyBindings(),
+    ("admissionregistration.k8s.io", "validatingadmissionpolicies"): policies.AdmissionPolicies(),
+    ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"): policies.AdmissionPolicyBindings(),
     ("admissionregistration.k8s.io", "validatingwebhookconfigurations"): small.Webhooks(),
     ("apiextensions.k8s.io", "customresourcedefinitions"): definitions.Definitions(),
     ("apps", "controllerrevisions"): workloads.ControllerRevisions(),
