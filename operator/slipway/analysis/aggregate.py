@@ -79,7 +79,7 @@ def aggregate(
     `error_timeout_seconds` does what `on_metric_error` says; a metric without data holds until the deadline; when every
     gate is met the rollout advances, unless the minimum time is not over; else it continues until the deadline, at
     which `on_inconclusive` decides. Guardrails that lack samples do not stand in the way at the deadline; a metric
-    without any data does. Without metrics only the minimum time counts.
+    without any data does, and so does one on which harm looks likely. Without metrics only the minimum time counts.
     """
     acting = [result for result in results if result.action is not Action.OBSERVE]
     trouble = _harm(acting) or _outage(acting, on_metric_error, error_timeout_seconds)
@@ -90,7 +90,8 @@ def aggregate(
         return Outcome(Move.HOLD, Reason.NO_DATA, _sentence(idle))
     unproven = _with(acting, lambda result: result.must_pass and result.judgement.verdict is not Verdict.PASS)
     unguarded = _with(acting, lambda result: not result.must_pass and not result.judgement.samples_sufficient)
-    blocking = idle + [result for result in unproven if result not in idle]
+    doubtful = _with(acting, lambda result: result.judgement.doubtful)
+    blocking = list(dict.fromkeys([*idle, *unproven, *doubtful]))
     if not blocking and (deadline_over or not unguarded):
         if minimum_time_over:
             return Outcome(Move.ADVANCE, Reason.GATES_PASSED, _sentence(acting) or "no metric is asked for")

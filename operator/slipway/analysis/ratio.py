@@ -42,6 +42,14 @@ EARLY_SHARE = 0.5
 
 NO_ARM = ArmCounts(0, 0)
 
+DOUBT = 2.0
+"""How many standard errors an estimate of harm may lie above its limit before the rollout waits for more requests.
+
+Bets are placed by what stable did so far. Right after an incident on stable they expect many failures, so that harm
+grows into evidence slowly; without doubt, enough samples alone would carry such a candidate on. It is a reason to wait
+and never one to haul back, so it costs a good release a look now and then.
+"""
+
 
 class Broken(IntEnum):
     """The gate that failed first."""
@@ -200,7 +208,28 @@ class RatioEvidence:
             stable_samples=self.stable.total,
             difference=self.overall.value,
             samples_sufficient=sufficient,
+            doubtful=self._is_doubtful(),
         )
+
+    def _is_doubtful(self) -> bool:
+        """The estimated harm, overall or at this step, is above its limit by more than its own uncertainty.
+
+        A Mantel-Haenszel difference with weight W has variance p(1 - p)/W, p being the rate that both arms share.
+        """
+        if self.broken:
+            return False
+        both = self.candidate.plus(self.stable)
+        if self.gates.compares and both.bad:
+            for difference in (self.overall, self.this_step):
+                if difference.value is not None:
+                    error = math.sqrt(both.rate * (1 - both.rate) / difference.weight)
+                    if difference.value - self.gates.harm_margin > DOUBT * error:
+                        return True
+        limit = self.gates.threshold_max
+        if limit is None or not self.candidate.total:
+            return False
+        error = math.sqrt(limit * (1 - limit) / self.candidate.total)
+        return self.candidate.rate - limit > DOUBT * error
 
     def _verdict(self) -> Verdict:
         if self.broken:
@@ -249,6 +278,8 @@ class RatioEvidence:
         if not sufficient and not self.broken:
             arms = "on both arms" if self.gates.compares else "to the candidate"
             clauses.append(f"{self.gates.min_samples} requests {arms} wanted")
+        if self._is_doubtful():
+            clauses.append("harm looks likely, and more requests will tell")
         return "; ".join(clauses)
 
     def _comparison_clause(self, verdict: Verdict) -> str:

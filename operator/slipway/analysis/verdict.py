@@ -114,7 +114,8 @@ class Judgement:
 
     `evidence` is a likelihood-like ratio that a verdict needs `needed` of: the evidence of harm for a Fail and for a
     guardrail that watches, the evidence of safety for a Pass and for a gate that must be proven. `difference` is the
-    candidate's rate minus stable's (a loss of accuracy is positive too), None where nothing is compared.
+    candidate's rate minus stable's (a loss of accuracy is positive too), None where nothing is compared. `doubtful`
+    says that harm looks likely though it is not shown: no reason to haul back, and none to go on.
     """
 
     verdict: Verdict
@@ -125,6 +126,7 @@ class Judgement:
     stable_samples: int
     difference: float | None
     samples_sufficient: bool
+    doubtful: bool = False
 
 
 def error(message: str) -> Judgement:

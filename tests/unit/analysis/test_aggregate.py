@@ -1,5 +1,7 @@
 """From verdicts to one move, in the order in which the questions are asked."""
 
+from dataclasses import replace
+
 import pytest
 
 from slipway.analysis import Action, Judgement, MetricResult, Move, Outcome, Reason, Verdict, aggregate, error, no_data
@@ -173,3 +175,21 @@ def test_the_message_names_the_metrics_that_decided_and_no_others() -> None:
 def test_a_provider_that_just_stopped_answering_is_not_overdue() -> None:
     fresh = metric(error("timeout"), silent=None)
     assert outcome(fresh, on_metric_error="Rollback").move is Move.HOLD
+
+
+def doubtful() -> MetricResult:
+    return metric(replace(judged(Verdict.CONTINUE), doubtful=True), name="doubt")
+
+
+def test_likely_harm_stops_the_way_up_and_hauls_nothing_back():
+    found = outcome(doubtful(), PASS)
+    assert (found.move, found.reason) == (Move.CONTINUE, Reason.GATHERING_EVIDENCE)
+    assert "doubt" in found.message
+
+
+@pytest.mark.parametrize(
+    ("policy", "move"), [("Hold", Move.HOLD), ("Promote", Move.ADVANCE), ("Rollback", Move.ROLLBACK)]
+)
+def test_likely_harm_is_for_the_user_to_decide_at_the_deadline(policy, move):
+    found = outcome(doubtful(), PASS, deadline_over=True, on_inconclusive=policy)
+    assert (found.move, found.reason) == (move, Reason.INCONCLUSIVE)

@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ GUARD = Gates(comparison_margin=0.005)
 PROOF = Gates(non_inferiority_margin=0.02)
 LIMIT = Gates(threshold_max=0.05)
 TOLERANT = Gates(comparison_margin=0.99, threshold_max=0.99)
-"""Gates that no window can break, so that counting can be watched for as long as one likes."""
+"""Gates that hardly any window can break, so that counting can be watched for long."""
 
 
 def begun(gates: Gates = GUARD, steps: int = 3) -> RatioEvidence:
@@ -164,6 +165,7 @@ def test_the_order_of_windows_changes_neither_counts_nor_differences(windows: li
     for candidate, stable in shuffled:
         other = other.fold(candidate, stable)
     a, b = one.judge(), other.judge()
+    assume(Verdict.FAIL not in (a.verdict, b.verdict))  # nothing is folded after a Fail
     assert (a.candidate_samples, a.stable_samples) == (b.candidate_samples, b.stable_samples)
     assert a.samples_sufficient == b.samples_sufficient
     assert (a.difference is None) == (b.difference is None)
@@ -269,3 +271,41 @@ def test_counts_that_cannot_be_are_refused(bad: float, total: float) -> None:
 def test_gates_that_live_counts_cannot_meet_are_refused(gates: Gates, steps: int, named: str) -> None:
     with pytest.raises(ValueError, match=named):
         RatioEvidence.begin(gates, steps=steps)
+
+
+# --- doubt ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_bad_candidate_after_an_incident_on_stable_is_not_carried_on_by_enough_samples():
+    incident = [(50, 50, 450, 450)] * 10
+    evidence = folded(begun(GUARD), *incident).enter_step()
+    evidence = folded(evidence, (3, 6, 0, 54), (2, 5, 0, 45))
+    judgement = evidence.judge()
+    assert judgement.verdict is Verdict.CONTINUE
+    assert judgement.samples_sufficient
+    assert judgement.doubtful
+    assert "harm looks likely" in judgement.message
+
+
+def test_a_candidate_as_good_as_stable_is_seldom_doubted():
+    draws = np.random.default_rng(7)
+    doubted = looks = 0
+    for _ in range(60):
+        evidence = begun(GUARD)
+        for _ in range(40):
+            evidence = evidence.fold(
+                ArmCounts(int(draws.binomial(10, 0.01)), 10), ArmCounts(int(draws.binomial(90, 0.01)), 90)
+            )
+            doubted += evidence.judge().doubtful
+            looks += 1
+    assert doubted / looks < 0.05
+
+
+def test_a_candidate_that_failed_is_beyond_doubt():
+    assert not folded(begun(GUARD), (9, 10, 0, 90)).judge().doubtful
+
+
+def test_a_rate_far_above_its_limit_is_doubted_before_it_is_a_fail():
+    judgement = folded(begun(Gates(threshold_max=0.05, min_samples=1)), (3, 10, 0, 0)).judge()
+    assert judgement.verdict is Verdict.CONTINUE
+    assert judgement.doubtful
