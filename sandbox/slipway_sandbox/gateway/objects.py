@@ -12,11 +12,20 @@ API_VERSION: Final = "gateway.networking.k8s.io/v1"
 
 
 def gateway_objects(port: int) -> list[Manifest]:
-    """The GatewayClass `traefik` and the Gateway `default/sandbox`, whose listener takes routes of all namespaces.
+    """The GatewayClass and the IngressClass `traefik`, and the Gateway `default/sandbox` that takes all routes.
 
     The listener's port has to be the entry point's: Traefik serves no listener whose port it does not listen on.
     """
     return [
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "IngressClass",
+            "metadata": {
+                "name": GATEWAY_CLASS,
+                "annotations": {"ingressclass.kubernetes.io/is-default-class": "true"},
+            },
+            "spec": {"controller": "traefik.io/ingress-controller"},
+        },
         {
             "apiVersion": API_VERSION,
             "kind": "GatewayClass",

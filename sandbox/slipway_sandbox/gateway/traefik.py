@@ -38,7 +38,7 @@ def find_traefik() -> Path:
 
 
 class Traefik:
-    """Traefik as Gateway API controller of one API server."""
+    """Traefik as Gateway API and Ingress controller of one API server."""
 
     def __init__(self, *, api_url: str, state: Path, port: int, metrics_port: int, host: str = "127.0.0.1") -> None:
         self.url = f"http://{host}:{port}"
@@ -53,6 +53,10 @@ class Traefik:
             f"--entrypoints.metrics.address={host}:{metrics_port}",
             "--providers.kubernetesgateway=true",
             f"--providers.kubernetesgateway.endpoint={api_url}",
+            f"--providers.kubernetesgateway.statusaddress.ip={host}",
+            "--providers.kubernetesingress=true",
+            f"--providers.kubernetesingress.endpoint={api_url}",
+            f"--providers.kubernetesingress.ingressendpoint.ip={host}",
             "--providers.providersthrottleduration=50ms",
             "--metrics.prometheus.entrypoint=metrics",
             "--metrics.prometheus.addserviceslabels=true",

@@ -24,7 +24,7 @@ def test_a_missing_binary_is_refused_with_what_to_do(tmp_path: Path, monkeypatch
 
 
 def test_the_listener_has_the_port_that_the_gateway_listens_on_and_takes_routes_of_all_namespaces() -> None:
-    gateway_class, gateway = gateway_objects(8081)
+    _, gateway_class, gateway = gateway_objects(8081)
     assert gateway_class["metadata"]["name"] == gateway["spec"]["gatewayClassName"]
     [listener] = gateway["spec"]["listeners"]
     assert listener["port"] == 8081
