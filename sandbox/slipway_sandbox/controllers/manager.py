@@ -4,6 +4,7 @@ import asyncio
 
 from slipway_sandbox.client import Client, InformerSet
 from slipway_sandbox.controllers.base import Controller
+from slipway_sandbox.controllers.claims import ClaimController
 from slipway_sandbox.controllers.deployment import DeploymentController
 from slipway_sandbox.controllers.disruption import DisruptionController
 from slipway_sandbox.controllers.endpointslice import EndpointSliceController
@@ -23,6 +24,7 @@ async def run_controllers(client: Client, informers: InformerSet) -> None:
         EndpointSliceController(client, informers),
         JobController(client, informers),
         DisruptionController(client, informers),
+        ClaimController(client, informers),
         GarbageCollector(client, informers),
     ]
     async with asyncio.TaskGroup() as group:

@@ -17,6 +17,7 @@ import aiohttp
 from slipway_sandbox.client import (
     CONFIG_MAPS,
     NODES,
+    PERSISTENT_VOLUME_CLAIMS,
     PODS,
     SECRETS,
     ApiError,
@@ -32,6 +33,7 @@ from slipway_sandbox.node.context import NodeContext
 from slipway_sandbox.node.kubelet import KubeletServer
 from slipway_sandbox.node.podworker import PodWorker
 from slipway_sandbox.node.status import now
+from slipway_sandbox.node.volumes import claim_folder
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +76,7 @@ class NodeAgent:
         self._informers = informers
         informers.of(CONFIG_MAPS)
         informers.of(SECRETS)
+        informers.of(PERSISTENT_VOLUME_CLAIMS).add_handler(self._claim_changed)
         self._since = now()
         self._to_bind: asyncio.Queue[Manifest] = asyncio.Queue()
         self._ready: asyncio.Event = asyncio.Event()
@@ -215,6 +218,11 @@ class NodeAgent:
         for worker in self._workers.values():
             if worker.pod["metadata"]["namespace"] == metadata["namespace"] and worker.uses(kind, metadata["name"]):
                 self._spawn(worker.refresh_volumes())
+
+    def _claim_changed(self, event: str, claim: Manifest, _before: Manifest | None) -> None:
+        if event == "DELETED":
+            folder = claim_folder(self._state / "volumes", claim)
+            self._spawn(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
 
     def _find(self, namespace: str, pod: str, container: str) -> Container | None:
         known = self._pods.get(namespace, pod)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from slipway_sandbox.client import SERVICE_ACCOUNTS, ApiError, Client, Manifest
+from slipway_sandbox.client import PERSISTENT_VOLUME_CLAIMS, SERVICE_ACCOUNTS, ApiError, Client, Manifest
 from slipway_sandbox.node.environment import ConfigError, PodFacts, read_data
 
 
@@ -51,12 +51,19 @@ class Volumes:
         if "hostPath" in volume:
             return self._host_path(volume)
         if "persistentVolumeClaim" in volume:
-            claim = volume["persistentVolumeClaim"]["claimName"]
-            path = self._shared / f"{self._facts.pod['metadata']['namespace']}_{claim}"
+            path = await self._claimed(volume["persistentVolumeClaim"]["claimName"])
         files = await self._files(volume)
         # A sandbox may hold large ConfigMaps on slow disks, and the loop also answers the API's watches.
         await asyncio.to_thread(_materialise, path, files)
         return path
+
+    async def _claimed(self, name: str) -> Path:
+        claim = await self._client.find(PERSISTENT_VOLUME_CLAIMS, self._facts.pod["metadata"]["namespace"], name)
+        if claim is None:
+            raise ConfigError(f'persistentvolumeclaim "{name}" not found')
+        if claim.get("status", {}).get("phase") != "Bound":
+            raise ConfigError(f'persistentvolumeclaim "{name}" is not bound')
+        return claim_folder(self._shared, claim)
 
     def _host_path(self, volume: Manifest) -> Path:
         path = Path(volume["hostPath"]["path"])
@@ -128,6 +135,12 @@ class Volumes:
         except ApiError as refusal:
             raise ConfigError(f"no token for service account {account}: {refusal.message}") from refusal
         return str(answer["status"]["token"]).encode()
+
+
+def claim_folder(shared: Path, claim: Manifest) -> Path:
+    """Where the files of a claim are; another claim of the same name begins with none."""
+    metadata = claim["metadata"]
+    return shared / f"{metadata['namespace']}_{metadata['name']}_{metadata['uid']}"
 
 
 def _references(volume: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
