@@ -222,7 +222,11 @@ class MetricSpec(SpecModel):
     ] = None
     min_samples: Annotated[
         int | None,
-        Field(ge=0, le=1_000_000_000, description="Fewest samples an arm before the gate can be passed. Default: 100."),
+        Field(
+            ge=0,
+            le=1_000_000_000,
+            description="Fewest samples an arm before the gate can be passed. Default: 100 requests; for a goldenSet, its proof decides.",
+        ),
     ] = None
     action: Annotated[
         Literal["Rollback", "Hold", "Observe"], Field(description="What follows from Fail. Default: Rollback.")
