@@ -143,10 +143,11 @@ class DeploymentController(Controller):
         if new is None:
             new = await self._create_set(deployment, sets, revision)
             sets = [*sets, new]
-        elif new["metadata"].get("annotations", {}).get(rolling.REVISION_ANNOTATION) != revision and _revision(
-            new
-        ) < int(revision):
-            updated = await self._patch_set(new, {"metadata": {"annotations": _annotations(deployment, revision)}})
+        elif (
+            not (notes := _annotations(deployment, str(max(int(revision), _revision(new))))).items()
+            <= (new["metadata"].get("annotations") or {}).items()
+        ):
+            updated = await self._patch_set(new, {"metadata": {"annotations": notes}})
             sets = [updated if entry is new else entry for entry in sets]
             new = updated
         shown = str(_revision(new))
