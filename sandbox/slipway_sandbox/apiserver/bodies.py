@@ -52,8 +52,18 @@ def check_kind(resource: Resource, value: dict[str, Any], *, required: bool = Fa
         )
 
 
+def unknown_at_that_version(resource: Resource, value: dict[str, Any], report: Report | None) -> list[str]:
+    """Warnings about a custom resource of a version that its definition does not have: no field is known there."""
+    version = value.get("apiVersion")
+    if report is None or resource.custom is None or not isinstance(version, str) or not version:
+        return []
+    if version in {resource.api_version, f"{resource.group}/{resource.custom.storage_version}"}:
+        return []
+    return [f'unknown field "{name}"' for name in sorted(value) if name not in {"apiVersion", "kind", "metadata"}]
+
+
 def shorten(value: dict[str, Any]) -> str:
-    return views.dump(value).decode()[:200]
+    return views.dump(value).decode("utf-8", "replace")[:200]
 
 
 def check_name(obj: dict[str, Any], call: Call) -> None:

@@ -31,6 +31,7 @@ from slipway_sandbox.apiserver.bodies import (
     renew_last_applied,
     set_namespace,
     structural_copy,
+    unknown_at_that_version,
 )
 from slipway_sandbox.apiserver.calls import Answer, Call, carrying, json_answer, media_type, read_body, read_patch, warn
 from slipway_sandbox.apiserver.codec import Report
@@ -159,7 +160,8 @@ class Handlers:
         report = collecting(options)
         value = read_body(call, report, resource.type_name)
         strategy = self.strategy_of(resource)
-        check_kind(resource, value)
+        with carrying(unknown_at_that_version(resource, value, report)):
+            check_kind(resource, value)
         obj = strategy.read(value, report)
         if call.target.name and not obj["metadata"].get("name"):
             obj["metadata"]["name"] = call.target.name
@@ -183,7 +185,8 @@ class Handlers:
         report = collecting(options)
         value = read_body(call, report, resource.type_name)
         strategy = self.strategy_of(resource)
-        check_kind(resource, value)
+        with carrying(unknown_at_that_version(resource, value, report)):
+            check_kind(resource, value)
         new = strategy.read(value, report)
         check_name(new, call)
         set_namespace(resource, new, call)

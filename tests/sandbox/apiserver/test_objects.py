@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import aiohttp
+import pytest
 from sandbox.apiserver.conftest import BOATS, Client, a_boat, a_definition
 
 from slipway_sandbox.apiserver import ApiServer
@@ -159,6 +160,19 @@ async def test_deleting_a_definition_deletes_its_objects(client: Client) -> None
     async with asyncio.timeout(5):
         while (await client.get(BOATS)).status != 404:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("name", ["default", "kube-system", "kube-public"])
+async def test_a_namespace_of_the_cluster_itself_cannot_be_deleted(client: Client, name: str) -> None:
+    refused = await client.delete(f"/api/v1/namespaces/{name}")
+    assert (refused.status, refused.body["reason"]) == (403, "Forbidden")
+    assert (await client.get(f"/api/v1/namespaces/{name}")).body["status"] == {"phase": "Active"}
+
+
+async def test_a_version_without_a_definition_knows_no_field(client: Client) -> None:
+    await client.define(a_definition())
+    refused = await client.post(BOATS, {**a_boat(crew=1), "apiVersion": "test.example/v9"})
+    assert (refused.status, refused.headers["Warning"]) == (400, '299 - "unknown field \\"spec\\""')
 
 
 async def test_garbage_never_ends_the_server(client: Client) -> None:
