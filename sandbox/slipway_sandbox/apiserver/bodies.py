@@ -55,9 +55,10 @@ def check_kind(resource: Resource, value: dict[str, Any], *, required: bool = Fa
 def unknown_at_that_version(resource: Resource, value: dict[str, Any], report: Report | None) -> list[str]:
     """Warnings about a custom resource of a version that its definition does not have: no field is known there."""
     version = value.get("apiVersion")
-    if report is None or resource.custom is None or not isinstance(version, str) or not version:
+    if report is None or resource.custom is None or not isinstance(version, str):
         return []
-    if version in {resource.api_version, f"{resource.group}/{resource.custom.storage_version}"}:
+    group, _, number = version.rpartition("/")
+    if group != resource.group or number in {resource.version, resource.custom.storage_version}:
         return []
     return [f'unknown field "{name}"' for name in sorted(value) if name not in {"apiVersion", "kind", "metadata"}]
 
