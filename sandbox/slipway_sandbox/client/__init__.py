@@ -13,6 +13,7 @@ controller that reads three fields of a Pod has no use for a class with three hu
 
 from slipway_sandbox.client.events import EventRecorder
 from slipway_sandbox.client.informer import Informer, InformerSet
+from slipway_sandbox.client.quantities import quantity
 from slipway_sandbox.client.resources import (
     CONFIG_MAPS,
     CUSTOM_RESOURCE_DEFINITIONS,
@@ -63,4 +64,5 @@ __all__ = [
     "SERVICES",
     "SERVICE_ACCOUNTS",
     "key_of",
+    "quantity",
 ]

@@ -3,6 +3,7 @@
 import asyncio
 
 from slipway_sandbox.client import Client, InformerSet
+from slipway_sandbox.controllers.autoscaler import AutoscalerController
 from slipway_sandbox.controllers.base import Controller
 from slipway_sandbox.controllers.claims import ClaimController
 from slipway_sandbox.controllers.deployment import DeploymentController
@@ -24,6 +25,7 @@ async def run_controllers(client: Client, informers: InformerSet) -> None:
         EndpointSliceController(client, informers),
         JobController(client, informers),
         DisruptionController(client, informers),
+        AutoscalerController(client, informers),
         ClaimController(client, informers),
         GarbageCollector(client, informers),
     ]

@@ -6,7 +6,8 @@ group of its own session; an image is an entry of the image table; a volume is a
 wherever they appear in command, arguments and environment.
 
 The parts: `NodeAgent` watches pods, binds them and runs one `PodWorker` each; a worker runs `Container`s, probes them
-and writes the pod's status; `launcher` and `reaper` see to it that no process outlives the agent, however it ends.
+and writes the pod's status; `KubeletServer` answers the API server's questions of them (logs, exec, attach,
+port-forward, use of the machine); `launcher` and `reaper` see to it that no process outlives the agent, however it ends.
 """
 
 from slipway_sandbox.node.agent import NodeAgent

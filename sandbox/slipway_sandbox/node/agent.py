@@ -88,7 +88,7 @@ class NodeAgent:
     async def run(self) -> None:
         """Be a node until cancelled; then every process of every pod is ended."""
         network, claim = claim_network()
-        kubelet = KubeletServer(self._find, self._address_of)
+        kubelet = KubeletServer(self._find, self._address_of, self._running)
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, force_close=True), cookie_jar=aiohttp.DummyCookieJar()
         )
@@ -233,6 +233,9 @@ class NodeAgent:
         known = self._pods.get(namespace, pod)
         worker = self._workers.get(known["metadata"]["uid"]) if known else None
         return worker.address if worker else None
+
+    def _running(self) -> list[tuple[Manifest, dict[str, int]]]:
+        return [(worker.pod, worker.processes()) for worker in self._workers.values()]
 
     # --- images --------------------------------------------------------------------------------------------------
 

@@ -101,6 +101,11 @@ class Container:
             self._process.kill()
 
     @property
+    def pid(self) -> int | None:
+        """Its main process, while it runs."""
+        return self._process.pid if self._process is not None else None
+
+    @property
     def is_running(self) -> bool:
         """Its process runs now."""
         return self._process is not None
@@ -381,8 +386,6 @@ class Container:
             self._event("Warning", reason, f"{name}Hook failed: {result.message}")
             if name == "postStart" and self._killing is None:
                 self._killing = asyncio.create_task(self._kill(0.0))
-
-    # --- helpers -------------------------------------------------------------------------------------------------
 
     def _log_folder(self) -> Path:
         return self._node.pod_logs_folder(self._facts.pod) / str(self.spec["name"])

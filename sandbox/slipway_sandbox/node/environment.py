@@ -6,17 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from slipway_sandbox.client import CONFIG_MAPS, SECRETS, Client, Manifest
+from slipway_sandbox.client import CONFIG_MAPS, SECRETS, Client, Manifest, quantity
 from slipway_sandbox.images import ImageEntry
 from slipway_sandbox.node.expansion import PathRewriter, expand
 
 _ENV_NAME: Final = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _SUBSCRIPT: Final = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
-_QUANTITY: Final = re.compile(r"([0-9.]+)([a-zA-Z]*)")
-_UNITS: Final = {
-    "": 1.0, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
-    "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40,
-}  # fmt: skip
 
 
 class ConfigError(Exception):
@@ -73,12 +68,6 @@ class PodFacts:
             "POD_NAMESPACE": self.pod["metadata"]["namespace"],
             "POD_UID": self.pod["metadata"]["uid"],
         }
-
-
-def quantity(text: Any) -> float:
-    """A Kubernetes quantity as a number."""
-    match = _QUANTITY.fullmatch(str(text))
-    return float(match.group(1)) * _UNITS.get(match.group(2), 1.0) if match else 0.0
 
 
 async def container_environment(client: Client, container: Manifest, facts: PodFacts) -> dict[str, str]:

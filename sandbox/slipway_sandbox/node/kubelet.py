@@ -1,5 +1,6 @@
 """What the node serves: logs, exec, attach and port-forward, as the API server asks a kubelet for them."""
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Mapping
@@ -8,15 +9,19 @@ from functools import partial
 
 from aiohttp import web
 
+from slipway_sandbox.client import Manifest
 from slipway_sandbox.node.container import Container
 from slipway_sandbox.node.logs import LogQuery, read_log
 from slipway_sandbox.node.portforward import forward
 from slipway_sandbox.node.remote import attach, execute
+from slipway_sandbox.node.usage import summary
 
 Find = Callable[[str, str, str], Container | None]
 """From namespace, pod and container to the container."""
 Address = Callable[[str, str], str | None]
 """From namespace and pod to the pod's address."""
+Pods = Callable[[], list[tuple[Manifest, dict[str, int]]]]
+"""The pods that run here, each with the process of every container."""
 Session = Callable[[web.Request, Container], Awaitable[web.WebSocketResponse]]
 
 
@@ -27,14 +32,16 @@ class KubeletServer:
     400 for the log of one that has not run yet, with the reason as plain text.
     """
 
-    def __init__(self, find: Find, address: Address) -> None:
+    def __init__(self, find: Find, address: Address, pods: Pods) -> None:
         self._find = find
+        self._pods = pods
         self._address = address
         app = web.Application()
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
         app.router.add_get("/exec/{namespace}/{pod}/{container}", partial(self._session, execute))
         app.router.add_get("/attach/{namespace}/{pod}/{container}", partial(self._session, attach))
         app.router.add_get("/portForward/{namespace}/{pod}", self._forward)
+        app.router.add_get("/stats/summary", self._summary)
         app.router.add_get("/healthz", self._healthy)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
 
@@ -49,6 +56,9 @@ class KubeletServer:
 
     async def _healthy(self, _request: web.Request) -> web.Response:
         return web.Response(text="ok")
+
+    async def _summary(self, _request: web.Request) -> web.Response:
+        return web.json_response(await asyncio.to_thread(summary, self._pods()))
 
     async def _session(self, serve: Session, request: web.Request) -> web.StreamResponse:
         names = request.match_info

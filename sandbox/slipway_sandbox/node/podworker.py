@@ -86,6 +86,11 @@ class PodWorker:
         """A container by its name."""
         return next((entry for entry in [*self._init, *self._main] if entry.spec["name"] == name), None)
 
+    def processes(self) -> dict[str, int]:
+        """The main process of each container that runs now."""
+        found = {entry.spec["name"]: entry.pid for entry in [*self._init, *self._main]}
+        return {name: pid for name, pid in found.items() if pid is not None}
+
     def uses(self, kind: str, name: str) -> bool:
         """Whether a volume shows this ConfigMap or Secret."""
         return self._mounted and self._volumes.uses(kind, name)

@@ -133,10 +133,10 @@ async def _blocks(descriptor: int) -> AsyncIterator[bytes]:
 
 async def _usable(descriptor: int, *, writing: bool = False) -> None:
     loop = asyncio.get_running_loop()
-    usable = loop.create_future()
+    usable = asyncio.Event()
     add, remove = (loop.add_writer, loop.remove_writer) if writing else (loop.add_reader, loop.remove_reader)
-    add(descriptor, lambda: usable.done() or usable.set_result(None))
+    add(descriptor, usable.set)
     try:
-        await usable
+        await usable.wait()
     finally:
         remove(descriptor)
