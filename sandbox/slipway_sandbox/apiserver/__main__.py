@@ -31,9 +31,12 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--token", default=None, help="the bearer token that requests have to carry")
     parser.add_argument("--state-file", type=Path, default=None, help="keep the objects in this file")
+    parser.add_argument("--tls-dir", type=Path, default=None, help="speak HTTPS, with certificates made in this folder")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
-    server = ApiServer(options.host, options.port, options.token, state_file=options.state_file)
+    server = ApiServer(
+        options.host, options.port, options.token, state_file=options.state_file, tls_dir=options.tls_dir
+    )
     try:
         asyncio.run(_serve(server))
     except (StateFileError, OSError) as error:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import socket
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from aiohttp import web
 from slipway_sandbox.apiserver import errors, views
 from slipway_sandbox.apiserver.admission import NAMESPACES as NAMESPACE_KEY
 from slipway_sandbox.apiserver.calls import BODY_LIMIT, Answer, Call, text_answer, warn
+from slipway_sandbox.apiserver.certificates import make_certificates, server_context
 from slipway_sandbox.apiserver.dispatch import Dispatcher
 from slipway_sandbox.apiserver.errors import ApiError, PlainNotFoundError
 from slipway_sandbox.apiserver.journal import Journal
@@ -32,14 +35,19 @@ class ApiServer:
         port: the port; 0 takes a free one, which `url` tells after `start`.
         token: when given, requests have to carry it as their bearer token.
         state_file: when given, the objects are kept in this file and are there again at the next start with it.
+        tls_dir: when given, HTTPS is spoken, with certificates that every start makes anew in this folder: `ca.crt` is
+            what clients trust, and is in the kubeconfig. kubectl sends a token over HTTPS only.
     """
 
     def __init__(
-        self, host: str = "127.0.0.1", port: int = 0, token: str | None = None, *, state_file: Path | None = None
-    ) -> None:
+        self, host: str = "127.0.0.1", port: int = 0, token: str | None = None, *, state_file: Path | None = None,
+        tls_dir: Path | None = None,
+    ) -> None:  # fmt: skip
         self._host = host
         self._port = port
         self._token = token
+        self._tls_dir = tls_dir
+        self._authority = ""
         self._state_file = state_file
         self._journal: Journal | None = None
         self._tokens = Tokens(token, new_key())
@@ -50,18 +58,19 @@ class ApiServer:
     @property
     def url(self) -> str:
         """The base address, without a slash at the end."""
-        return f"http://{self._host}:{self._port}"
+        return f"{'http' if self._tls_dir is None else 'https'}://{self._host}:{self._port}"
 
     async def start(self) -> None:
         """Listen.
 
         Raises:
-            OSError: the port is taken.
+            OSError: the port is taken, or the folder for certificates cannot be written.
             StateFileError: the state file is in use, damaged, or not one.
         """
         loop = asyncio.get_running_loop()
         sock = socket.create_server((self._host, self._port), backlog=512)
         try:
+            tls = self._make_tls()
             if self._state_file is not None:
                 self._journal = Journal(self._state_file, new_key())
                 self._tokens = Tokens(self._token, self._journal.token_key)
@@ -75,7 +84,14 @@ class ApiServer:
         await self._runner.setup()
         self._port = sock.getsockname()[1]
         self._dispatcher.address = f"{self._host}:{self._port}"
-        await web.SockSite(self._runner, sock).start()
+        await web.SockSite(self._runner, sock, ssl_context=tls).start()
+
+    def _make_tls(self) -> ssl.SSLContext | None:
+        if self._tls_dir is None:
+            return None
+        hosts = [self._host, "127.0.0.1", "localhost", "kubernetes.default.svc"]
+        self._authority = base64.b64encode(make_certificates(self._tls_dir, hosts).read_bytes()).decode()
+        return server_context(self._tls_dir)
 
     async def stop(self) -> None:
         """Stop listening, end open watches, and close the state file."""
@@ -95,10 +111,13 @@ class ApiServer:
     def kubeconfig(self) -> dict[str, Any]:
         """A kubeconfig for the administrator, to be written as YAML or JSON."""
         user = {"token": self._token} if self._token else {"username": ADMIN.name, "password": "sandbox"}
+        cluster = {"server": self.url}
+        if self._authority:
+            cluster["certificate-authority-data"] = self._authority
         return {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": "sandbox", "cluster": {"server": self.url}}],
+            "clusters": [{"name": "sandbox", "cluster": cluster}],
             "users": [{"name": ADMIN.name, "user": user}],
             "contexts": [
                 {"name": "sandbox", "context": {"cluster": "sandbox", "user": ADMIN.name, "namespace": "default"}}
