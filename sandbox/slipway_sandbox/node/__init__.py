@@ -7,7 +7,7 @@ wherever they appear in command, arguments and environment.
 
 The parts: `NodeAgent` watches pods, binds them and runs one `PodWorker` each; a worker runs `Container`s, probes them
 and writes the pod's status; `KubeletServer` answers the API server's questions of them (logs, exec, attach,
-port-forward, use of the machine); `launcher` and `reaper` see to it that no process outlives the agent, however it ends.
+port-forward, use of the machine); `launcher` and `reaper` see to it that no process outlives the agent.
 """
 
 from slipway_sandbox.node.agent import NodeAgent

@@ -70,8 +70,12 @@ class Volumes:
         kind = volume["hostPath"].get("type", "")
         if kind == "DirectoryOrCreate":
             path.mkdir(parents=True, exist_ok=True)
-        elif kind and not path.exists():
-            raise ConfigError(f"hostPath type check failed: {path} is not a {kind.lower()}")
+        elif kind == "FileOrCreate" and not path.exists():
+            path.touch()
+        checks = {"Directory": path.is_dir, "File": path.is_file, "Socket": path.is_socket}
+        fits = checks.get(kind.removesuffix("OrCreate"), path.exists)
+        if kind and not fits():
+            raise ConfigError(f"hostPath type check failed: {path} is not a {kind.removesuffix('OrCreate').lower()}")
         return path
 
     async def _files(self, volume: Manifest) -> dict[str, tuple[bytes, int]] | None:

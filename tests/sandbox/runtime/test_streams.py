@@ -85,21 +85,21 @@ async def test_exec_keeps_output_and_errors_apart_and_tells_the_exit_code(binary
     assert err.splitlines() == ["wrong", "command terminated with exit code 3"]
 
 
-async def test_exec_takes_input_to_its_end_and_any_amount_of_it(binary: str, space: Space) -> None:
+async def test_exec_takes_input_to_its_end_and_any_amount_of_it(space: Space) -> None:
     await ready(space, a_pod("p"))
     text = b"0123456789abcde\n" * 65536
-    code, out, _ = await run(binary, space, "exec", "-i", "p", "--", "cat", stdin=text)
+    code, out, _ = await run(BINARIES[0], space, "exec", "-i", "p", "--", "cat", stdin=text)
     assert code == 0
     assert out.encode() == text
     # Without -i there is no input, so that a command that reads does not wait.
-    assert (await run(binary, space, "exec", "p", "--", "cat", stdin=text))[:2] == (0, "")
+    assert (await run(BINARIES[0], space, "exec", "p", "--", "cat", stdin=text))[:2] == (0, "")
 
 
-async def test_exec_with_a_terminal_gives_the_command_one(binary: str, space: Space) -> None:
+async def test_exec_with_a_terminal_gives_the_command_one(space: Space) -> None:
     await ready(space, a_pod("p"))
     ours, theirs = pty.openpty()
     process = await asyncio.create_subprocess_exec(
-        *line(binary, space, "exec", "-it", "p", "--", "sh", "-c", "test -t 1 && echo a terminal; read x; exit $x"),
+        *line(BINARIES[0], space, "exec", "-it", "p", "--", "sh", "-c", "test -t 1 && echo a terminal; read x; exit $x"),  # noqa: E501
         stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
     )  # fmt: skip
     os.close(theirs)
@@ -117,12 +117,12 @@ async def test_exec_with_a_terminal_gives_the_command_one(binary: str, space: Sp
     os.close(ours)
 
 
-async def test_what_cannot_be_executed_is_refused_in_words(binary: str, space: Space) -> None:
+async def test_what_cannot_be_executed_is_refused_in_words(space: Space) -> None:
     await ready(space, a_pod("p"))
-    code, _, err = await run(binary, space, "exec", "p", "--", "no-such-command")
+    code, _, err = await run(BINARIES[0], space, "exec", "p", "--", "no-such-command")
     assert code == 1
     assert "executable file not found in $PATH" in err
-    code, _, err = await run(binary, space, "exec", "p", "-c", "other", "--", "true")
+    code, _, err = await run(BINARIES[0], space, "exec", "p", "-c", "other", "--", "true")
     assert code == 1
     assert "container other" in err
 
@@ -142,15 +142,15 @@ async def test_a_command_ends_with_the_client_that_asked_for_it(space: Space) ->
     await eventually(gone)
 
 
-async def test_attach_shows_what_the_container_writes_until_it_ends(binary: str, space: Space) -> None:
+async def test_attach_shows_what_the_container_writes_until_it_ends(space: Space) -> None:
     program = "n=0; while [ ! -e enough ]; do n=$((n+1)); echo line $n; sleep 0.1; done; echo the end"
     pod = a_pod("p", command=["sh", "-c", program], args=[], readinessProbe=None, restartPolicy="Never")
     await ready(space, pod)
-    words = line(binary, space, "attach", "p")
+    words = line(BINARIES[0], space, "attach", "p")
     process = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE, stderr=-3)
     assert process.stdout is not None
     assert (await asyncio.wait_for(process.stdout.readline(), 10)).startswith(b"line")
-    await run(binary, space, "exec", "p", "--", "touch", "enough")
+    await run(BINARIES[0], space, "exec", "p", "--", "touch", "enough")
     assert (await asyncio.wait_for(process.stdout.read(), 10)).endswith(b"the end\n")
     assert await process.wait() == 0
 
@@ -196,9 +196,9 @@ async def test_port_forward_carries_much_and_ends_each_direction_by_itself(space
         writer.close()
 
 
-async def test_port_forward_says_that_nobody_listens(binary: str, space: Space) -> None:
+async def test_port_forward_says_that_nobody_listens(space: Space) -> None:
     await ready(space, a_pod("p"))
-    async with forwarded(binary, space, "pod/p", ":9999") as (port, process):
+    async with forwarded(BINARIES[0], space, "pod/p", ":9999") as (port, process):
         with pytest.raises((aiohttp.ClientError, ConnectionError)):
             await get(f"http://127.0.0.1:{port}/")
         assert process.stderr is not None
