@@ -8,6 +8,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import pty
 import re
@@ -125,6 +126,34 @@ async def test_what_cannot_be_executed_is_refused_in_words(space: Space) -> None
     code, _, err = await run(BINARIES[0], space, "exec", "p", "-c", "other", "--", "true")
     assert code == 1
     assert "container other" in err
+
+
+async def test_clients_of_the_protocol_before_are_served_too(space: Space) -> None:
+    await ready(space, a_pod("p"))
+    words = [("command", "sh"), ("command", "-c"), ("command", "read x; echo got $x; exit 4"), ("stdin", "true")]
+    url = f"{space.sandbox.api_url}/api/v1/namespaces/{space.name}/pods/p/exec"
+    heard: dict[int, bytes] = {}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(url, params=[*words, ("stdout", "true")], protocols=["v4.channel.k8s.io"]) as socket,
+    ):
+        assert socket.protocol == "v4.channel.k8s.io"
+        await socket.send_bytes(b"\x00seven\n")
+        async for message in socket:
+            heard[message.data[0]] = heard.get(message.data[0], b"") + message.data[1:]
+    assert heard[1] == b"got seven\n"
+    assert json.loads(heard[3])["details"]["causes"] == [{"reason": "ExitCode", "message": "4"}]
+
+
+async def test_a_stream_without_a_websocket_is_refused_with_what_to_do(space: Space) -> None:
+    await ready(space, a_pod("p"))
+    url = f"{space.sandbox.api_url}/api/v1/namespaces/{space.name}/pods/p"
+    spdy = {"Connection": "Upgrade", "Upgrade": "SPDY/3.1", "X-Stream-Protocol-Version": "v4.channel.k8s.io"}
+    async with aiohttp.ClientSession() as session:
+        for part in ("exec?command=true", "portforward"):
+            async with session.post(f"{url}/{part}", headers=spdy) as response:
+                assert response.status == 400
+                assert "kubectl 1.31 and later" in (await response.json())["message"]
 
 
 async def test_a_command_ends_with_the_client_that_asked_for_it(space: Space) -> None:
