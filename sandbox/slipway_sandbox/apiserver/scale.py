@@ -87,7 +87,12 @@ def read_patch(resource: Resource, obj: dict[str, Any], call: Call) -> dict[str,
     kind = media_type(call.content_type)
     if kind == "application/json-patch+json":
         return _canonical(codec.require_object(patches.json_patch(base, calls.read_patch(call))))
-    value = parsing.parse_yaml(call.body) if is_apply(call) else calls.read_patch(call)
+    if not is_apply(call):
+        return _canonical(patches.merge_patch(base, codec.require_object(calls.read_patch(call))))
+    try:
+        value = parsing.parse_yaml(call.body)
+    except ValueError as error:
+        raise errors.bad_request(f"error decoding YAML: {error}") from error
     return _canonical(patches.merge_patch(base, codec.require_object(value)))
 
 

@@ -44,7 +44,7 @@ def strategic_merge(node: Node, target: dict[str, Any], patch: dict[str, Any]) -
         removed = patch.get(_DELETE_FROM + name)
         if value is None:
             result.pop(name, None)
-        elif isinstance(value, dict) and name not in result and value.get(_PATCH) in {"replace", "delete"}:
+        elif isinstance(value, dict) and name not in result and value.get(_PATCH) in ("replace", "delete"):
             result[name] = {}  # nothing to replace or delete: the directive takes its map with it
         elif isinstance(value, dict):
             current = result.get(name)
@@ -98,15 +98,28 @@ def _clean(value: Any) -> Any:
     return value
 
 
+def _is_scalar(value: Any) -> bool:
+    return not isinstance(value, dict | list)
+
+
+def _check_directives(patch: list[Any], order: Any, removed: Any, *, primitive: bool) -> None:
+    for directive in (order, removed):
+        if directive is not None and not isinstance(directive, list):
+            raise bad_request(f"bad patch: a directive for a list must be a list, not {directive}")
+    if primitive and not all(_is_scalar(item) for item in [*patch, *(order or ()), *(removed or ())]):
+        raise bad_request("bad patch: a list of plain values cannot hold objects or lists")
+
+
 def _merge_list(node: Node, current: list[Any], patch: list[Any], order: Any, removed: Any) -> list[Any]:
+    _check_directives(patch, order, removed, primitive=node.item.kind == nodes.SCALAR)
     if node.item.kind == nodes.SCALAR:
         return _merge_primitives(current, patch, order, removed)
     key = node.merge_key
     if any(isinstance(item, dict) and item.get(_PATCH) == "replace" for item in patch):
-        return [_clean(item) for item in patch if item.get(_PATCH) != "replace" or len(item) > 1]
+        return [_clean(item) for item in patch if item != {_PATCH: "replace"}]
     result = list(current)
     for item in patch:
-        if not isinstance(item, dict) or key not in item:
+        if not isinstance(item, dict) or key not in item or not _is_scalar(item[key]):
             raise bare_500(f"map: {item} does not contain declared merge key: {key}")
         directive = item.get(_PATCH)
         at = next((i for i, found in enumerate(result) if found.get(key) == item[key]), None)
@@ -117,7 +130,7 @@ def _merge_list(node: Node, current: list[Any], patch: list[Any], order: Any, re
         else:
             result[at] = strategic_merge(node.item, result[at], item)
     named = patch if order is None else order
-    wanted = [entry.get(key) for entry in named if isinstance(entry, dict)]
+    wanted = [entry.get(key) for entry in named if isinstance(entry, dict) and _is_scalar(entry.get(key))]
     return _sorted(result, [found.get(key) for found in result], wanted, [found.get(key) for found in current])
 
 

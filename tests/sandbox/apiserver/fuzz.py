@@ -55,6 +55,26 @@ ODD_BYTES = [
     b"1" * 5000, b'{"metadata":' + b"1" * 5000 + b"}", b"a: " + b"9" * 5000, b"!!int x", b"? [a]\n: b", b"a: 2024-13-45", b"a: .nan", b"!!float y", b"!!timestamp z",
 ]  # fmt: skip
 
+_POD = {
+    "containers": [{"name": "c", "image": "i", "ports": [{"containerPort": 80}], "env": [{"name": "E", "value": "v"}]}]
+}
+_TEMPLATE = {"metadata": {"labels": {"a": "b"}}, "spec": _POD}
+SEEDS: dict[str, dict[str, Any]] = {
+    "configmaps": {"data": {"k": "v"}}, "pods": {"spec": _POD}, "services": {"spec": {"ports": [{"port": 80}], "selector": {"a": "b"}}},
+    "deployments": {"spec": {"selector": {"matchLabels": {"a": "b"}}, "template": _TEMPLATE}}, "secrets": {"stringData": {"k": "v"}},
+    "jobs": {"spec": {"template": {"spec": {**_POD, "restartPolicy": "Never"}}}}, "boats": {"spec": {"crew": 2, "sails": [{"name": "jib"}]}},
+    "horizontalpodautoscalers": {"spec": {"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "a", "apiVersion": "apps/v1"}}},
+    "ingresses": {"spec": {"defaultBackend": {"service": {"name": "a", "port": {"number": 80}}}}}, "serviceaccounts": {},
+    "poddisruptionbudgets": {"spec": {"minAvailable": 1, "selector": {"matchLabels": {"a": "b"}}}}, "roles": {"rules": []},
+    "endpointslices": {"addressType": "IPv4", "endpoints": [{"addresses": ["127.1.2.3"]}], "ports": [{"port": 80}]},
+    "validatingadmissionpolicies": {"spec": {
+        "matchConstraints": {"resourceRules": [{"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*"]}]},
+        "variables": [{"name": "size", "expression": "size(object.metadata.name)"}], "validations": [{"expression": "variables.size < 200"}],
+    }},
+    "validatingadmissionpolicybindings": {"spec": {"policyName": "a", "validationActions": ["Deny"]}},
+}  # fmt: skip
+"""What is valid, so that there are objects to change and a policy that judges the changes."""
+
 
 @dataclass(frozen=True)
 class FuzzRequest:
@@ -83,12 +103,27 @@ class Fuzzer:
 
     def __init__(self, seed: int, kinds: list[Kind], definitions: dict[str, Any]) -> None:
         self._random = random.Random(seed)
-        self._kinds = [*self._random.sample(kinds, 12), kinds[-1]]  # few, so that requests meet objects of others
+        self._seeded = [kind for kind in kinds if kind.plural in SEEDS]
+        # few, so that requests meet objects of others
+        self._kinds = [*self._random.sample(kinds, 6), *self._random.sample(self._seeded, 6), kinds[-1]]
+        self._density = 1.0
         self._definitions = definitions
+
+    def seeds(self) -> list[FuzzRequest]:
+        """Requests that create a valid object "a" of many kinds."""
+        found = []
+        for kind in self._seeded:
+            path = (
+                f"{kind.prefix}/namespaces/default/{kind.plural}" if kind.namespaced else f"{kind.prefix}/{kind.plural}"
+            )
+            body = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": "a"}, **SEEDS[kind.plural]}
+            found.append(FuzzRequest("POST", path, {"Content-Type": "application/json"}, json.dumps(body).encode()))
+        return found
 
     def request(self) -> FuzzRequest:
         """The next request."""
         draw = self._random
+        self._density = draw.choice([0.1, 0.3, 1.0])
         method = draw.choice(METHODS)
         kind = draw.choice(self._kinds)
         path = quote(draw.choice(PATHS), safe="/%") if draw.random() < 0.05 else self._path(kind, method)
@@ -183,7 +218,7 @@ class Fuzzer:
             return {
                 name: self._value(below, depth + 1)
                 for name, below in schema["properties"].items()
-                if draw.random() < (0.95 if name in needed else chance)
+                if draw.random() < (0.95 if name in needed else chance * self._density)
             }
         if kind == "array":
             return [self._value(schema.get("items", {}), depth + 1) for _ in range(draw.choice([0, 1, 1, 2]))]

@@ -66,7 +66,7 @@ class Pods(Hooks):
 def _fixed(spec: dict[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in spec.items() if name not in {"activeDeadlineSeconds", "tolerations"}}
     for kind in ("containers", "initContainers"):
-        if kind in kept:
+        if kept.get(kind):
             kept[kind] = [{name: value for name, value in one.items() if name != "image"} for one in kept[kind]]
     return kept
 
