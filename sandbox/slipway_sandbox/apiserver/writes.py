@@ -20,6 +20,9 @@ from slipway_sandbox.apiserver.ssa import Manager, Managers
 from slipway_sandbox.apiserver.store import Record, Store, object_key
 from slipway_sandbox.apiserver.strategy import Strategy, Verdict
 
+MAX_DEPTH = 250
+"""Levels of objects and lists in an object."""
+
 Admission = Callable[[Resource, dict[str, Any], "dict[str, Any] | None", str], None]
 """Looks at an object before it is stored (resource, new, old, part); may change it or raise ApiError."""
 
@@ -71,6 +74,7 @@ class Writer:
             ApiError: it is invalid, refused, or exists.
         """
         resource = strategy.resource
+        _check_depth(obj)
         meta = obj["metadata"]
         if meta.get("resourceVersion") and meta["resourceVersion"] != "0":
             raise errors.bare_500("resourceVersion should not be set on objects to be created")
@@ -125,6 +129,7 @@ class Writer:
             ApiError: it is invalid, refused, or was not made from the current version.
         """
         resource, old = strategy.resource, record.obj
+        _check_depth(new)
         meta = new["metadata"]
         self._check_version(strategy, meta, old)
         metadata.carry_over(meta, old["metadata"])
@@ -273,6 +278,25 @@ class Writer:
         if options.grace_period is not None:
             return max(0, options.grace_period) if options.grace_period >= 0 else 1
         return int(spec.get("terminationGracePeriodSeconds") or 0)
+
+
+def _check_depth(obj: dict[str, Any]) -> None:
+    """Refuse what could be stored but not be shown again, since showing recurses.
+
+    Raises:
+        ApiError: 400.
+    """
+    level: list[Any] = [obj]
+    for _ in range(MAX_DEPTH):
+        level = [
+            below
+            for value in level
+            for below in (value.values() if isinstance(value, dict) else value)
+            if isinstance(below, dict | list)
+        ]
+        if not level:
+            return
+    raise errors.bad_request(f"exceeded max depth: objects may be nested {MAX_DEPTH} deep")
 
 
 def _ended(pod: dict[str, Any]) -> dict[str, Any]:

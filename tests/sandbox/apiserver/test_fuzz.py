@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from sandbox.apiserver.conftest import Client, a_definition
+from sandbox.apiserver.conftest import BOATS, Client, a_boat, a_definition
 from sandbox.apiserver.fuzz import Fuzzer, FuzzRequest, Kind
 from yarl import URL
 
@@ -104,6 +104,23 @@ async def test_a_body_over_the_limit_is_refused_and_the_next_request_answered(cl
     answer = await client.call(method, path, b" " * (LIMIT + 1))
     assert (answer.status, answer.body["reason"]) == (413, "RequestEntityTooLarge")
     assert (await client.get(MAPS)).status == 200
+
+
+async def test_what_is_nested_too_deeply_is_refused_at_once_or_bit_by_bit(client: Client) -> None:
+    await client.define(a_definition(SAIL))
+
+    def nested(depth: int, inner: Any) -> Any:
+        for _ in range(depth):
+            inner = {"a": inner}
+        return inner
+
+    for depth in (260, 480, 700, 950, 5000):
+        raw = b'{"a":' * depth + b"1" + b"}" * depth
+        body = b'{"apiVersion":"test.example/v1","kind":"Boat","metadata":{"name":"b"},"spec":{"x":%s}}' % raw
+        assert (await client.call("POST", BOATS, body)).status == 400, depth
+    assert (await client.post(BOATS, a_boat(x=nested(200, {})))).status == 201
+    assert (await client.merge(f"{BOATS}/b", {"spec": {"x": nested(200, nested(200, 1))}})).status == 400
+    assert (await client.get(BOATS)).status == 200
 
 
 async def test_a_body_of_the_limit_is_read(client: Client) -> None:
