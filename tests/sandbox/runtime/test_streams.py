@@ -69,7 +69,7 @@ async def ready(space: Space, *pods: Manifest) -> list[Manifest]:
 async def test_exec_runs_in_the_environment_and_the_files_of_the_container(binary: str, space: Space) -> None:
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"k": "from map"}}
     await space.apply(config)
-    container = a_container(volumeMounts=[{"name": "v", "mountPath": "/etc/conf"}], version="7")
+    container = a_container(volumeMounts=[{"name": "v", "mountPath": "/etc/conf"}], version="7", readinessProbe=None)
     await ready(space, a_pod("p", containers=[container], volumes=[{"name": "v", "configMap": {"name": "c"}}]))
     assert await run(binary, space, "exec", "p", "--", "cat", "/etc/conf/k") == (0, "from map", "")
     code, said, _ = await run(binary, space, "exec", "p", "--", "sh", "-c", "echo $VERSION; pwd; kill -0 $PPID")
@@ -80,14 +80,14 @@ async def test_exec_runs_in_the_environment_and_the_files_of_the_container(binar
 
 
 async def test_exec_keeps_output_and_errors_apart_and_tells_the_exit_code(binary: str, space: Space) -> None:
-    await ready(space, a_pod("p"))
+    await ready(space, a_pod("p", readinessProbe=None))
     code, out, err = await run(binary, space, "exec", "p", "--", "sh", "-c", "echo out; echo wrong >&2; exit 3")
     assert (code, out) == (3, "out\n")
     assert err.splitlines() == ["wrong", "command terminated with exit code 3"]
 
 
 async def test_exec_takes_input_to_its_end_and_any_amount_of_it(space: Space) -> None:
-    await ready(space, a_pod("p"))
+    await ready(space, a_pod("p", readinessProbe=None))
     text = b"0123456789abcde\n" * 65536
     code, out, _ = await run(BINARIES[0], space, "exec", "-i", "p", "--", "cat", stdin=text)
     assert code == 0
@@ -97,7 +97,7 @@ async def test_exec_takes_input_to_its_end_and_any_amount_of_it(space: Space) ->
 
 
 async def test_exec_with_a_terminal_gives_the_command_one(space: Space) -> None:
-    await ready(space, a_pod("p"))
+    await ready(space, a_pod("p", readinessProbe=None))
     ours, theirs = pty.openpty()
     process = await asyncio.create_subprocess_exec(
         *line(BINARIES[0], space, "exec", "-it", "p", "--", "sh", "-c", "test -t 1 && echo a terminal; read x; exit $x"),  # noqa: E501
@@ -119,7 +119,7 @@ async def test_exec_with_a_terminal_gives_the_command_one(space: Space) -> None:
 
 
 async def test_what_cannot_be_executed_is_refused_in_words(space: Space) -> None:
-    await ready(space, a_pod("p"))
+    await ready(space, a_pod("p", readinessProbe=None))
     code, _, err = await run(BINARIES[0], space, "exec", "p", "--", "no-such-command")
     assert code == 1
     assert "executable file not found in $PATH" in err
@@ -129,7 +129,7 @@ async def test_what_cannot_be_executed_is_refused_in_words(space: Space) -> None
 
 
 async def test_clients_of_the_protocol_before_are_served_too(space: Space) -> None:
-    await ready(space, a_pod("p"))
+    await ready(space, a_pod("p", readinessProbe=None))
     words = [("command", "sh"), ("command", "-c"), ("command", "read x; echo got $x; exit 4"), ("stdin", "true")]
     url = f"{space.sandbox.api_url}/api/v1/namespaces/{space.name}/pods/p/exec"
     heard: dict[int, bytes] = {}
@@ -146,7 +146,7 @@ async def test_clients_of_the_protocol_before_are_served_too(space: Space) -> No
 
 
 async def test_a_stream_without_a_websocket_is_refused_with_what_to_do(space: Space) -> None:
-    await ready(space, a_pod("p"))
+    await ready(space, a_pod("p", readinessProbe=None))
     url = f"{space.sandbox.api_url}/api/v1/namespaces/{space.name}/pods/p"
     spdy = {"Connection": "Upgrade", "Upgrade": "SPDY/3.1", "X-Stream-Protocol-Version": "v4.channel.k8s.io"}
     async with aiohttp.ClientSession() as session:
@@ -157,7 +157,7 @@ async def test_a_stream_without_a_websocket_is_refused_with_what_to_do(space: Sp
 
 
 async def test_a_command_ends_with_the_client_that_asked_for_it(space: Space) -> None:
-    await ready(space, a_pod("p"))
+    await ready(space, a_pod("p", readinessProbe=None))
     words = line(BINARIES[0], space, "exec", "p", "--", "sh", "-c", "echo $$; exec sleep 60")
     process = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
@@ -204,7 +204,7 @@ async def forwarded(binary: str, space: Space, *words: str) -> AsyncIterator[tup
 async def test_port_forward_carries_many_connections_at_once(binary: str, space: Space) -> None:
     [pod] = await ready(space, a_pod("p"))
     async with forwarded(binary, space, "pod/p", ":8080") as (port, _):
-        answers = await asyncio.gather(*(get(f"http://127.0.0.1:{port}/") for _ in range(20)))
+        answers = await asyncio.gather(*(get(f"http://127.0.0.1:{port}/") for _ in range(5)))
     assert {(status, body["ip"]) for status, body in answers} == {(200, pod["status"]["podIP"])}
 
 
@@ -226,7 +226,7 @@ async def test_port_forward_carries_much_and_ends_each_direction_by_itself(space
 
 
 async def test_port_forward_says_that_nobody_listens(space: Space) -> None:
-    await ready(space, a_pod("p"))
+    await ready(space, a_pod("p", readinessProbe=None))
     async with forwarded(BINARIES[0], space, "pod/p", ":9999") as (port, process):
         with pytest.raises((aiohttp.ClientError, ConnectionError)):
             await get(f"http://127.0.0.1:{port}/")
