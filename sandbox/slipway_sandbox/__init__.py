@@ -9,7 +9,7 @@ unchanged: they are given a kubeconfig, like anywhere else.
     async with Sandbox() as sandbox:
         await sandbox.apply(Path("manifests.yaml"))
 
-The command `python -m slipway_sandbox up` starts one that stays.
+The command `slipway sandbox up`, or `python -m slipway_sandbox up`, starts one that stays.
 """
 
 from slipway_sandbox.images import ImageEntry, ImageError, ImageTable
