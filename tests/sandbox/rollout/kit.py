@@ -212,12 +212,13 @@ class Shop:
             seconds=seconds,
         )
 
-    async def until_told(self, kind: str, status: str, reason: str, *, seconds: float = 20) -> str:
-        """Wait until a condition has a status and a reason; its message."""
+    async def until_told(self, kind: str, status: str, reason: str, *, saying: str = "", seconds: float = 20) -> str:
+        """Wait until a condition has a status, a reason and words that match a pattern; its message."""
 
         def so() -> bool:
             found = self.condition(kind)
-            return (found.get("status"), found.get("reason")) == (status, reason)
+            told = (found.get("status"), found.get("reason")) == (status, reason)
+            return told and re.search(saying, str(found["message"])) is not None
 
         await self.until(f"{kind}={status} {reason}", so, seconds=seconds)
         return str(self.condition(kind)["message"])
