@@ -36,7 +36,7 @@ SUPERSEDED: Final = "Superseded"
 """Another release took its place."""
 
 GATES_RESET: Final = "GatesChanged"
-"""The analysis or rollback settings changed: evidence is collected anew under them."""
+"""The analysis or the progress deadline changed: evidence is collected anew under them."""
 
 # --- holding --------------------------------------------------------------------------------------------------------
 
