@@ -41,6 +41,9 @@ LABEL_REVISION: Final = f"{GROUP}/revision"
 LABEL_ROLE: Final = f"{GROUP}/role"
 """``stable`` or ``candidate`` on a revision's Deployment and Service, never in a pod template: a role change restarts nothing."""
 
+ANNOTATION_COMMAND: Final = f"{GROUP}/command"
+"""On a ModelDeployment: a person's verdict on one rollout, ``<verb>@<hash>[/<step>]#<nonce>``."""
+
 MAX_NAME: Final = 54
 """Longest name of a ModelDeployment: ``<name>-<8 characters of hash>`` has to fit a DNS label of 63 characters."""
 

@@ -135,7 +135,17 @@ def _object_schema(model: type[BaseModel]) -> Schema:
     }
 
 
-def _definition(kind: str, short: str, model: type[BaseModel], columns: list[Schema]) -> Schema:
+SCALE: Final[Schema] = {
+    "specReplicasPath": ".spec.replicas",
+    "statusReplicasPath": ".status.replicas",
+    "labelSelectorPath": ".status.selector",
+}
+"""``kubectl scale`` sets the size of the stable release; the candidate's follows from its weight."""
+
+
+def _definition(
+    kind: str, short: str, model: type[BaseModel], columns: list[Schema], *, scale: Schema | None = None
+) -> Schema:
     plural = f"{kind.lower()}s"
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -157,7 +167,7 @@ def _definition(kind: str, short: str, model: type[BaseModel], columns: list[Sch
                     "name": VERSION,
                     "served": True,
                     "storage": True,
-                    "subresources": {"status": {}},
+                    "subresources": {"status": {}} | ({"scale": scale} if scale else {}),
                     "additionalPrinterColumns": columns,
                     "schema": {"openAPIV3Schema": _object_schema(model)},
                 }
@@ -169,7 +179,7 @@ def _definition(kind: str, short: str, model: type[BaseModel], columns: list[Sch
 def definitions() -> dict[str, Schema]:
     """The CustomResourceDefinitions of this version, by their names."""
     crds = (
-        _definition(MODEL_DEPLOYMENT_KIND, "mdep", ModelDeployment, MODEL_DEPLOYMENT_COLUMNS),
+        _definition(MODEL_DEPLOYMENT_KIND, "mdep", ModelDeployment, MODEL_DEPLOYMENT_COLUMNS, scale=SCALE),
         _definition(MODEL_REVISION_KIND, "mrev", ModelRevision, MODEL_REVISION_COLUMNS),
     )
     return {crd["metadata"]["name"]: crd for crd in crds}

@@ -23,103 +23,16 @@ from slipway.api.common import (
     Text64,
     Text256,
     Text1024,
-    Weight,
+    Timestamp,
     list_map,
     validations,
 )
 from slipway.api.release import ReleaseSpec
+from slipway.api.scaling import AutoscalingSpec, DisruptionBudget
+from slipway.api.strategy import Strategy
+from slipway.api.traffic import Traffic
 
 MODEL_DEPLOYMENT_KIND: Final = "ModelDeployment"
-
-
-class CanaryStep(SpecModel):
-    """One rung of the ladder."""
-
-    weight: Annotated[Weight, Field(description="Percent of the traffic that the candidate takes at this step.")]
-    min_duration: Annotated[
-        Duration,
-        Field(
-            description="Shortest time at this weight, counted from when the gateway was seen to apply it. Default: 0s."
-        ),
-    ] = timedelta(0)
-
-
-class CanaryStrategy(SpecModel):
-    """Traffic moves to the candidate step by step; each step has to be passed."""
-
-    steps: Annotated[
-        list[CanaryStep],
-        Field(
-            min_length=1,
-            max_length=20,
-            json_schema_extra={
-                "x-kubernetes-list-type": "atomic",
-                "x-kubernetes-validations": [
-                    {
-                        "rule": "self.map(s, s.weight).isSorted() && self.all(s, self.exists_one(t, t.weight == s.weight))",
-                        "message": "the weights of the steps have to rise from one step to the next",
-                    },
-                    {
-                        "rule": "self.all(s, s.weight > 0.0)",
-                        "message": "the weight of a step is more than 0: evidence before any traffic comes from goldenSet metrics",
-                    },
-                ],
-            },
-        ),
-    ]
-
-
-class Strategy(SpecModel):
-    """How traffic moves from the stable release to the candidate: exactly one strategy."""
-
-    model_config = validations(("[has(self.canary)].filter(x, x).size() == 1", "name exactly one strategy: canary"))
-
-    canary: CanaryStrategy | None = None
-
-
-class ParentReference(SpecModel):
-    """A Gateway that the owned HTTPRoute attaches to, in the ModelDeployment's namespace unless it says otherwise."""
-
-    name: ObjectName
-    namespace: Label63 | None = None
-    section_name: ObjectName | None = None
-
-
-class GatewayTraffic(SpecModel):
-    """The HTTPRoute that Slipway owns: where it attaches and what it matches."""
-
-    parent_refs: Annotated[
-        list[ParentReference],
-        Field(min_length=1, max_length=8, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
-    ]
-    hostnames: Annotated[
-        list[
-            Annotated[
-                str,
-                Field(
-                    min_length=1,
-                    max_length=253,
-                    pattern=r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
-                ),
-            ]
-        ]
-        | None,
-        Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
-    ] = None
-    path: Annotated[
-        str,
-        Field(
-            max_length=1024,
-            pattern=r"^(/|(/[A-Za-z0-9._~!$&'()*+,;=:@-]*[A-Za-z0-9_~!$&'()*+,;=:@-])+/?)$",
-            description="Path prefix that the route matches, without //, /../ and percent signs. Default: /.",
-        ),
-    ] = "/"
-
-
-class Traffic(SpecModel):
-    """How clients reach the model."""
-
-    gateway: GatewayTraffic
 
 
 class GatewaySource(SpecModel):
@@ -272,6 +185,18 @@ class RollbackSpec(SpecModel):
             description="Time that pods go on running after the gateway was seen to have stopped routing to them. Default: 30s."
         ),
     ] = timedelta(seconds=30)
+    watch: Annotated[
+        Duration,
+        Field(
+            description="Time after a promotion in which the release that was replaced is kept warm, and the new one still can be hauled back. Default: 0s."
+        ),
+    ] = timedelta(0)
+    window: Annotated[
+        Duration,
+        Field(
+            description="How long after it was replaced a stable release may come back without being judged anew. Default: 24h."
+        ),
+    ] = timedelta(hours=24)
     revision_history_limit: Annotated[
         int, Field(ge=0, le=100, description="How many revisions that no longer serve are kept. Default: 10.")
     ] = 10
@@ -280,9 +205,28 @@ class RollbackSpec(SpecModel):
 class ModelDeploymentSpec(SpecModel):
     """What the user wants to serve."""
 
+    model_config = validations(
+        (
+            "!(has(self.replicas) && has(self.autoscaling))",
+            "replicas are the autoscaler's to decide: name one of replicas and autoscaling",
+        ),
+        (
+            "!(has(self.autoscaling) && has(self.traffic.service))",
+            "the router service makes shares out of replicas, which an autoscaler would change: use another router or fixed replicas",
+        ),
+    )
+
     replicas: Annotated[
         int | None, Field(ge=0, le=1000, description="Pods of a revision that takes all traffic. Default: 1.")
     ] = None
+    paused: Annotated[
+        bool,
+        Field(
+            description="Holds every rollout where it is: nothing advances, and what fails is still hauled back. Default: false."
+        ),
+    ] = False
+    autoscaling: AutoscalingSpec | None = None
+    pod_disruption_budget: DisruptionBudget | None = None
     release: ReleaseSpec
     strategy: Strategy
     traffic: Traffic
@@ -302,6 +246,15 @@ class RoleStatus(StatusModel):
     steps: Annotated[int | None, Field(ge=1)] = None
 
 
+class CommandStatus(StatusModel):
+    """What became of the last command of a person."""
+
+    command: Annotated[Text256, Field(description="The annotation slipway.dev/command, word for word.")]
+    outcome: Annotated[Text64, Field(description="Accepted or Refused.")]
+    message: Message
+    time: Timestamp
+
+
 class ModelDeploymentStatus(StatusModel):
     """What is so. Conditions are the contract; ``phase`` and ``message`` are for people."""
 
@@ -314,6 +267,12 @@ class ModelDeploymentStatus(StatusModel):
     ] = None
     stable: RoleStatus | None = None
     candidate: RoleStatus | None = None
+    standby: Annotated[
+        RoleStatus | None, Field(description="The release that was replaced last, while it is kept warm.")
+    ] = None
+    replicas: Annotated[int | None, Field(ge=0, description="Pods of the stable release: what scale shows.")] = None
+    selector: Annotated[Text1024 | None, Field(description="Selects the pods of the stable release.")] = None
+    last_command: CommandStatus | None = None
     conditions: Annotated[list[Condition] | None, Field(max_length=16), list_map("type")] = None
 
 

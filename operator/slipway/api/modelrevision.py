@@ -39,8 +39,10 @@ class Phase(StrEnum):
     PENDING = "Pending"
     STARTING = "Starting"
     EVALUATING = "Evaluating"
+    SHADOWING = "Shadowing"
     STEPPING = "Stepping"
     PROMOTING = "Promoting"
+    WATCHING = "Watching"
     STABLE = "Stable"
     ROLLING_BACK = "RollingBack"
     ROLLED_BACK = "RolledBack"
@@ -120,6 +122,15 @@ class ModelRevisionStatus(StatusModel):
         Timestamp | None, Field(description="When the gateway was first seen to apply the weight.")
     ] = None
     capacity_lost_at: Timestamp | None = None
+    command: Annotated[Text256 | None, Field(description="The last command that was carried out on it.")] = None
+    paused: Annotated[bool | None, Field(description="A person paused it, and has not resumed it.")] = None
+    passed: Annotated[
+        int | None, Field(ge=-2, description="Index of the step, or stage, that a person approved or promoted.")
+    ] = None
+    fast: Annotated[
+        bool | None, Field(description="Needs no further evidence: it was stable lately, or a person promoted it.")
+    ] = None
+    promoted_at: Annotated[Timestamp | None, Field(description="When it last became the stable release.")] = None
     idle_since: Annotated[
         Timestamp | None, Field(description="When the gateway was first seen to route nothing to it.")
     ] = None

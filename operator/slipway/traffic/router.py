@@ -1,15 +1,18 @@
-"""What Slipway asks of whatever splits the traffic: three things, and nothing of how it is done.
+"""What Slipway asks of whatever splits the traffic, and nothing of how it is done.
 
-A router turns shares into one manifest, which is applied like any other child, and reads from the live object which
-shares the data plane has taken up. It does no I/O. What a router cannot do is said in its capabilities, so that a
-strategy that needs it is refused before anything is written instead of being silently ignored.
+A router turns a `RoutePlan` into changes of API objects, and reads from the live objects what the data plane has taken
+up. It does no I/O. What a router cannot do is said in its capabilities, so that a strategy that needs it is refused
+before anything is written instead of being silently ignored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar
+
+from slipway.api import Preview, RequestMatch, Sticky
 
 Object = dict[str, Any]
 """A raw API object, exactly as its JSON."""
@@ -32,13 +35,69 @@ class Backend:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutePlan:
+    """How requests shall be led: the shares, and what a strategy needs beside them."""
+
+    backends: Sequence[Backend]
+    """Shares of all requests that nothing below takes; 10 000 in total, or empty when nothing may serve."""
+    mirror: Backend | None = None
+    """The Service that gets copies, and of which share of the requests. Its answers are thrown away."""
+    matches: Sequence[RequestMatch] = ()
+    matched: str | None = None
+    """The Service that takes every request with one of the matches."""
+    preview: Preview | None = None
+    previewed: str | None = None
+    """The Service that is reached under the preview's host or header, whatever the shares are."""
+    sticky: Sticky | None = None
+    """The cookie that keeps a client with the release that it met first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a router can do."""
 
     resolution: int
     """The smallest difference of shares that it keeps, in basis points."""
     observable: bool
-    """Whether it tells when the data plane has taken a change up. Without it no share is known to be applied."""
+    """Whether it tells when the data plane has taken a change up. Without it, what was written a moment ago counts."""
+    mirror: bool = False
+    mirror_percent: bool = False
+    """Whether it can copy a part of the requests."""
+    match: bool = False
+    cookies: bool = False
+    """Whether it can match the value of a cookie."""
+    preview: bool = False
+    sticky: bool = False
+    counters: bool = False
+    """Whether the gateway counts requests and failures for each release (metrics of the kind gateway)."""
+    by_replicas: bool = False
+    """Whether a release's share is its share of the ready pods."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An object that a router reads or writes, by its type and name, in the ModelDeployment's namespace."""
+
+    api_version: str
+    kind: str
+    name: str
+
+
+Live = Mapping[Reference, Mapping[str, Any] | None]
+"""Live objects by reference; None for one that does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One object as it shall be: a whole manifest to apply, or a merge patch of an object that somebody else owns.
+
+    ``delete`` takes an object of ours away that the plan no longer needs.
+    """
+
+    reference: Reference
+    body: Object = field(default_factory=dict)
+    patch: bool = False
+    delete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +106,20 @@ class RouteStatus:
 
     exists: bool
     owned: bool
-    """Owned by this ModelDeployment. A route that is somebody else's is refused, never taken over."""
+    """Ours to change. A route that is somebody else's is refused, never taken over."""
     written: Mapping[str, int]
     """Service to basis points as the route now says, 10 000 in total. A Service that the route refers to without giving
-    it a share is here with 0: clients with a session may still reach it."""
+    it a share is here with 0: clients with a session, copies or matched requests may still reach it."""
     accepted: bool
-    """Whether every parent that the ModelDeployment names has taken up the route in its current generation."""
+    """Whether the data plane has taken up the route as it is now, as far as the router can tell."""
     problem: str | None
     """Why the route is not in force, in the words of the first parent that refuses; None when there is no route yet."""
+    mirrored: Backend | None = None
+    matched: str | None = None
+    previewed: str | None = None
+    """What the route now says beside the shares."""
+    settles_in: float | None = None
+    """Seconds after which a route that nobody answers for counts as taken up; None when nothing is waited for."""
 
     @property
     def observed(self) -> Mapping[str, int] | None:
@@ -69,25 +134,39 @@ T = TypeVar("T")
 class Router(Protocol[T]):
     """A module, or an object, that leads traffic in one way."""
 
-    @property
-    def CAPABILITIES(self) -> Capabilities:  # noqa: N802 - a module's constant
-        """What the router can do."""
+    def references(self, *, model_deployment: str, traffic: T) -> tuple[Reference, ...]:
+        """The objects that have to be read before the other functions are called."""
 
-    def route_manifest(
+    def capabilities(self, *, traffic: T, features: frozenset[str] | None) -> Capabilities:
+        """What it can do. `features` are the names that the GatewayClass says it supports, None where not known."""
+
+    def changes(
         self,
         *,
         model_deployment: str,
         namespace: str,
         traffic: T,
-        backends: Sequence[Backend],
+        plan: RoutePlan,
         owner: Mapping[str, Any],
-    ) -> Object:
-        """The one object that carries the shares. `owner` is an owner reference."""
+        live: Live,
+    ) -> Sequence[Change]:
+        """The objects that carry the plan, in an order that is safe to stop anywhere. `owner` is an owner reference.
 
-    def route_status(
-        self, route: Mapping[str, Any] | None, *, owner_uid: str, namespace: str, traffic: T
+        Raises ValueError for shares that are not 10 000 in total, and for what the capabilities rule out.
+        """
+
+    def status(
+        self,
+        *,
+        model_deployment: str,
+        namespace: str,
+        traffic: T,
+        owner_uid: str,
+        live: Live,
+        ready: Mapping[str, int],
+        now: datetime,
     ) -> RouteStatus:
-        """Read the object back as the cluster has it."""
+        """Read the objects back as the cluster has them. `ready` counts the ready pods of each Service."""
 
-    def route_traffic(self, route: Mapping[str, Any]) -> T | None:
-        """The settings that a live object of ours was made from; None where they cannot be read back."""
+    def restored(self, *, traffic: T, live: Live) -> Sequence[Change]:
+        """What gives an object of the user back as it was, when the ModelDeployment is deleted; usually nothing."""
