@@ -22,8 +22,10 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## rehearse a good release and two bad ones on this machine (KEEP=1 leaves it running)
 	PYTHONPATH=examples $(BIN)/python -m demo $(if $(KEEP),--keep)
 
-test: $(READY) ## run every test, the end-to-end ones included
-	$(BIN)/python -m pytest $(ARGS)
+# The end-to-end modules wait more than they work, so more of them run at once than there are processors. A module stays
+# in one process, so that its tests can share a sandbox; kept in this order, the long ones begin first.
+test: $(READY) ## run every test, the end-to-end ones included (ARGS="-n0 -k words" for fewer, one after the other)
+	$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY) ## check format, lint rules and import contracts
 	$(BIN)/ruff format --check .
