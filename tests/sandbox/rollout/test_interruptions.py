@@ -59,7 +59,7 @@ async def test_a_rollout_survives_kill_9_in_every_phase(platform: Stage, open_sh
 
 
 async def test_evidence_that_was_gathered_before_a_kill_is_not_gathered_again(platform: Stage, shop: Shop) -> None:
-    await shop.apply(a_release("v2", steps=((50, "3s"), (100, "0s"))))
+    await shop.apply(a_release("v2", steps=((50, "6s"), (100, "0s"))))
 
     def samples() -> int:
         metrics = {metric["name"]: metric for metric in shop.record("v2").get("metrics") or []}
