@@ -1,30 +1,71 @@
 """How traffic is led to the revisions of a ModelDeployment. Pure: dicts in, dicts out.
 
-One interface (`router`), one module for each way of doing it (`gateway_api`). A weight that was written is a wish;
-the weight that counts is the one that the data plane has taken up, so reading back is half of the interface, and the
-word for it is ``observed``. `parents` says what is wrong with the Gateways when nobody answers.
+One interface (`router`), and one module for each way of doing it: `gateway_api` and `public_service`. A weight that
+was written is a wish; the weight that counts is the one that the data plane has taken up, so reading back is half of
+the interface, and the word for it is ``observed``.
+
+A router that cannot do something says so in its capabilities, and refuses it with a `PlanError`: nothing that a user
+asked for is left out without a word. `parents` says what is wrong with the Gateways when nobody answers, and
+`features` what an implementation of the Gateway API says of itself.
 """
 
-from typing import Final
+from typing import Any, Final
 
-from slipway.api import GatewayTraffic
-from slipway.traffic import gateway_api
+from slipway.api import GatewayTraffic, ServiceTraffic, Traffic
+from slipway.traffic import gateway_api, public_service
+from slipway.traffic.features import gateway_features
 from slipway.traffic.gateway_api import route_manifest, route_status, route_traffic
-from slipway.traffic.parents import gateway_problem
-from slipway.traffic.router import WHOLE, Backend, Capabilities, Router, RouteStatus
+from slipway.traffic.parents import gateway_problem, gateways_of
+from slipway.traffic.plan import refusal
+from slipway.traffic.public_service import reachable
+from slipway.traffic.router import (
+    WHOLE,
+    Backend,
+    Capabilities,
+    Change,
+    Live,
+    PlanError,
+    Reference,
+    RoutePlan,
+    Router,
+    RouteStatus,
+)
 
-GATEWAY_API: Final[Router[GatewayTraffic]] = gateway_api
+_GATEWAY: Final[Router[GatewayTraffic]] = gateway_api
+_SERVICE: Final[Router[ServiceTraffic]] = public_service
+
+GATEWAY_API = gateway_api
 """The Gateway API as a router."""
+
+
+def router_of(traffic: Traffic) -> tuple[Router[Any], Any]:
+    """The router that the settings name, and its settings. Raises PlanError when none of them can be had."""
+    if traffic.gateway is not None:
+        return _GATEWAY, traffic.gateway
+    if traffic.service is not None:
+        return _SERVICE, traffic.service
+    raise PlanError("spec.traffic: name exactly one router: gateway or service")
+
 
 __all__ = [
     "Backend",
     "Capabilities",
+    "Change",
     "GATEWAY_API",
+    "Live",
+    "PlanError",
+    "Reference",
+    "RoutePlan",
     "RouteStatus",
     "Router",
     "WHOLE",
+    "gateway_features",
     "gateway_problem",
+    "gateways_of",
+    "reachable",
+    "refusal",
     "route_manifest",
     "route_status",
     "route_traffic",
+    "router_of",
 ]

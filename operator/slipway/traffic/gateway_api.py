@@ -1,113 +1,189 @@
-"""The Gateway API: one owned HTTPRoute for each ModelDeployment, with the shares as weights out of 10 000.
+"""The Gateway API: one owned HTTPRoute for each ModelDeployment, or a rule of one that the user owns (`user_rule`).
 
-A weight is in force when every parent has said so about the route's current generation: ``Accepted`` and
-``ResolvedRefs`` are True and their observedGeneration has caught up. A release at 0 is left out of the route, not
-written with weight 0: a gateway that keeps sessions would go on serving it to clients that it has bound (GEP-1619).
+Shares are weights out of 10 000. A release at 0 is left out of the route, not written with weight 0: a gateway that
+keeps sessions would go on serving it to clients that it has bound (GEP-1619). Hostnames belong to a whole route, so a
+preview host takes a second route, ``<name>-preview``.
+
+Sessions are refused: ``sessionPersistence`` is in the experimental channel alone, and an API server of the standard
+channel drops the field without a word.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from pydantic import ValidationError
 
-from slipway.api import SERVICE_PORT, GatewayTraffic, ParentReference, child_labels, stamped
-from slipway.traffic.router import WHOLE, Backend, Capabilities, Object, RouteStatus
+from slipway.api import GatewayTraffic, ParentReference, stamped
+from slipway.traffic import user_rule
+from slipway.traffic.acceptance import refused_by
+from slipway.traffic.features import HEADER_PATTERNS, MIRROR, MIRROR_PERCENT
+from slipway.traffic.http_rules import (
+    MATCH_RULE,
+    MODEL_RULE,
+    PREVIEW_RULE,
+    backend_of,
+    backend_references,
+    header_match,
+    mirror_filter,
+    mirror_of,
+    named,
+    path_match,
+    request_matches,
+    shares,
+    sole_backend,
+)
+from slipway.traffic.objects import ABSENT, foreign, metadata, not_ours, owned
+from slipway.traffic.plan import copied, serving_backends
+from slipway.traffic.router import (
+    Backend,
+    Capabilities,
+    Change,
+    Live,
+    Object,
+    PlanError,
+    Reference,
+    RoutePlan,
+    RouteStatus,
+)
 
 API_VERSION: Final = "gateway.networking.k8s.io/v1"
 KIND: Final = "HTTPRoute"
 
-RULE_NAME: Final = "model"
-"""Name of the route's one rule."""
+FIELD: Final = "spec.traffic.gateway"
 
-CAPABILITIES: Final = Capabilities(resolution=1, observable=True)
-
-_GROUP: Final = "gateway.networking.k8s.io"
-_CONDITIONS: Final = ("Accepted", "ResolvedRefs")
+_EVERYTHING: Final = frozenset({MIRROR, MIRROR_PERCENT, HEADER_PATTERNS})
 
 
-def route_manifest(
+def references(*, model_deployment: str, traffic: GatewayTraffic) -> tuple[Reference, ...]:
+    """The user's route, or the owned one and the one of a preview host."""
+    if traffic.route is not None:
+        return (user_rule.reference(traffic.route),)
+    return _route(model_deployment), _preview_route(model_deployment)
+
+
+def capabilities(*, traffic: GatewayTraffic, features: frozenset[str] | None) -> Capabilities:
+    """What the implementation can do; `features` are those of `gateway_features`. What is not known is left out."""
+    able = features or frozenset()
+    ours = traffic.route is None
+    return Capabilities(
+        resolution=1,
+        observable=True,
+        mirror=MIRROR in able,
+        mirror_percent={MIRROR, MIRROR_PERCENT} <= able,
+        match=ours,
+        cookies=ours and HEADER_PATTERNS in able,
+        preview=ours,
+        counters=True,
+    )
+
+
+def changes(
     *,
     model_deployment: str,
     namespace: str,
     traffic: GatewayTraffic,
-    backends: Sequence[Backend],
+    plan: RoutePlan,
     owner: Mapping[str, Any],
-) -> Object:
-    """The HTTPRoute of a ModelDeployment. `owner` is its owner reference.
+    live: Live,
+) -> Sequence[Change]:
+    """The routes. What depends on the implementation is not refused here: its capabilities were asked before.
 
     Without any backend above 0 the rule has no backendRefs, and the gateway answers 500 to what matches it (some answer
     404): a caller writes a route when there is something that can serve, and this form only to take the last one out.
-
-    Raises ValueError when a Service is named twice, or when the shares are not 10 000 in total: weights are relative,
-    so a gateway would make the missing part up from the others without a word.
     """
-    serving = [backend for backend in backends if backend.basis_points]
-    total = sum(backend.basis_points for backend in serving)
-    if len({backend.service for backend in backends}) != len(backends):
-        raise ValueError(f"a Service is named twice in {[backend.service for backend in backends]}")
-    if serving and total != WHOLE:
-        raise ValueError(f"the shares of {[backend.service for backend in serving]} are {total} in total, not {WHOLE}")
-    rule = {
-        "name": RULE_NAME,
-        "matches": [{"path": {"type": "PathPrefix", "value": traffic.path}}],
-        "backendRefs": [
-            {"name": backend.service, "port": SERVICE_PORT, "weight": backend.basis_points} for backend in serving
-        ],
-    }
-    return stamped(
-        {
-            "apiVersion": API_VERSION,
-            "kind": KIND,
-            "metadata": {
-                "name": model_deployment,
-                "namespace": namespace,
-                "labels": child_labels(model_deployment=model_deployment, component="route"),
-                "ownerReferences": [dict(owner)],
-            },
-            "spec": {
-                "parentRefs": [parent.model_dump(by_alias=True, exclude_none=True) for parent in traffic.parent_refs],
-                "hostnames": list(traffic.hostnames or []),  # said even when empty, so that a foreign one is removed
-                "rules": [rule],
-            },
-        }
-    )
-
-
-def route_status(
-    route: Mapping[str, Any] | None, *, owner_uid: str, namespace: str, traffic: GatewayTraffic
-) -> RouteStatus:
-    """Read a live HTTPRoute. `owner_uid` is the ModelDeployment's, `namespace` is where both of them live."""
-    if route is None:
-        return RouteStatus(exists=False, owned=False, written={}, accepted=False, problem=None)
-    metadata = route.get("metadata") or {}
-    name = metadata.get("name", "")
-    if not _owned(metadata, owner_uid):
-        problem = (
-            f"HTTPRoute {namespace}/{name} exists and does not belong to this ModelDeployment: "
-            "delete or rename it, or give the ModelDeployment another name"
+    serving = serving_backends(plan, capabilities(traffic=traffic, features=_EVERYTHING), router=FIELD)
+    if traffic.route is not None:
+        return user_rule.changes(
+            model_deployment=model_deployment,
+            namespace=namespace,
+            route=traffic.route,
+            backends=serving,
+            mirror=copied(plan),
+            owner_uid=str(owner["uid"]),
+            live=live,
         )
-        return RouteStatus(exists=True, owned=False, written={}, accepted=False, problem=problem)
-    generation = metadata.get("generation", 0)
-    answers = (route.get("status") or {}).get("parents") or []
-    problem_found = next(
-        filter(None, (_refusal(parent, answers, generation, namespace) for parent in traffic.parent_refs)), None
-    )
+    main, preview = _route(model_deployment), _preview_route(model_deployment)
+    for reference in (main, preview):
+        found = live.get(reference)
+        wanted = reference is main or _preview_host(plan) is not None
+        if found is not None and wanted and not owned(found, owner["uid"]):
+            raise PlanError(foreign(reference, namespace))
+
+    def manifest(reference: Reference, hostnames: list[str], rules: list[Object]) -> Change:
+        parents = [_as_written(parent) for parent in traffic.parent_refs or []]
+        about = metadata(name=reference.name, namespace=namespace, model_deployment=model_deployment, owner=owner)
+        # Hostnames are said even when there are none, so that a foreign one is removed.
+        spec = {"parentRefs": parents, "hostnames": hostnames, "rules": rules}
+        return Change(reference, stamped({"apiVersion": API_VERSION, "kind": KIND, "metadata": about, "spec": spec}))
+
+    result = [manifest(main, list(traffic.hostnames or []), _rules(traffic.path, plan, serving))]
+    host, standing = _preview_host(plan), live.get(preview)
+    if host is not None and plan.previewed is not None:
+        if host in (traffic.hostnames or []):
+            raise PlanError(
+                f"spec.strategy.blueGreen.preview.hostname: {host} is a host of {FIELD}.hostnames too, where all users "
+                "are: give the preview a host of its own"
+            )
+        result.append(manifest(preview, [host], [_rule(PREVIEW_RULE, [path_match(traffic.path)], plan.previewed)]))
+    elif standing is not None and owned(standing, owner["uid"]):
+        result.append(Change(preview, delete=True))
+    return result
+
+
+def status(
+    *,
+    model_deployment: str,
+    namespace: str,
+    traffic: GatewayTraffic,
+    owner_uid: str,
+    live: Live,
+    ready: Mapping[str, int],  # noqa: ARG001 - shares do not depend on it here
+    now: datetime,  # noqa: ARG001 - the parents say when they are there
+) -> RouteStatus:
+    """Read the routes, and what their parents say of them."""
+    if traffic.route is not None:
+        return user_rule.status(namespace=namespace, route=traffic.route, owner_uid=owner_uid, live=live)
+    reference = _route(model_deployment)
+    main, preview = live.get(reference), live.get(_preview_route(model_deployment))
+    if main is None:
+        return ABSENT
+    if not owned(main, owner_uid):
+        return not_ours(foreign(reference, namespace))
+    if preview is not None and not owned(preview, owner_uid):
+        preview = None  # it is in nobody's way until there is a preview host
+    parents = [_as_written(parent) for parent in traffic.parent_refs or []]
+    problem_found = next(filter(None, (refused_by(parents, route) for route in (main, preview) if route)), None)
+    rules, preview_rules = _rules_of(main), _rules_of(preview)
+    model = named(rules, MODEL_RULE) or {}
     return RouteStatus(
         exists=True,
         owned=True,
-        written=_written((route.get("spec") or {}).get("rules") or [], namespace),
+        written={**dict.fromkeys(shares(preview_rules, namespace), 0), **shares(rules, namespace)},
         accepted=problem_found is None,
         problem=problem_found,
+        mirrored=mirror_of(model.get("filters") or []),
+        matched=backend_of(named(rules, MATCH_RULE)),
+        previewed=backend_of(named(rules, PREVIEW_RULE)) or backend_of(named(preview_rules, PREVIEW_RULE)),
     )
 
 
+def restored(*, traffic: GatewayTraffic, owner_uid: str, live: Live) -> Sequence[Change]:
+    """The user's route as it was; an owned one goes with its owner."""
+    return () if traffic.route is None else user_rule.restored(route=traffic.route, owner_uid=owner_uid, live=live)
+
+
 def route_traffic(route: Mapping[str, Any]) -> GatewayTraffic | None:
-    """Where a live HTTPRoute of ours attaches and what it matches; None when somebody made it say what we never do."""
+    """Where a live HTTPRoute of ours attaches and what it matches; None when somebody made it say what we never do.
+
+    A route stays where it was while no Gateway could serve it elsewhere: moved there, it would take what serves off
+    the air.
+    """
     spec = route.get("spec") or {}
-    rules = [rule for rule in spec.get("rules") or [] if rule.get("name") == RULE_NAME]
-    matches = [match for rule in rules for match in rule.get("matches") or []] or [{}]
+    model = named(_rules_of(route), MODEL_RULE) or {}
+    matches = model.get("matches") or [{}]
     fields = ("name", "namespace", "sectionName")
     try:
         return GatewayTraffic.model_validate(
@@ -123,89 +199,76 @@ def route_traffic(route: Mapping[str, Any]) -> GatewayTraffic | None:
         return None
 
 
-def _owned(metadata: Mapping[str, Any], owner_uid: str) -> bool:
-    """The owner reference decides: a label that somebody removed is drift, and is put back."""
-    return any(owner.get("uid") == owner_uid for owner in metadata.get("ownerReferences") or [])
+def _route(model_deployment: str) -> Reference:
+    return Reference(API_VERSION, KIND, model_deployment)
 
 
-def _written(rules: Sequence[Mapping[str, Any]], namespace: str) -> dict[str, int]:
-    """Shares of the rule ``model``, and 0 for a Service that stands elsewhere in the route or has weight 0 in it."""
-    weights: dict[str, int] = {}
-    for rule in rules:
-        ours = rule.get("name") == RULE_NAME
-        for reference in _references(rule):
-            if reference.get("kind", "Service") != "Service" or reference.get("namespace", namespace) != namespace:
-                continue
-            weight = int(reference.get("weight", 1)) if ours else 0
-            weights[reference["name"]] = weights.get(reference["name"], 0) + weight
-    return _normalised(weights)
+def _preview_route(model_deployment: str) -> Reference:
+    return Reference(API_VERSION, KIND, f"{model_deployment}-preview")
 
 
-def _references(rule: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    yield from rule.get("backendRefs") or []
-    for entry in rule.get("filters") or []:
-        mirror = (entry.get("requestMirror") or {}).get("backendRef")
-        if mirror:
-            yield {**mirror, "weight": 0}
+def _preview_host(plan: RoutePlan) -> str | None:
+    return None if plan.preview is None else plan.preview.hostname
 
 
-def _normalised(weights: Mapping[str, int]) -> dict[str, int]:
-    """Weights as shares of 10 000. Each is rounded down, and what is left goes to the largest remainders (Hamilton)."""
-    total = sum(weights.values())
-    if total == 0:
-        return dict(weights)
-    shares = {name: weight * WHOLE // total for name, weight in weights.items()}
-    by_remainder = sorted(weights, key=lambda name: (-(weights[name] * WHOLE % total), name))
-    for name in by_remainder[: WHOLE - sum(shares.values())]:
-        shares[name] += 1
-    return shares
+def _as_written(parent: ParentReference) -> Object:
+    return parent.model_dump(by_alias=True, exclude_none=True)
 
 
-def _refusal(
-    parent: ParentReference, answers: Sequence[Mapping[str, Any]], generation: int, namespace: str
-) -> str | None:
-    """Why one parent has not taken up the route as it is now; None when it has.
-
-    More than one controller may have written about the same parent, for instance when a Gateway moved to another
-    implementation. Answers about older generations do not count, and one current refusal does.
-    """
-    mine = [answer for answer in answers if _answers_for(answer.get("parentRef") or {}, parent, namespace)]
-    gateway = _name_of(parent, namespace)
-    if not mine:
-        return f"no controller has answered for {gateway}"
-    states = [_state(answer.get("conditions") or [], generation, gateway) for answer in mine]
-    refusals = [problem for current, problem in states if current and problem]
-    if refusals:
-        return refusals[0]
-    if any(current for current, _ in states):
-        return None
-    return f"{gateway} has not taken up the latest version of the route yet (generation {generation})"
+def _rules(path: str, plan: RoutePlan, serving: Sequence[Backend]) -> list[Object]:
+    rules = []
+    if plan.preview is not None and plan.preview.header is not None and plan.previewed is not None:
+        match = {**path_match(path), "headers": [header_match(plan.preview.header)]}
+        rules.append(_rule(PREVIEW_RULE, [match], plan.previewed))
+    if plan.matches and plan.matched is not None:
+        rules.append(_rule(MATCH_RULE, request_matches(path, plan.matches), plan.matched))
+    mirror = copied(plan)
+    filters = {"filters": [mirror_filter(mirror)]} if mirror is not None else {}
+    model = {"name": MODEL_RULE, "matches": [path_match(path)], **filters, "backendRefs": backend_references(serving)}
+    return [*rules, model]
 
 
-def _answers_for(reference: Mapping[str, Any], parent: ParentReference, namespace: str) -> bool:
-    return (
-        reference.get("group", _GROUP) == _GROUP
-        and reference.get("kind", "Gateway") == "Gateway"
-        and reference.get("name") == parent.name
-        and (reference.get("namespace") or namespace) == (parent.namespace or namespace)
-        and (reference.get("sectionName") or None) == parent.section_name
+def _rule(name: str, matches: list[Object], service: str) -> Object:
+    return {"name": name, "matches": matches, "backendRefs": sole_backend(service)}
+
+
+def _rules_of(route: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    return list(((route or {}).get("spec") or {}).get("rules") or [])
+
+
+# --- what the controller calls until it asks a router
+
+
+CAPABILITIES: Final = Capabilities(resolution=1, observable=True)
+
+
+def route_manifest(
+    *,
+    model_deployment: str,
+    namespace: str,
+    traffic: GatewayTraffic,
+    backends: Sequence[Backend],
+    owner: Mapping[str, Any],
+) -> Object:
+    """The owned HTTPRoute."""
+    plan = RoutePlan(backends)
+    (change,) = changes(
+        model_deployment=model_deployment, namespace=namespace, traffic=traffic, plan=plan, owner=owner, live={}
     )
+    return change.body
 
 
-def _state(conditions: Sequence[Mapping[str, Any]], generation: int, gateway: str) -> tuple[bool, str | None]:
-    """Whether the answer is about the current generation, and what it refuses."""
-    by_type = {condition.get("type"): condition for condition in conditions}
-    current = True
-    for kind in _CONDITIONS:
-        condition = by_type.get(kind, {})
-        if condition.get("observedGeneration", -1) < generation:
-            current = False
-        elif condition.get("status") != "True":
-            message = " ".join(str(condition.get("message", "")).split())
-            return True, f"{gateway}: {kind} is {condition.get('status')} ({condition.get('reason')}): {message}"
-    return current, None
-
-
-def _name_of(parent: ParentReference, namespace: str) -> str:
-    listener = f", listener {parent.section_name}" if parent.section_name else ""
-    return f"Gateway {parent.namespace or namespace}/{parent.name}{listener}"
+def route_status(
+    route: Mapping[str, Any] | None, *, owner_uid: str, namespace: str, traffic: GatewayTraffic
+) -> RouteStatus:
+    """Read the owned HTTPRoute."""
+    name = str(((route or {}).get("metadata") or {}).get("name", ""))
+    return status(
+        model_deployment=name,
+        namespace=namespace,
+        traffic=traffic,
+        owner_uid=owner_uid,
+        live={_route(name): route},
+        ready={},
+        now=datetime.min.replace(tzinfo=UTC),
+    )

@@ -18,6 +18,24 @@ _OTHER_PROTOCOLS: Final = frozenset({"TCP", "TLS", "UDP"})
 """Protocols of listeners that never take an HTTPRoute; an implementation's own protocol may."""
 
 
+def gateways_of(
+    traffic: GatewayTraffic, namespace: str, route: Mapping[str, Any] | None = None
+) -> tuple[tuple[str, str], ...]:
+    """The Gateways that lead to the model, by namespace and name, each once. `namespace` is the ModelDeployment's.
+
+    `route` is the live HTTPRoute of the user, where the settings name one: its parents are the user's choice.
+    """
+    if traffic.route is None:
+        named = [(parent.namespace or namespace, parent.name) for parent in traffic.parent_refs or []]
+    else:
+        named = [
+            (str(parent.get("namespace") or namespace), str(parent.get("name")))
+            for parent in ((route or {}).get("spec") or {}).get("parentRefs") or []
+            if parent.get("kind", "Gateway") == "Gateway" and parent.get("group", _GROUP) == _GROUP
+        ]
+    return tuple(dict.fromkeys(named))
+
+
 def gateway_problem(
     parents: Mapping[tuple[str, str], Mapping[str, Any] | None],
     gateway_classes: Mapping[str, Mapping[str, Any] | None] | None = None,
@@ -30,9 +48,10 @@ def gateway_problem(
 
     `parents` holds the Gateways by namespace and name: None for one that does not exist, no entry for one that was
     not looked at. So do `gateway_classes`, by name. `namespace` is the ModelDeployment's, and `namespace_labels` are
-    that namespace's labels: without them nothing is said about listeners that select namespaces by label.
+    that namespace's labels: without them nothing is said about listeners that select namespaces by label. Nothing is
+    said of the parents of a route that the user owns either: what keeps it is in its own status.
     """
-    for index, parent in enumerate(traffic.parent_refs):
+    for index, parent in enumerate(traffic.parent_refs or []):
         key = (parent.namespace or namespace, parent.name)
         if key not in parents:
             continue

@@ -21,12 +21,18 @@ WHOLE: Final = 10_000
 """All of the traffic, in basis points: percent times 100."""
 
 
+class PlanError(ValueError):
+    """A plan that a router cannot carry out. The message says why, and what to change; it is the same for ever."""
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """A Service and its share of the traffic. Raises ValueError for a share outside of 0 to 10 000."""
 
     service: str
     basis_points: int
+    target_port: str = "http"
+    """Name of the container port that takes inference requests: for a router that addresses pods by itself."""
 
     def __post_init__(self) -> None:
         """Refuse what is not a share."""
@@ -63,6 +69,8 @@ class Capabilities:
     mirror: bool = False
     mirror_percent: bool = False
     """Whether it can copy a part of the requests."""
+    mirror_resolution: int = 1
+    """The smallest difference of such parts that it keeps, in basis points."""
     match: bool = False
     cookies: bool = False
     """Whether it can match the value of a cookie."""
@@ -127,17 +135,17 @@ class RouteStatus:
         return self.written if self.accepted else None
 
 
-T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
 """The settings of a router, as in ``spec.traffic``."""
 
 
-class Router(Protocol[T]):
+class Router(Protocol[T_contra]):
     """A module, or an object, that leads traffic in one way."""
 
-    def references(self, *, model_deployment: str, traffic: T) -> tuple[Reference, ...]:
+    def references(self, *, model_deployment: str, traffic: T_contra) -> tuple[Reference, ...]:
         """The objects that have to be read before the other functions are called."""
 
-    def capabilities(self, *, traffic: T, features: frozenset[str] | None) -> Capabilities:
+    def capabilities(self, *, traffic: T_contra, features: frozenset[str] | None) -> Capabilities:
         """What it can do. `features` are the names that the GatewayClass says it supports, None where not known."""
 
     def changes(
@@ -145,14 +153,16 @@ class Router(Protocol[T]):
         *,
         model_deployment: str,
         namespace: str,
-        traffic: T,
+        traffic: T_contra,
         plan: RoutePlan,
         owner: Mapping[str, Any],
         live: Live,
     ) -> Sequence[Change]:
         """The objects that carry the plan, in an order that is safe to stop anywhere. `owner` is an owner reference.
 
-        Raises ValueError for shares that are not 10 000 in total, and for what the capabilities rule out.
+        An object that needs nothing done is among them too: whether to write is for who compares it with the live one.
+        Raises PlanError for shares that are not 10 000 in total, for what the capabilities rule out, and where an
+        object that it takes belongs to somebody else.
         """
 
     def status(
@@ -160,7 +170,7 @@ class Router(Protocol[T]):
         *,
         model_deployment: str,
         namespace: str,
-        traffic: T,
+        traffic: T_contra,
         owner_uid: str,
         live: Live,
         ready: Mapping[str, int],
@@ -168,5 +178,8 @@ class Router(Protocol[T]):
     ) -> RouteStatus:
         """Read the objects back as the cluster has them. `ready` counts the ready pods of each Service."""
 
-    def restored(self, *, traffic: T, live: Live) -> Sequence[Change]:
-        """What gives an object of the user back as it was, when the ModelDeployment is deleted; usually nothing."""
+    def restored(self, *, traffic: T_contra, owner_uid: str, live: Live) -> Sequence[Change]:
+        """What gives an object of the user back as it was, when the ModelDeployment is deleted; usually nothing.
+
+        What another ModelDeployment holds is left alone.
+        """
