@@ -68,6 +68,12 @@ EVENT = Kind("", "v1", "Event", "events")
 """What `kubectl describe` tells of a decision."""
 ENDPOINT_SLICE = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
 """The addresses of a revision's pods."""
+HORIZONTAL_POD_AUTOSCALER = Kind("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+"""Keeps a revision's pods at what the load needs."""
+SCALED_OBJECT = Kind("keda.sh", "v1alpha1", "ScaledObject", "scaledobjects")
+"""The same, from the triggers of KEDA."""
+POD_DISRUPTION_BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
+"""Says how many of a revision's pods may be evicted at a time."""
 HTTP_ROUTE = Kind("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes")
 """Carries the weights."""
 GATEWAY = Kind("gateway.networking.k8s.io", "v1", "Gateway", "gateways")
@@ -92,6 +98,9 @@ _KINDS = {
         CONFIG_MAP,
         EVENT,
         ENDPOINT_SLICE,
+        HORIZONTAL_POD_AUTOSCALER,
+        SCALED_OBJECT,
+        POD_DISRUPTION_BUDGET,
         HTTP_ROUTE,
         GATEWAY,
         GATEWAY_CLASS,

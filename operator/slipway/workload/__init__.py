@@ -5,11 +5,13 @@ than any model of ours, and is written by server-side apply, where a field that 
 as one that is.
 
 `manifests` builds the children of a revision, `podspec` the pod inside, and both are the same for the same release
-for ever. `drift` says whether the cluster still has them as applied. `fleet` reads Deployments and pods: counts for
-the machine, and one sentence, which names the field to fix, for the person. `quantity` knows how an API server writes
-an amount.
+for ever. `autoscaler` builds what scales a revision, and says how many pods to ask for beside it. `drift` says whether
+the cluster still has them as applied. `fleet` reads Deployments and pods, and `unscaled` autoscalers: counts for the
+machine, and one sentence, which names the field to fix, for the person. `quantity` knows how an API server writes an
+amount.
 """
 
+from slipway.workload.autoscaler import autoscaler_manifest, replicas_within
 from slipway.workload.drift import needs_apply
 from slipway.workload.fleet import FleetStatus, fleet_status, pod_problem
 from slipway.workload.manifests import (
@@ -17,11 +19,13 @@ from slipway.workload.manifests import (
     Owner,
     Role,
     deployment_manifest,
+    disruption_budget_manifest,
     revision_manifest,
     service_manifest,
 )
 from slipway.workload.podspec import CONTAINER_NAME, DEFAULT_PORT, NamedPort, named_ports
 from slipway.workload.quantity import canonical_quantity, quantity_value
+from slipway.workload.unscaled import autoscaler_problem
 
 __all__ = [
     "CONTAINER_NAME",
@@ -31,13 +35,17 @@ __all__ = [
     "Object",
     "Owner",
     "Role",
+    "autoscaler_manifest",
+    "autoscaler_problem",
     "canonical_quantity",
     "deployment_manifest",
+    "disruption_budget_manifest",
     "fleet_status",
     "named_ports",
     "needs_apply",
     "pod_problem",
     "quantity_value",
+    "replicas_within",
     "revision_manifest",
     "service_manifest",
 ]

@@ -24,6 +24,10 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Lists that are maps by these fields: items that are not ours may stand beside ours, in any order."""
 
+_UNORDERED: Final = frozenset({"metrics"})
+"""Lists that an API server may give back in another order: it moves metrics of a HorizontalPodAutoscaler about where it
+stores them in the form of an older version."""
+
 _KEY_DEFAULTS: Final = {"protocol": "TCP"}
 
 _ZERO_WHEN_ABSENT: Final = frozenset({"publishNotReadyAddresses", "initialDelaySeconds", "value", "key"})
@@ -91,9 +95,22 @@ def _list_holds(live: Any, desired: Sequence[Any], field: str) -> bool:
         by_key = {_key(item, _KEYS[field]): item for item in items}
         if len(by_key) == len(items):  # a list with a key twice is no map, whatever its name
             return all(_holds(by_key.get(_key(item, _KEYS[field])), item, field) for item in desired)
+    if field in _UNORDERED:
+        return _same_items(items, desired, field)
     return len(items) == len(desired) and all(
         _holds(item, wanted, field) for item, wanted in zip(items, desired, strict=True)
     )
+
+
+def _same_items(live: Sequence[Any], desired: Sequence[Any], field: str) -> bool:
+    """Whether each desired item has a live one of its own, and none is left over."""
+    rest = list(live)
+    for wanted in desired:
+        found = next((index for index, item in enumerate(rest) if _holds(item, wanted, field)), None)
+        if found is None:
+            return False
+        del rest[found]
+    return not rest
 
 
 def _key(item: Mapping[str, Any], fields: Sequence[str]) -> tuple[str, ...]:

@@ -51,9 +51,9 @@ def _deployment_problem(conditions: Sequence[Mapping[str, Any]]) -> str | None:
     by_type = {condition.get("type"): condition for condition in conditions}
     failure, progress = by_type.get("ReplicaFailure", {}), by_type.get("Progressing", {})
     if failure.get("status") == "True":
-        return f"pods cannot be created: {failure.get('reason', 'ReplicaFailure')}: {_cut(failure.get('message'))}"
+        return f"pods cannot be created: {failure.get('reason', 'ReplicaFailure')}: {cut(failure.get('message'))}"
     if progress.get("status") == "False":
-        return f"pods make no progress: {progress.get('reason', 'Progressing')}: {_cut(progress.get('message'))}"
+        return f"pods make no progress: {progress.get('reason', 'Progressing')}: {cut(progress.get('message'))}"
     return None
 
 
@@ -92,18 +92,18 @@ def pod_problem(pods: Sequence[Mapping[str, Any]]) -> str | None:
 
 def _findings(pod: Mapping[str, Any]) -> Iterator[_Finding]:
     metadata, status = pod.get("metadata") or {}, pod.get("status") or {}
-    if metadata.get("deletionTimestamp") or _condition(status, "Ready").get("status") == "True":
+    if metadata.get("deletionTimestamp") or condition(status, "Ready").get("status") == "True":
         return
     name = str(metadata.get("name", ""))
-    scheduled = _condition(status, "PodScheduled")
+    scheduled = condition(status, "PodScheduled")
     if scheduled.get("status") == "False":
         yield (
             _RANK_UNSCHEDULABLE,
             name,
-            f"pod {name}: {scheduled.get('reason')}: {_cut(scheduled.get('message'))}; {_FIX_SCHEDULING}",
+            f"pod {name}: {scheduled.get('reason')}: {cut(scheduled.get('message'))}; {_FIX_SCHEDULING}",
         )
     if status.get("phase") == "Failed":
-        said = ": ".join(filter(None, (status.get("reason"), _cut(status.get("message")))))
+        said = ": ".join(filter(None, (status.get("reason"), cut(status.get("message")))))
         yield _RANK_FAILED, name, f"pod {name} failed{f': {said}' if said else ''}"
     for container in (*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])):
         if not container.get("ready"):
@@ -119,7 +119,7 @@ def _container_findings(pod: str, container: Mapping[str, Any]) -> Iterator[_Fin
     ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
     if reason in _WAITING:
         rank, fix = _WAITING[reason]
-        yield rank, pod, f"{where}: {reason}: {_cut(waiting.get('message'))}{_fix(name, fix)}"
+        yield rank, pod, f"{where}: {reason}: {cut(waiting.get('message'))}{_fix(name, fix)}"
     elif reason == "CrashLoopBackOff" or ended.get("exitCode", 0) != 0:
         loop = "CrashLoopBackOff: " if reason == "CrashLoopBackOff" else ""
         yield _RANK_CRASH, pod, f"{where}: {loop}{_crash(pod, container, ended)}"
@@ -132,7 +132,7 @@ def _container_findings(pod: str, container: Mapping[str, Any]) -> Iterator[_Fin
 def _crash(pod: str, container: Mapping[str, Any], ended: Mapping[str, Any]) -> str:
     """How the container ended, how often, and what to look at."""
     name, restarts = str(container.get("name", "")), container.get("restartCount", 0)
-    reason, said = ended.get("reason"), _cut(ended.get("message"))
+    reason, said = ended.get("reason"), cut(ended.get("message"))
     told = f" ({reason})" if reason not in {None, "Error", "Completed"} else ""
     code = f"it ended with exit code {ended['exitCode']}{told}" if "exitCode" in ended else "it keeps ending"
     again = f", restarted {restarts} {'time' if restarts == 1 else 'times'}" if restarts else ""
@@ -149,11 +149,12 @@ def _fix(container: str, fix: str) -> str:
     return f"; {fix}" if container == CONTAINER_NAME else "; the container is not part of the release"
 
 
-def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+def condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """The condition of this type, empty when there is none."""
     return next((found for found in status.get("conditions") or [] if found.get("type") == kind), {})
 
 
-def _cut(message: Any) -> str:
+def cut(message: Any) -> str:
     """A foreign message as one line of bounded length."""
     text = " ".join(str(message or "").split())
     return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 1]}…"

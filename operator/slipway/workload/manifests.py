@@ -18,6 +18,7 @@ from slipway.api import (
     MODEL_REVISION_KIND,
     SERVICE_PORT,
     Component,
+    DisruptionBudget,
     ReleaseSpec,
     child_labels,
     stamped,
@@ -62,9 +63,10 @@ class Owner:
         }
 
 
-def _metadata(
+def child_metadata(
     *, model_deployment: str, namespace: str, full_hash: str, owner: Owner, component: Component, role: Role = "none"
 ) -> Object:
+    """Name, labels and owner of a child of a revision: the same for every kind of child."""
     return {
         "name": revision_name(model_deployment, full_hash),
         "namespace": namespace,
@@ -78,7 +80,7 @@ def _metadata(
     }
 
 
-def _selector(model_deployment: str, full_hash: str) -> dict[str, str]:
+def pod_selector(model_deployment: str, full_hash: str) -> dict[str, str]:
     """What finds a revision's pods. Immutable in a Deployment, so it holds nothing that can ever change."""
     return {LABEL_MODEL_DEPLOYMENT: model_deployment, LABEL_REVISION: short_hash(full_hash)}
 
@@ -94,7 +96,7 @@ def revision_manifest(
         {
             "apiVersion": API_VERSION,
             "kind": MODEL_REVISION_KIND,
-            "metadata": _metadata(
+            "metadata": child_metadata(
                 model_deployment=model_deployment,
                 namespace=namespace,
                 full_hash=full_hash,
@@ -123,13 +125,14 @@ def deployment_manifest(
     """The Deployment that runs a revision's pods.
 
     The role is a label of the Deployment alone: in the pod template it would restart the fleet at promotion. No old
-    ReplicaSet is kept, because a revision never changes: going back is another revision's Deployment.
+    ReplicaSet is kept, because a revision never changes: going back is another revision's Deployment. The number of
+    pods is no part of the stamp: it is always said, and an autoscaler that changed it has not made another manifest.
     """
-    return stamped(
+    manifest = stamped(
         {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
-            "metadata": _metadata(
+            "metadata": child_metadata(
                 model_deployment=model_deployment,
                 namespace=namespace,
                 full_hash=full_hash,
@@ -138,9 +141,8 @@ def deployment_manifest(
                 role=role,
             ),
             "spec": {
-                "replicas": replicas,
                 "revisionHistoryLimit": 0,
-                "selector": {"matchLabels": _selector(model_deployment, full_hash)},
+                "selector": {"matchLabels": pod_selector(model_deployment, full_hash)},
                 "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
                 "template": {
                     "metadata": {
@@ -153,6 +155,7 @@ def deployment_manifest(
             },
         }
     )
+    return {**manifest, "spec": {"replicas": replicas, **manifest["spec"]}}
 
 
 def _service_ports(release: ReleaseSpec) -> list[Object]:
@@ -178,7 +181,7 @@ def service_manifest(
         {
             "apiVersion": "v1",
             "kind": "Service",
-            "metadata": _metadata(
+            "metadata": child_metadata(
                 model_deployment=model_deployment,
                 namespace=namespace,
                 full_hash=full_hash,
@@ -188,9 +191,39 @@ def service_manifest(
             ),
             "spec": {
                 "type": "ClusterIP",
-                "selector": _selector(model_deployment, full_hash),
+                "selector": pod_selector(model_deployment, full_hash),
                 "publishNotReadyAddresses": False,
                 "ports": _service_ports(release),
+            },
+        }
+    )
+
+
+def disruption_budget_manifest(
+    *, model_deployment: str, namespace: str, budget: DisruptionBudget, full_hash: str, role: Role, owner: Owner
+) -> Object:
+    """The PodDisruptionBudget of a revision: what is declared holds for the pods of each revision by itself.
+
+    Pods that are not ready may always be evicted. By default they may not while fewer are ready than the budget asks
+    for, and a candidate that does not come up would keep nodes from being drained.
+    """
+    declared = {"minAvailable": budget.min_available, "maxUnavailable": budget.max_unavailable}
+    return stamped(
+        {
+            "apiVersion": "policy/v1",
+            "kind": "PodDisruptionBudget",
+            "metadata": child_metadata(
+                model_deployment=model_deployment,
+                namespace=namespace,
+                full_hash=full_hash,
+                owner=owner,
+                component="model",
+                role=role,
+            ),
+            "spec": {
+                **{name: amount for name, amount in declared.items() if amount is not None},
+                "selector": {"matchLabels": pod_selector(model_deployment, full_hash)},
+                "unhealthyPodEvictionPolicy": "AlwaysAllow",
             },
         }
     )

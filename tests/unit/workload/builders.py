@@ -5,9 +5,15 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from slipway.api import ReleaseSpec
+from slipway.api import AutoscalingSpec, DisruptionBudget, ReleaseSpec
 from slipway.release import release_hash
-from slipway.workload import Owner, deployment_manifest, service_manifest
+from slipway.workload import (
+    Owner,
+    autoscaler_manifest,
+    deployment_manifest,
+    disruption_budget_manifest,
+    service_manifest,
+)
 
 OWNER = Owner(api_version="slipway.dev/v1alpha1", kind="ModelDeployment", name="fraud", uid="uid-of-fraud")
 
@@ -35,11 +41,40 @@ def a_service(release: ReleaseSpec | None = None, **changes: Any) -> dict[str, A
     return service_manifest(**_arguments(release) | changes)
 
 
+CPU = {"resource": "cpu", "averageUtilization": 70}
+MEMORY = {"resource": "memory", "averageValue": "1024Mi"}
+REQUESTS = {"pods": "http_requests_per_second", "averageValue": "12.5"}
+PROMETHEUS = {"type": "prometheus", "metadata": {"serverAddress": "http://prometheus:9090", "threshold": "20"}}
+
+
+def an_autoscaling(**changes: Any) -> AutoscalingSpec:
+    """`spec.autoscaling` for 2 to 10 pods; by the use of CPU unless something else is said."""
+    said = {"metrics": [CPU]} if "keda" not in changes else {}
+    return AutoscalingSpec.model_validate({"minReplicas": 2, "maxReplicas": 10, **said, **changes})
+
+
+def an_autoscaler(autoscaling: AutoscalingSpec | None = None, **changes: Any) -> dict[str, Any]:
+    bounds = {"autoscaling": autoscaling or an_autoscaling(), "min_replicas": 2, "max_replicas": 10}
+    return autoscaler_manifest(**_of_a_revision() | bounds | changes)
+
+
+def a_scaled_object(keda: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    return an_autoscaler(an_autoscaling(keda=keda or {"triggers": [PROMETHEUS]}), **changes)
+
+
+def a_disruption_budget(declared: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    budget = DisruptionBudget.model_validate(declared or {"maxUnavailable": 1})
+    return disruption_budget_manifest(**_of_a_revision() | {"budget": budget} | changes)
+
+
 def _arguments(release: ReleaseSpec | None) -> dict[str, Any]:
+    return _of_a_revision() | {"release": release or a_release()}
+
+
+def _of_a_revision() -> dict[str, Any]:
     return {
         "model_deployment": "fraud",
         "namespace": "shop",
-        "release": release or a_release(),
         "full_hash": release_hash(a_raw_release()),
         "role": "stable",
         "owner": OWNER,

@@ -21,11 +21,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.traffic.builders import a_route, as_served_route
 from unit.workload.builders import (
+    CPU,
+    MEMORY,
     OWNER,
+    REQUESTS,
     a_deployment,
+    a_disruption_budget,
     a_raw_release,
     a_release,
+    a_scaled_object,
     a_service,
+    an_autoscaler,
+    an_autoscaling,
     as_served_deployment,
     as_served_service,
 )
@@ -199,6 +206,53 @@ def test_a_route_that_somebody_edited_is_repaired(edit: Edit) -> None:
     live = as_served_route(route)
     edit(live["spec"])
     assert needs_apply(live, route)
+
+
+MEASURED = an_autoscaler(an_autoscaling(metrics=[CPU, MEMORY, REQUESTS]))
+
+
+def test_metrics_that_a_server_gives_back_in_another_order_are_the_same() -> None:
+    live = copy.deepcopy(MEASURED)
+    live["spec"]["metrics"].reverse()
+    assert not needs_apply(live, MEASURED)
+
+
+AUTOSCALER_EDITS: dict[str, Edit] = {
+    "the floor": lambda spec: spec.update(minReplicas=1),
+    "the ceiling": lambda spec: spec.update(maxReplicas=99),
+    "a metric removed": lambda spec: spec["metrics"].pop(),
+    "a metric added": lambda spec: spec["metrics"].append({"type": "External"}),
+    "a metric twice": lambda spec: spec["metrics"].__setitem__(0, spec["metrics"][1]),
+    "a target": lambda spec: spec["metrics"][0]["resource"]["target"].update(averageUtilization=99),
+    "an amount": lambda spec: spec["metrics"][1]["resource"]["target"].update(averageValue="2Gi"),
+    "no metrics": lambda spec: spec.pop("metrics"),
+    "what is scaled": lambda spec: spec["scaleTargetRef"].update(name="other"),
+}
+
+
+@pytest.mark.parametrize("edit", AUTOSCALER_EDITS.values(), ids=AUTOSCALER_EDITS.keys())
+def test_an_autoscaler_that_somebody_edited_is_repaired(edit: Edit) -> None:
+    live = copy.deepcopy(MEASURED)
+    edit(live["spec"])
+    assert needs_apply(live, MEASURED)
+
+
+def test_what_keda_adds_to_its_scaled_object_is_left_alone_and_a_trigger_is_repaired() -> None:
+    desired = a_scaled_object()
+    live = copy.deepcopy(desired)
+    live["metadata"]["labels"]["scaledobject.keda.sh/name"] = live["metadata"]["name"]
+    live["metadata"]["finalizers"] = ["finalizer.keda.sh"]
+    assert not needs_apply(live, desired)
+    live["spec"]["triggers"][0]["metadata"]["threshold"] = "1"
+    assert needs_apply(live, desired)
+
+
+def test_a_disruption_budget_that_somebody_loosened_is_repaired() -> None:
+    desired = a_disruption_budget({"maxUnavailable": 0})
+    live = copy.deepcopy(desired)
+    live["spec"]["maxUnavailable"] = 1
+    assert needs_apply(live, desired)
+    assert needs_apply(copy.deepcopy(a_disruption_budget({"minAvailable": 1})), desired)
 
 
 values = st.recursive(

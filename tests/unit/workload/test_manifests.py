@@ -7,9 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.workload.builders import OWNER, a_deployment, a_raw_release, a_release, a_service
+from unit.workload.builders import (
+    OWNER,
+    a_deployment,
+    a_disruption_budget,
+    a_raw_release,
+    a_release,
+    a_scaled_object,
+    a_service,
+    an_autoscaler,
+)
 
-from slipway.api import ANNOTATION_APPLIED, LABEL_ROLE, ReleaseSpec
+from slipway.api import ANNOTATION_APPLIED, LABEL_ROLE, AutoscalingSpec, ReleaseSpec
 from slipway.release import release_hash
 from slipway.workload import named_ports, revision_manifest
 
@@ -30,7 +39,9 @@ def a_revision(**changes: Any) -> dict[str, Any]:
     return revision_manifest(**arguments | {"owner": OWNER} | changes)
 
 
-@pytest.mark.parametrize("build", [a_deployment, a_service, a_revision])
+@pytest.mark.parametrize(
+    "build", [a_deployment, a_service, a_revision, an_autoscaler, a_scaled_object, a_disruption_budget]
+)
 def test_every_child_is_named_labelled_owned_and_stamped_alike(build: Any) -> None:
     full_hash = release_hash(a_raw_release())
     child = build()
@@ -50,6 +61,12 @@ def test_every_child_is_named_labelled_owned_and_stamped_alike(build: Any) -> No
     assert len(metadata["annotations"][ANNOTATION_APPLIED]) == 16
 
 
+@pytest.mark.parametrize("build", [a_deployment, a_service, an_autoscaler, a_scaled_object, a_disruption_budget])
+def test_what_serves_says_its_role(build: Any) -> None:
+    assert build(role="candidate")["metadata"]["labels"][LABEL_ROLE] == "candidate"
+    assert LABEL_ROLE not in build(role="none")["metadata"]["labels"]
+
+
 def test_an_owner_reference_controls_but_does_not_block() -> None:
     reference = OWNER.reference()
     assert reference["controller"] is True
@@ -61,7 +78,12 @@ def test_the_same_arguments_give_the_same_stamp_and_any_other_another() -> None:
         return a_deployment(**changes)["metadata"]["annotations"][ANNOTATION_APPLIED]
 
     assert stamp() == stamp()
-    assert len({stamp(), stamp(replicas=3), stamp(role="candidate"), stamp(role="none")}) == 4
+    assert len({stamp(), stamp(role="candidate"), stamp(role="none"), stamp(namespace="other")}) == 4
+
+
+def test_a_number_of_pods_that_an_autoscaler_chose_makes_no_other_manifest() -> None:
+    stamps = {a_deployment(replicas=count)["metadata"]["annotations"][ANNOTATION_APPLIED] for count in (0, 2, 9)}
+    assert len(stamps) == 1
 
 
 def test_a_role_change_leaves_selector_and_pod_template_alone() -> None:
@@ -219,3 +241,28 @@ def test_the_pod_template_of_a_release_is_the_same_for_ever() -> None:
         deployment = a_deployment(ReleaseSpec.model_validate(case["release"]), full_hash=case["hash"])
         assert deployment["spec"]["template"] == case["template"], case["name"]
         assert deployment["spec"]["selector"] == case["selector"], case["name"]
+
+
+@pytest.mark.parametrize("declared", [{"minAvailable": 2}, {"maxUnavailable": 0}, {"maxUnavailable": "25%"}])
+def test_a_disruption_budget_says_what_is_declared_of_the_pods_of_its_revision(declared: Any) -> None:
+    spec = a_disruption_budget(declared)["spec"]
+    assert spec.items() >= declared.items()
+    assert len(spec.keys() & {"minAvailable", "maxUnavailable"}) == 1
+    assert spec["selector"] == a_deployment()["spec"]["selector"]
+
+
+def test_pods_that_are_not_ready_never_keep_a_node_from_being_drained() -> None:
+    assert a_disruption_budget()["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+
+
+def test_autoscalers_and_disruption_budgets_are_rendered_as_they_were() -> None:
+    """A changed manifest is written to every cluster on the day of an upgrade: let it be on purpose."""
+    pinned = json.loads((GOLDEN / "scaling.json").read_text())
+    for case in pinned:
+        if "disruptionBudget" in case:
+            manifest = a_disruption_budget(case["disruptionBudget"])
+        else:
+            low, high = case["bounds"]
+            declared = AutoscalingSpec.model_validate(case["autoscaling"])
+            manifest = an_autoscaler(declared, min_replicas=low, max_replicas=high)
+        assert manifest == case["manifest"], case["name"]
