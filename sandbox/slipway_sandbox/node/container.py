@@ -16,6 +16,7 @@ from slipway_sandbox.images import ImageEntry
 from slipway_sandbox.node.context import NodeContext
 from slipway_sandbox.node.environment import ConfigError, PodFacts, command_of, container_environment
 from slipway_sandbox.node.expansion import PathRewriter, expand
+from slipway_sandbox.node.lastwords import LastWords
 from slipway_sandbox.node.logs import LogWriter
 from slipway_sandbox.node.probes import Prober, ProbeResult
 from slipway_sandbox.node.sessions import Sessions
@@ -55,6 +56,7 @@ class Container:
         self._environment: dict[str, str] = {}
         self._cwd = node.pods_folder
         self._paths = PathRewriter([])
+        self._last_words = LastWords(spec, node.pods_folder / facts.pod["metadata"]["uid"])
         self._killing: asyncio.Task[None] | None = None
         self._stopping = False
         self._first_started = asyncio.Event()
@@ -66,7 +68,9 @@ class Container:
     # --- the life of a container ---------------------------------------------------------------------------------
 
     async def run(self) -> int:
-        """Run it as often as its policy asks for; the last exit code."""
+        """Run it as often as its policy asks for; the last exit code, at once of one that is over from before."""
+        if self.state.ended is not None:
+            return int(self.state.ended["exitCode"])
         pause, last_start = 0.0, 0.0
         loop = asyncio.get_running_loop()
         while True:
@@ -182,7 +186,7 @@ class Container:
         self._cwd = folder / "containers" / self.spec["name"]
         (self._cwd / "tmp").mkdir(parents=True, exist_ok=True)
         root = Path(entry.root) if entry.root else None
-        self._paths = PathRewriter(self._volumes.mounts(self.spec, own), root)
+        self._paths = PathRewriter([*self._volumes.mounts(self.spec, own), self._last_words.mount()], root)
         variables = self._facts.image_variables()
         base = {
             "PATH": f"{Path(sys.executable).parent}:{DEFAULT_PATH}",
@@ -222,6 +226,7 @@ class Container:
 
         self._idle.clear()
         self._forget_old_logs()
+        self._last_words.begin()
         try:
             process = await Process.start(command, env=self._environment, cwd=self._cwd, output=hear)
             self._process = process
@@ -241,9 +246,7 @@ class Container:
             self._idle.set()
             log.close()
             self.sessions.end()
-        message = ""
-        if self.spec.get("terminationMessagePolicy") == "FallbackToLogsOnError" and code:
-            message = b"\n".join(log.tail).decode(errors="replace")[-2048:]
+        message = self._last_words.read(code, log.tail)
         return self._record_end(terminated(code, state.running_since or now(), identity, message=message))
 
     def _cannot_start(self, command: list[str]) -> str:

@@ -1,6 +1,6 @@
 """What all pods of one node share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +23,12 @@ class NodeContext:
     state: Path
     name: str
     host_address: str
+    capacity: Mapping[str, str]
+    """What the node has for its pods, by resource."""
     backoff_seconds: float
     """The first pause of CrashLoopBackOff and ImagePullBackOff; it doubles up to five minutes."""
+    resumes: bool
+    """Whether a later run goes on with the pods that are left when this one ends."""
 
     @property
     def pods_folder(self) -> Path:

@@ -1,6 +1,7 @@
 """What a container's process is given: environment, command and arguments, with every reference resolved."""
 
 import base64
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ class PodFacts:
     address: str
     host_address: str
     node_name: str
+    capacity: Mapping[str, str]
+    """What the node has for its pods, by resource."""
 
     def field(self, path: str) -> str:
         """The value of a `fieldRef`. Raises `ConfigError` for a path that the downward API does not have."""
@@ -51,14 +54,18 @@ class PodFacts:
         return values[path]
 
     def resource(self, reference: Mapping[str, Any], container: str) -> str:
-        """The value of a `resourceFieldRef`, rounded up to whole divisors; 0 for what is not declared."""
-        name = reference.get("containerName") or container
-        spec = next(entry for entry in self.pod["spec"]["containers"] if entry["name"] == name)
+        """The value of a `resourceFieldRef`, rounded up to whole divisors.
+
+        A limit that is not declared is what the node has, and a request that is not declared is 0.
+        """
+        name, spec = reference.get("containerName") or container, self.pod["spec"]
+        containers = [*spec["containers"], *(spec.get("initContainers") or ())]
+        declared = next((entry.get("resources", {}) for entry in containers if entry["name"] == name), {})
         kind, _, resource = reference["resource"].partition(".")
-        amount = (spec.get("resources", {}).get(kind) or {}).get(resource, "0")
-        divisor = str(reference.get("divisor") or "1")
-        quotient = quantity(amount) / (quantity(divisor) or 1.0)
-        return str(int(-(-quotient // 1)))
+        default = self.capacity.get(resource, "0") if kind == "limits" else "0"
+        amount = (declared.get(kind) or {}).get(resource, default)
+        divisor = quantity(str(reference.get("divisor") or "1")) or 1.0
+        return str(math.ceil(quantity(amount) / divisor))
 
     def image_variables(self) -> dict[str, str]:
         """The variables that entries of the image table may refer to."""

@@ -14,6 +14,7 @@ from slipway_sandbox.node.addresses import AddressPool
 from slipway_sandbox.node.container import Container
 from slipway_sandbox.node.context import NodeContext
 from slipway_sandbox.node.environment import ConfigError, PodFacts
+from slipway_sandbox.node.resume import how_it_ended, ran_before, resume_all
 from slipway_sandbox.node.status import ContainerState, PodView, now, pod_status
 from slipway_sandbox.node.volumes import Volumes
 
@@ -31,17 +32,18 @@ class PodWorker:
         self._node = node
         self._addresses = addresses
         self._address = addresses.take()
-        self._facts = PodFacts(pod, self._address, node.host_address, node.name)
+        self._facts = PodFacts(pod, self._address, node.host_address, node.name, node.capacity)
         self._folder = node.pods_folder / self.uid
         self._volumes = Volumes(node.client, self._folder / "volumes", node.state / "volumes", self._facts)
         self._mounted = False
-        self._started_at = now()
+        self._started_at = pod.get("status", {}).get("startTime") or now()
         self._dirty = asyncio.Event()
         self._stop_asked = asyncio.Event()
         self._grace: float | None = None
-        self._ended_as: tuple[str, str, str] | None = None
+        self._ended_as: tuple[str, str, str] | None = how_it_ended(pod)
         self._written: Manifest | None = None
         self._vanished = False
+        self._gone = False
         policy = pod["spec"].get("restartPolicy", "Always")
         init_policy = "Never" if policy == "Never" else "OnFailure"
         self._init = [
@@ -52,6 +54,9 @@ class PodWorker:
         if self._init:
             for container in [*self._init, *self._main]:
                 container.state.waiting = "PodInitializing"
+        self._resumed = ran_before(pod)
+        if self._resumed:
+            resume_all(pod, [entry.state for entry in self._init], [entry.state for entry in self._main])
 
     def _container(self, spec: Manifest, policy: str) -> Container:
         return Container(self._node, self._facts, spec, self._volumes, self._dirty.set, policy=policy)
@@ -121,11 +126,13 @@ class PodWorker:
             await self._cancel(writer)
             if not self._vanished:
                 await self._write_last_words()
+            self._gone = True
         finally:
             for task in (life, stop, writer):
                 await self._cancel(task)
             self._kill_all()
-            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+            if self._gone or not self._node.resumes:
+                await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
             self._addresses.give_back(self._address)
 
     async def _live(self) -> None:
@@ -139,6 +146,11 @@ class PodWorker:
             await self._stop_containers([*self._main, *self._init], self._own_grace())
 
     async def _live_unbounded(self) -> None:
+        if self._ended_as is not None:
+            return  # it was over before the node came back; only its logs are still asked for
+        if self._resumed:
+            message = "Pod sandbox changed, it will be killed and re-created."
+            self._node.events.record("Normal", self.pod, "SandboxChanged", message)
         await self._mount()
         sidecars: list[asyncio.Task[int]] = []
         try:

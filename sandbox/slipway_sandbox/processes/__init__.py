@@ -8,7 +8,8 @@ same state folder looks for the marker once more.
 
 from slipway_sandbox.processes.attached import AttachedProcess
 from slipway_sandbox.processes.guard import start_guard
+from slipway_sandbox.processes.launcher import CANNOT_START
 from slipway_sandbox.processes.process import Process
 from slipway_sandbox.processes.reaper import MARKER, kill_marked, marked
 
-__all__ = ["MARKER", "AttachedProcess", "Process", "kill_marked", "marked", "start_guard"]
+__all__ = ["CANNOT_START", "MARKER", "AttachedProcess", "Process", "kill_marked", "marked", "start_guard"]

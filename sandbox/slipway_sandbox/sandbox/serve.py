@@ -6,10 +6,9 @@ import json
 import logging
 import os
 import signal
-import socket
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from slipway_sandbox.client import ApiError, Client, InformerSet, Manifest
 from slipway_sandbox.gateway import GatewayError, Traefik, gateway_objects
 from slipway_sandbox.images import ImageError, ImageTable
 from slipway_sandbox.processes import start_guard
+from slipway_sandbox.sandbox.ports import HOST, PortUse, held
 from slipway_sandbox.sandbox.state import Endpoints, SandboxError, StateFolder
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,10 @@ NEW_KIND_SECONDS = 10.0
 
 EXPECTED = (SandboxError, GatewayError, ImageError, StateFileError, OSError)
 """What users can put right: a port in use, a missing binary, an unreadable table. They are told in one line."""
+
+API_PORT = PortUse("the API server's", "--port (api_port in Python)")
+GATEWAY_PORT = PortUse("the gateway's", "--gateway-port (gateway_port in Python)")
+METRICS_PORT = PortUse("the gateway's for metrics", "--no-gateway")
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class ServeOptions:
 
 
 def serve(options: ServeOptions) -> None:
-    """Run a sandbox until SIGTERM, SIGINT, or the end of standard input where that was asked for.
+    """Run a sandbox until SIGTERM, SIGINT, SIGHUP, or the end of standard input where that was asked for.
 
     Raises `SandboxError` when the folder is in use or something does not start; nothing is left running then.
     """
@@ -89,7 +93,7 @@ def _only_cause(group: BaseExceptionGroup[BaseException]) -> BaseException | Non
 async def _serve(options: ServeOptions, folder: StateFolder) -> None:
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stopping.set)
     if options.until_stdin_closes:
         _watch_stdin(loop, stopping)
@@ -115,46 +119,66 @@ def _watch_stdin(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> No
 
 
 async def _run(options: ServeOptions, folder: StateFolder) -> None:
-    from slipway_sandbox.controllers import run_controllers
-    from slipway_sandbox.node import NodeAgent
-
-    began = time.monotonic()
-    objects = folder.objects_path if options.persist else None
-    server = ApiServer(host="127.0.0.1", port=options.port, state_file=objects)
-    await server.start()
+    images = ImageTable.builtin()
+    if options.images is not None:
+        images.update(ImageTable.load(options.images))
+    with held(options.port, API_PORT) as port:
+        server = ApiServer(host=HOST, port=port, state_file=folder.objects_path if options.persist else None)
+        await server.start()
     try:
         _write_kubeconfig(folder.kubeconfig_path, server.kubeconfig())
-        images = ImageTable.builtin()
-        if options.images is not None:
-            images.update(ImageTable.load(options.images))
-        async with Client(server.url) as client, asyncio.TaskGroup() as group:
-            informers = InformerSet(client)
-            agent = NodeAgent(
-                client, informers, state=folder.path, images=images, backoff_seconds=options.backoff_seconds
-            )
-            agent_task = group.create_task(agent.run())
-            group.create_task(run_controllers(client, informers))
-            endpoints = Endpoints(os.getpid(), server.url, str(folder.kubeconfig_path))
-            if options.gateway:
-                endpoints = await _start_gateway(options, folder, client, group, endpoints)
-            await _either(agent.ready(), agent_task)
-            folder.publish(endpoints)
-            log.info(
-                "ready after %.2f s: API %s, gateway %s", time.monotonic() - began, server.url, endpoints.gateway_url
-            )
-            await asyncio.get_running_loop().create_future()
+        with _gateway_ports(options) as gateway_ports:
+            await _run_all(options, folder, server, images, gateway_ports)
     finally:
         folder.withdraw()
         await server.stop()
 
 
+async def _run_all(
+    options: ServeOptions, folder: StateFolder, server: ApiServer, images: ImageTable, ports: tuple[int, int] | None
+) -> None:
+    """Everything that is a client of the API server, until cancelled."""
+    from slipway_sandbox.controllers import run_controllers
+    from slipway_sandbox.node import NodeAgent
+
+    async with Client(server.url) as client, asyncio.TaskGroup() as group:
+        informers = InformerSet(client)
+        agent = NodeAgent(
+            client,
+            informers,
+            state=folder.path,
+            images=images,
+            backoff_seconds=options.backoff_seconds,
+            resumes=options.persist,
+        )
+        agent_task = group.create_task(agent.run())
+        group.create_task(run_controllers(client, informers))
+        endpoints = Endpoints(os.getpid(), server.url, str(folder.kubeconfig_path))
+        if ports is not None:
+            endpoints = await _start_gateway(ports, folder, client, group, endpoints)
+        await _either(agent.ready(), agent_task)
+        folder.publish(endpoints)
+        log.info("ready: API %s, gateway %s", server.url, endpoints.gateway_url)
+        await asyncio.get_running_loop().create_future()
+
+
+@contextlib.contextmanager
+def _gateway_ports(options: ServeOptions) -> Iterator[tuple[int, int] | None]:
+    """The gateway's port and that of its metrics, as long as it may start and start again; None without a gateway."""
+    if not options.gateway:
+        yield None
+        return
+    with held(options.gateway_port, GATEWAY_PORT) as port, held(0, METRICS_PORT) as metrics_port:
+        yield port, metrics_port
+
+
 async def _start_gateway(
-    options: ServeOptions, folder: StateFolder, client: Client, group: asyncio.TaskGroup, endpoints: Endpoints
+    ports: tuple[int, int], folder: StateFolder, client: Client, group: asyncio.TaskGroup, endpoints: Endpoints
 ) -> Endpoints:
     from slipway_sandbox.gatewayapi import crds
 
-    port = options.gateway_port or _free_port()
-    traefik = Traefik(api_url=endpoints.api_url, state=folder.path, port=port, metrics_port=_free_port())
+    port, metrics_port = ports
+    traefik = Traefik(api_url=endpoints.api_url, state=folder.path, port=port, metrics_port=metrics_port)
     await asyncio.gather(*(_apply(client, definition) for definition in crds()))
     running = group.create_task(traefik.run())
     for obj in gateway_objects(port):
@@ -184,12 +208,6 @@ async def _either(waiting: Coroutine[Any, Any, None], task: "asyncio.Task[None]"
         waiter.cancel()
         task.result()
     await waiter
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _write_kubeconfig(path: Path, config: Manifest) -> None:

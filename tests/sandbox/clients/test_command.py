@@ -1,52 +1,18 @@
 """`slipway sandbox` at a terminal.
 
-Cases: a second `up`, a port in use, image mappings that come later, logs by name, a crash and what clears it away,
-objects that outlive a sandbox, names.
+Cases: a second `up`, two at once, a port in use, a sandbox that is not there, image mappings that come later, logs by
+name, a crash and what clears it away.
 """
 
 import os
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from sandbox.clients.conftest import PACKAGED
-from sandbox.clients.kit import Tool, eventually
-
-from slipway_sandbox.processes import marked
-
-SLIPWAY = Path(sys.executable).with_name("slipway")
+from sandbox.clients.kit import eventually
+from sandbox.clients.terminal import Terminal
 
 pytestmark = pytest.mark.e2e
-
-
-class Terminal:
-    """Types commands for the sandbox of one folder."""
-
-    def __init__(self, home: Path) -> None:
-        self.folder = home / "slipway-sandbox" / "mine"
-        self._environment = {**os.environ, "XDG_STATE_HOME": str(home)}
-        self.kubectl = Tool(PACKAGED, self.folder / "kubeconfig", home, "default")
-
-    def __call__(self, verb: str, *words: str, code: int = 0) -> str:
-        command = [str(SLIPWAY), "sandbox", verb, "--name=mine", *words]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=self._environment)
-        assert done.returncode == code, f"{done.stdout}\n{done.stderr}"
-        return done.stdout + done.stderr
-
-    def pid(self) -> int:
-        return int(self("status").split()[2])
-
-
-@pytest.fixture
-def sandbox_at(tmp_path: Path) -> Iterator[Terminal]:
-    terminal = Terminal(tmp_path)
-    yield terminal
-    terminal("down")
-    assert marked(str(terminal.folder)) == []
 
 
 def test_up_says_what_to_type_next_and_a_second_one_that_it_runs(sandbox_at: Terminal) -> None:
@@ -57,15 +23,38 @@ def test_up_says_what_to_type_next_and_a_second_one_that_it_runs(sandbox_at: Ter
     assert sandbox_at.kubectl("get", "nodes", "--output=name") == "node/sandbox\n"
     sandbox_at("down")
     assert sandbox_at("status", code=3).startswith("No sandbox is running")
-    assert "start one with `up`" in sandbox_at("load", "a=b", code=1)
 
 
-def test_a_port_in_use_is_told_in_a_line_and_nothing_is_left(sandbox_at: Terminal) -> None:
+@pytest.mark.parametrize("option", ["--port", "--gateway-port"])
+def test_a_port_in_use_is_told_with_who_has_it_and_nothing_is_left(sandbox_at: Terminal, option: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        said = sandbox_at("up", "--no-gateway", f"--port={taken.getsockname()[1]}", code=1)
-    assert "in use" in said
+        port = taken.getsockname()[1]
+        said = sandbox_at("up", f"{option}={port}", code=1)
+    assert f"port {port}, asked for as the" in said
+    assert f"in use by process {os.getpid()} (" in said
+    assert f"choose another one with {option}" in said
     assert "Traceback" not in said
-    sandbox_at("status", code=3)
+    assert "did not end properly" not in sandbox_at("status", code=3)
+
+
+def test_of_two_that_are_typed_at_once_one_starts_a_sandbox_and_the_other_says_that_it_runs(
+    sandbox_at: Terminal,
+) -> None:
+    both = [sandbox_at.typed("up", "--no-gateway") for _ in range(2)]
+    said = sorted((up.communicate(timeout=60)[0], up.returncode) for up in both)
+    assert sorted(code for _, code in said) == [0, 1], said
+    [other] = [text for text, code in said if code == 1]
+    assert "already running" in other or "is starting" in other
+    assert sandbox_at.kubectl("get", "nodes", "--output=name") == "node/sandbox\n"
+
+
+def test_verbs_for_a_sandbox_that_is_not_there_say_so(sandbox_at: Terminal) -> None:
+    assert sandbox_at("status", code=3) == f"No sandbox is running in {sandbox_at.folder}.\n"
+    assert sandbox_at("down") == "No sandbox is running.\n"
+    assert "start one with `up`" in sandbox_at("kubeconfig", code=1)
+    assert "start one with `up`" in sandbox_at("load", "a=b", code=1)
+    assert "no sandbox has run there" in sandbox_at("logs", code=1)
+    assert not sandbox_at.folder.exists()
 
 
 def test_a_mapping_that_is_brought_later_is_found_by_a_pod_that_waits(sandbox_at: Terminal) -> None:
@@ -85,11 +74,3 @@ def test_a_crash_is_recognised_and_cleared_away(sandbox_at: Terminal) -> None:
     assert "did not end properly" in eventually(lambda: sandbox_at("status", code=3))
     assert "what one that crashed had left is cleared away" in sandbox_at("down")
     assert sandbox_at("down") == "No sandbox is running.\n"
-
-
-def test_objects_that_are_kept_are_there_after_the_next_start(sandbox_at: Terminal) -> None:
-    sandbox_at("up", "--no-gateway", "--persist")
-    sandbox_at.kubectl("create", "configmap", "kept", "--from-literal=a=1")
-    sandbox_at("down")
-    sandbox_at("up", "--no-gateway", "--persist")
-    assert sandbox_at.kubectl.field("configmap/kept", ".data.a") == "1"

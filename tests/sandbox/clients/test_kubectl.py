@@ -275,7 +275,8 @@ def test_exec_runs_a_command_in_a_container_and_hands_on_its_words_and_code(any_
 
 def test_port_forward_reaches_a_pod_and_a_service(any_kubectl: Tool) -> None:
     kubectl = any_kubectl
-    kubectl("apply", "-f", "-", stdin=text(a_deployment()))
+    listens = {"tcpSocket": {"port": "http"}, "periodSeconds": 1}
+    kubectl("apply", "-f", "-", stdin=text(a_deployment(readinessProbe=listens)))
     kubectl("expose", "deployment/web", "--port=80", "--target-port=http")
     kubectl("rollout", "status", "deployment/web", "--timeout=10s")
     for target in ("deployment/web", "service/web"):
