@@ -124,13 +124,19 @@ class ModelRevisionStatus(StatusModel):
     capacity_lost_at: Timestamp | None = None
     command: Annotated[Text256 | None, Field(description="The last command that was carried out on it.")] = None
     paused: Annotated[bool | None, Field(description="A person paused it, and has not resumed it.")] = None
-    passed: Annotated[
-        int | None, Field(ge=-2, description="Index of the step, or stage, that a person approved or promoted.")
+    approved: Annotated[
+        int | None, Field(ge=-1, description="Step that a person approved; -1 is the shadow stage.")
+    ] = None
+    skipped: Annotated[
+        int | None, Field(ge=-2, description="Step that a person ended; -1 is the shadow stage, -2 the golden set.")
     ] = None
     fast: Annotated[
         bool | None, Field(description="Needs no further evidence: it was stable lately, or a person promoted it.")
     ] = None
-    promoted_at: Annotated[Timestamp | None, Field(description="When it last became the stable release.")] = None
+    size: Annotated[
+        int | None, Field(ge=0, description="Pods for all traffic when the attempt began, where they are autoscaled.")
+    ] = None
+    stable_until: Annotated[Timestamp | None, Field(description="When it ceased to be the stable release.")] = None
     idle_since: Annotated[
         Timestamp | None, Field(description="When the gateway was first seen to route nothing to it.")
     ] = None

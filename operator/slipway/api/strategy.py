@@ -29,6 +29,7 @@ Hostname = Annotated[
     ),
 ]
 
+_SURGE_ALONE = ("!has(self.maxUnavailable) || has(self.maxSurge)", "maxUnavailable goes with maxSurge")
 _SURGE = (
     "!has(self.maxSurge) || self.maxSurge > 0 || (has(self.maxUnavailable) && self.maxUnavailable > 0)",
     "maxSurge 0 shifts capacity from stable to the candidate: it needs maxUnavailable of at least 1",
@@ -104,6 +105,7 @@ class CanaryStrategy(Surge):
     model_config = validations(
         ("[has(self.steps), has(self.linear)].filter(x, x).size() == 1", "name exactly one of steps and linear"),
         _SURGE,
+        _SURGE_ALONE,
         (
             "!(has(self.capacity) && self.capacity == 'Full' && has(self.maxSurge))",
             "capacity Full adds a whole fleet, which maxSurge forbids: name one of them",
@@ -235,7 +237,7 @@ class AbTestStrategy(SpecModel):
 class RollingUpdateStrategy(Surge):
     """Pods are replaced a few at a time, and traffic follows them. Gated before, and watched after."""
 
-    model_config = validations(_SURGE)
+    model_config = validations(_SURGE, _SURGE_ALONE)
 
 
 class Strategy(SpecModel):

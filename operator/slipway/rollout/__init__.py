@@ -1,16 +1,18 @@
 """The core: from what is there now to the next move. Pure, and the first thing to read.
 
 `decide` looks at an `Observation` and returns a `Decision`; `plan` says beforehand which evidence that look needs. The
-state machine is a table (`TABLE`) that can be printed; capacity arithmetic, evidence, the candidate's move, the way out
-and the status are a module each. No clock, no I/O, no randomness: the shell passes all of it in.
+state machine is a table (`TABLE`) that can be printed; the course that a strategy sets, capacity arithmetic,
+evidence, the candidate's move, the watch, the way out and the status are a module each. No clock, no I/O, no
+randomness: the shell passes all of it in.
 """
 
 from slipway.rollout import reasons
-from slipway.rollout.decide import Roles, decide, roles
+from slipway.rollout.course import FULL, Course, Judging, Need, Shadow, Shift, Step, course_of, needs, problems
+from slipway.rollout.decide import decide, roles, trial
 from slipway.rollout.decision import Announcement, Decision, FleetTarget
 from slipway.rollout.evidence import EvidencePlan, GoldenRequest, plan, record_of
 from slipway.rollout.observation import (
-    FULL,
+    Beside,
     CounterWindow,
     Evidence,
     Fleet,
@@ -20,10 +22,10 @@ from slipway.rollout.observation import (
     Role,
     Route,
     SourceFailure,
-    Step,
 )
 from slipway.rollout.status import refused
 from slipway.rollout.table import TABLE, Event, Transition
+from slipway.rollout.targets import Roles
 
 __all__ = [
     "decide",
@@ -31,7 +33,9 @@ __all__ = [
     "Observation",
     "Decision",
     "Announcement",
+    "Beside",
     "CounterWindow",
+    "Course",
     "Event",
     "Evidence",
     "EvidencePlan",
@@ -46,10 +50,18 @@ __all__ = [
     "Route",
     "SourceFailure",
     "Step",
+    "Judging",
+    "Need",
+    "Shadow",
+    "Shift",
     "TABLE",
     "Transition",
     "reasons",
+    "course_of",
+    "needs",
+    "problems",
     "record_of",
     "refused",
     "roles",
+    "trial",
 ]

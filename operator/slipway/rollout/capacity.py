@@ -3,13 +3,16 @@
 Worked examples of `needed` for 4 replicas: 10 % needs 1 pod, 25 % 1, 26 % 2, 50 % 2, 75 % 3, 100 % 4; for 1 replica
 every weight needs 1. A candidate is given a pod before it is given any weight, so `needed` is never less than 1
 unless the user asked for no replicas at all and the weight is all traffic.
+
+Where accelerators are scarce capacity is shifted instead of added (`shifted`): both releases together have no more than
+the full size and the surge, stable gives up pods as traffic leaves it, and the weight follows the pods that are ready.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from slipway.rollout.observation import FULL
+from slipway.rollout.course import FULL, Shift
 
 
 def needed(replicas: int, weight: int) -> int:
@@ -44,3 +47,24 @@ def share(
         return {**weights, stable: rest}
     first = next(iter(weights), None)
     return {**weights, first: weights[first] + rest} if first is not None else {}
+
+
+def shifted(
+    shift: Shift, *, replicas: int, wanted: int, candidate: int, stable: int, stable_share: int
+) -> tuple[int, int]:
+    """Pods of stable and of the candidate while capacity is shifted from one to the other.
+
+    ``wanted`` are the candidate's pods for its next weight; ``candidate`` and ``stable`` are the pods that there are,
+    and ``stable_share`` is what stable still takes, in basis points. Stable keeps what its share needs, less the pods
+    that may be missing; the candidate gets what is left of the full size and the surge. Called again at every look, the
+    two converge: each pod that becomes ready lets traffic move, which lets stable give up another.
+    """
+    least = max(0, -(-replicas * stable_share // FULL) - shift.unavailable)
+    keeps = min(replicas, max(least, replicas - wanted))
+    room = max(0, replicas + shift.surge - max(stable, keeps))
+    return keeps, min(wanted, max(room, candidate))
+
+
+def carried(ready: int, replicas: int) -> int:
+    """The weight that ``ready`` of ``replicas`` pods carry, in basis points."""
+    return FULL if replicas <= 0 else min(FULL, FULL * ready // replicas)

@@ -5,203 +5,191 @@ lost event, a restart or a second look changes nothing. It never says "then": ea
 by themselves, and the next look continues from whatever came of them.
 
 Three revisions matter. *Stable* is the one whose record says so (the latest one, should an operator have been killed
-between two writes). The *candidate* is the one that the specification declares, unless it is stable. All others are on
-their way out. Of these, traffic follows from the candidate's phase, pods follow from traffic, and status tells of both.
+between two writes). The *candidate* is the one that the specification declares, unless it is stable. The *standby* is
+the one that stable replaced, while stable is watched. All others are on their way out. Of these, traffic follows from
+the candidate's phase, pods follow from traffic, and status tells of all of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from slipway.api import ModelRevisionStatus, Phase
+from slipway.api import CommandStatus, ModelRevisionStatus, Phase
 from slipway.rollout import candidate as candidates
-from slipway.rollout import reasons, retired
-from slipway.rollout.capacity import needed, share
-from slipway.rollout.decision import Announcement, Decision, FleetTarget
-from slipway.rollout.observation import FULL, Observation, Revision, Role
-from slipway.rollout.record import asked_weight, percent, phase_of, with_fields
+from slipway.rollout import commands, reasons, retired, targets
+from slipway.rollout.commands import Ruling
+from slipway.rollout.decision import Announcement, Decision
+from slipway.rollout.moves import NOW, POLL, Move
+from slipway.rollout.observation import Observation, Revision
+from slipway.rollout.record import note, phase_of, shorten, with_fields
 from slipway.rollout.status import summarise
-from slipway.rollout.table import GIVEN_UP, ON_TRIAL
+from slipway.rollout.table import PROMOTED
+from slipway.rollout.targets import Roles
+from slipway.rollout.watching import standby_of, watch
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Roles:
-    """Which revision is what."""
-
-    stable: str | None
-    candidate: str | None
-
-
 def roles(seen: Observation) -> Roles:
     """Read the roles off the records and the specification."""
-    serving = [revision for revision in seen.revisions.values() if phase_of(revision.record) == Phase.STABLE]
+    serving = [revision for revision in seen.revisions.values() if phase_of(revision.record) in PROMOTED]
     latest = max(serving, key=lambda revision: revision.record.phase_since or _NEVER, default=None)
     stable = latest.hash if latest else None
-    return Roles(stable=stable, candidate=seen.desired if seen.desired != stable else None)
+    standby = standby_of(seen, latest)
+    candidate = seen.desired if seen.desired != stable else None
+    return Roles(stable, candidate, standby.hash if standby is not None and standby.hash != candidate else None)
+
+
+def trial(seen: Observation) -> tuple[str | None, str | None]:
+    """The revision that evidence is collected on, and the one that it is compared with."""
+    who = roles(seen)
+    if who.candidate is None and who.standby is not None:
+        return who.stable, who.standby
+    return who.candidate, who.stable
+
+
+@dataclass(slots=True)
+class _Look:
+    """What one call of `decide` has found so far."""
+
+    records: dict[str, ModelRevisionStatus] = field(default_factory=dict)
+    wakes: list[datetime] = field(default_factory=list)
+    changed: bool = False
+    frozen: bool = False
+
+    def take(self, hash_: str, move: Move) -> None:
+        self.records[hash_] = move.record
+        self.changed = self.changed or move.changed
+        self.frozen = self.frozen or move.frozen
+        if move.wake_at is not None:
+            self.wakes.append(move.wake_at)
 
 
 def decide(seen: Observation) -> Decision:
     """The next move: targets, records, status and the time of the next look. Pure: no I/O, no clock, no randomness."""
     if seen.desired not in seen.revisions:
-        return Decision(create=seen.desired, wake_after=candidates.NOW)
+        return Decision(create=seen.desired, wake_after=NOW)
     before = roles(seen)
-    stable = seen.revisions.get(before.stable) if before.stable else None
-    records: dict[str, ModelRevisionStatus] = {}
-    wakes: list[datetime] = []
-    changed = frozen = False
-    if before.candidate is not None:
-        move = candidates.advance(seen, seen.revisions[before.candidate], stable)
-        records[before.candidate] = move.record
-        changed, frozen = move.changed, move.frozen
-        if move.wake_at is not None:
-            wakes.append(move.wake_at)
+    ruling = commands.rule(seen, stable=before.stable, candidate=before.candidate)
+    look = _Look()
+    after = _moved(seen, before, ruling, look)
     if seen.gateway_problem is not None:
-        wakes.append(seen.now + candidates.POLL)
-    after = _promoted(before, records)
-    for revision in seen.revisions.values():
-        if revision.hash == before.candidate:
-            continue
-        if revision.hash == after.stable:
-            records[revision.hash] = with_fields(revision.record, idle_since=None)
-            continue
-        record, moved = retired.retire(seen, revision)
-        records[revision.hash] = record
-        changed = changed or moved
-    weights = _weights(seen, after, records, frozen=frozen)
-    records = _with_weights(seen, after, records, weights)
+        look.wakes.append(seen.now + POLL)
+    elif seen.route.settles_in is not None:
+        look.wakes.append(seen.now + seen.route.settles_in)
+    weights = targets.route_weights(seen, after, look.records, frozen=look.frozen)
+    beside = targets.route_beside(seen, after, look.records, frozen=look.frozen)
+    records = targets.with_weights(seen, after, look.records, weights)
     for hash_, record in records.items():
-        if hash_ != after.stable:
+        if hash_ not in (after.stable, after.standby):
             idle, wake_at = retired.note_idleness(seen, seen.revisions[hash_], record)
             records[hash_] = idle
             if wake_at is not None:
-                wakes.append(wake_at)
-    fleets = _fleets(seen, after, records)
+                look.wakes.append(wake_at)
     news = {hash_: record for hash_, record in records.items() if _differs(record, seen.revisions[hash_].record)}
-    status = summarise(seen, stable=after.stable, candidate=after.candidate, records=records)
+    status = summarise(seen, who=after, records=records, answer=_answer(seen, ruling))
     return Decision(
         records=news,
-        fleets=fleets,
+        fleets=targets.fleet_targets(seen, after, records),
         weights=weights,
-        delete=retired.beyond_history(seen, records, keep={after.stable, after.candidate}),
+        beside=beside,
+        delete=retired.beyond_history(seen, records, keep={after.stable, after.candidate, after.standby}),
         status=status if status != seen.status else None,
-        announcements=_announcements(seen, news),
-        wake_after=candidates.NOW if changed else _wake_after(seen.now, wakes),
+        announcements=(*_announcements(seen, news), *_told(ruling)),
+        wake_after=NOW if look.changed else _wake_after(seen.now, look.wakes),
     )
+
+
+def _moved(seen: Observation, before: Roles, ruling: Ruling | None, look: _Look) -> Roles:
+    """Let every revision make its move, and say who is what after it. Promotion moves a pointer, and nothing else."""
+    stable = seen.revisions[before.stable] if before.stable is not None else None
+    after = before
+    if stable is not None and phase_of(stable.record) == Phase.WATCHING:
+        after = _watched(seen, before, stable, ruling, look)
+    if before.candidate is not None and before.candidate not in look.records:
+        known = look.records.get(before.stable or "")
+        compared = replace(stable, record=known) if stable is not None and known is not None else stable
+        look.take(before.candidate, _advanced(seen, seen.revisions[before.candidate], compared, ruling))
+        if phase_of(look.records[before.candidate]) in PROMOTED:
+            # the promoted revision's record goes first, so that there is a stable one at any time
+            records = look.records
+            look.records = {before.candidate: records.pop(before.candidate)}
+            after = Roles(before.candidate, None, _kept_warm(look.records[before.candidate], before))
+    for revision in seen.revisions.values():
+        if revision.hash in look.records:
+            continue
+        if revision.hash in (after.stable, after.standby) and phase_of(revision.record) not in PROMOTED:
+            look.records[revision.hash] = revision.record
+        elif revision.hash == after.stable:
+            look.records[revision.hash] = with_fields(revision.record, idle_since=None)
+        else:
+            record, moved = retired.retire(seen, revision)
+            look.records[revision.hash] = record
+            look.changed = look.changed or moved
+    return after
+
+
+def _kept_warm(record: ModelRevisionStatus, before: Roles) -> str | None:
+    return before.stable if phase_of(record) == Phase.WATCHING else None
+
+
+def _watched(seen: Observation, before: Roles, stable: Revision, ruling: Ruling | None, look: _Look) -> Roles:
+    """The stable release while it is watched; the standby is stable again when it fails."""
+    standby = standby_of(seen, stable)
+    mine = ruling if ruling is not None and ruling.hash == stable.hash and not ruling.done else None
+    found = watch(seen, stable, standby, mine)
+    if found.restored is None or standby is None:
+        look.take(stable.hash, found.move)
+        return before if phase_of(found.move.record) == Phase.WATCHING else replace(before, standby=None)
+    look.records[standby.hash] = found.restored
+    look.take(stable.hash, found.move)
+    candidate = seen.desired if seen.desired != standby.hash else None
+    return Roles(standby.hash, candidate)
+
+
+def _advanced(seen: Observation, revision: Revision, stable: Revision | None, ruling: Ruling | None) -> Move:
+    """The candidate's move, after what a person said of it."""
+    if ruling is None or ruling.hash != revision.hash or ruling.done:
+        return candidates.advance(seen, revision, stable)
+    commanded = candidates.commanded(seen, revision, ruling, stable)
+    if commanded is not None:
+        return commanded
+    record = note(
+        revision.record,
+        now=seen.now,
+        reason=ruling.reason,
+        message=ruling.message,
+        command=ruling.text,
+        **ruling.changes,
+    )
+    return candidates.advance(seen, replace(revision, record=record), stable)
+
+
+def _answer(seen: Observation, ruling: Ruling | None) -> CommandStatus | None:
+    """What is said of the last command: it stays until another one is given."""
+    if ruling is None:
+        return seen.status.last_command
+    return CommandStatus(
+        command=ruling.text,
+        outcome="Accepted" if ruling.accepted else "Refused",
+        message=shorten(ruling.message),
+        time=seen.now,
+    )
+
+
+def _told(ruling: Ruling | None) -> tuple[Announcement, ...]:
+    if ruling is None:
+        return ()
+    if ruling.accepted:
+        return (Announcement("Normal", reasons.COMMAND_ACCEPTED, f"{ruling.text}: {ruling.message}"),)
+    return (Announcement("Warning", reasons.COMMAND_REFUSED, f"{ruling.text}: {ruling.message}"),)
 
 
 def _differs(after: ModelRevisionStatus, before: ModelRevisionStatus) -> bool:
     return after is not before and after != before
-
-
-def _promoted(before: Roles, records: Mapping[str, ModelRevisionStatus]) -> Roles:
-    """The roles after the candidate's move: promotion moves a pointer, and nothing else."""
-    if before.candidate is not None and phase_of(records[before.candidate]) == Phase.STABLE:
-        return Roles(stable=before.candidate, candidate=None)
-    return before
-
-
-def _weights(
-    seen: Observation, who: Roles, records: Mapping[str, ModelRevisionStatus], *, frozen: bool
-) -> dict[str, int] | None:
-    """What the route shall say; None where there shall be none yet."""
-    if seen.route.foreign:
-        return None
-    on_trial = who.candidate is not None and phase_of(records[who.candidate]) in ON_TRIAL
-    weights = share(
-        stable=who.stable,
-        stable_ready=who.stable is not None and seen.revisions[who.stable].fleet.ready > 0,
-        candidate=who.candidate if on_trial else None,
-        candidate_weight=(
-            _candidate_weight(seen, who.candidate, records, frozen=frozen) if on_trial and who.candidate else 0
-        ),
-        held=_held(seen, who, records),
-    )
-    return weights if weights or seen.route.exists else None
-
-
-def _candidate_weight(
-    seen: Observation, candidate: str, records: Mapping[str, ModelRevisionStatus], *, frozen: bool
-) -> int:
-    """Capacity before weight: until the pods for the new weight are ready, the old one stays.
-
-    While a gate holds the rollout the weight does not rise above what was last asked for, even though the step that it
-    was on the way to had been earned before.
-    """
-    record, revision = records[candidate], seen.revisions[candidate]
-    wanted = candidates.target_weight(seen, record)
-    if frozen:
-        wanted = min(wanted, asked_weight(revision.record))
-    written = seen.route.written.get(candidate, 0)
-    if wanted <= written or candidates.has_capacity(seen, revision, record):
-        return wanted
-    return written
-
-
-def _held(seen: Observation, who: Roles, records: Mapping[str, ModelRevisionStatus]) -> dict[str, int]:
-    """What revisions with ready pods have of the traffic: what the route says, and no more than was asked for them."""
-    held: dict[str, int] = {}
-    for hash_, written in seen.route.written.items():
-        revision = seen.revisions.get(hash_)
-        if revision is None or revision.fleet.ready == 0:
-            continue
-        if who.stable is None and phase_of(records[hash_]) in GIVEN_UP:
-            continue  # a first release that failed serves nobody, although nobody else does
-        held[hash_] = min(written, asked_weight(revision.record))
-    return held
-
-
-def _with_weights(
-    seen: Observation, who: Roles, records: dict[str, ModelRevisionStatus], weights: Mapping[str, int] | None
-) -> dict[str, ModelRevisionStatus]:
-    """Write down what is asked of the gateway before it is asked: the intent survives a kill in between."""
-    out: dict[str, ModelRevisionStatus] = {}
-    for hash_, record in records.items():
-        asked = (weights or {}).get(hash_, 0)
-        had = record.weight is not None or asked > 0
-        weight = percent(asked) if had else None
-        steps = len(seen.steps)
-        progress = None
-        if hash_ == who.candidate and phase_of(record) in (Phase.STEPPING, Phase.PROMOTING):
-            step = candidates.step_index(seen, record) + 1 if phase_of(record) == Phase.STEPPING else steps
-            progress = f"{percent(asked):g}% ({step}/{steps})" if record.baseline else f"{percent(asked):g}%"
-        elif had:
-            progress = f"{percent(asked):g}%"
-        out[hash_] = with_fields(record, weight=weight, progress=progress)
-    return out
-
-
-def _fleets(seen: Observation, who: Roles, records: Mapping[str, ModelRevisionStatus]) -> tuple[FleetTarget, ...]:
-    targets = []
-    for hash_, record in records.items():
-        revision = seen.revisions[hash_]
-        replicas = _replicas(seen, who, revision, record)
-        if replicas is None:
-            continue
-        role = Role.STABLE if hash_ == who.stable else Role.CANDIDATE if hash_ == who.candidate else Role.NONE
-        targets.append(FleetTarget(hash_, replicas, role))
-    return tuple(targets)
-
-
-def _replicas(seen: Observation, who: Roles, revision: Revision, record: ModelRevisionStatus) -> int | None:
-    """Pods that the revision shall have; None where it needs no Deployment (yet)."""
-    if revision.hash == who.stable:
-        return needed(seen.replicas, FULL)
-    phase = phase_of(record)
-    if revision.hash == who.candidate and phase in ON_TRIAL:
-        if phase == Phase.PENDING:
-            return None
-        # Fewer pods are needed after an edit of the ladder, or when the release is declared again while the gateway
-        # still sends it requests: what serves is not taken away.
-        floor = revision.fleet.replicas if retired.referenced(seen, revision.hash, record) else 0
-        return max(candidates.pods_needed(seen, record), floor)
-    if not revision.fleet.exists:
-        return None
-    return 0 if retired.may_scale_down(seen, record) else revision.fleet.replicas
 
 
 def _announcements(seen: Observation, news: Mapping[str, ModelRevisionStatus]) -> tuple[Announcement, ...]:

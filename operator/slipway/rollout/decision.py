@@ -8,16 +8,21 @@ from datetime import timedelta
 from typing import Literal
 
 from slipway.api import ModelDeploymentStatus, ModelRevisionStatus
-from slipway.rollout.observation import Role
+from slipway.rollout.observation import Beside, Role
 
 
 @dataclass(frozen=True, slots=True)
 class FleetTarget:
-    """How many pods of a revision there shall be, and which role its objects are labelled with."""
+    """How many pods of a revision there shall be, and which role its objects are labelled with.
+
+    ``floor`` and ``ceiling`` are the bounds of its autoscaler; None where it shall have none.
+    """
 
     hash: str
     replicas: int
     role: Role
+    floor: int | None = None
+    ceiling: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,8 @@ class Decision:
     fleets: tuple[FleetTarget, ...] = ()
     weights: Mapping[str, int] | None = None
     """Basis points by hash; None where there shall be no route yet, or where it is someone else's."""
+    beside: Beside = field(default_factory=Beside)
+    """What the route shall say beside the shares."""
     delete: tuple[str, ...] = ()
     status: ModelDeploymentStatus | None = None
     announcements: tuple[Announcement, ...] = ()

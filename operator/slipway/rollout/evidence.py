@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from slipway import analysis
 from slipway.analysis import (
-    Action,
     EvidenceError,
     Gates,
-    Judgement,
-    MetricResult,
     PairedBatch,
     PairedEvidence,
     RatioEvidence,
@@ -26,6 +23,7 @@ from slipway.analysis import (
     Verdict,
 )
 from slipway.api import GoldenSetSource, MetricSpec, MetricStatus, ModelRevisionStatus, NamedVector, Phase
+from slipway.rollout.ladder import placed
 from slipway.rollout.observation import CounterWindow, GoldenBatch, Observation, SourceFailure
 from slipway.rollout.record import asked_weight, shorten
 
@@ -44,7 +42,7 @@ RECHECK: Final = timedelta(seconds=30)
 RETRY: Final = timedelta(seconds=5)
 """Time before a source that gave no evidence is asked again, unless the interval is shorter."""
 
-_JUDGED: Final = frozenset({Phase.EVALUATING, Phase.STEPPING, Phase.PROMOTING})
+_JUDGED: Final = frozenset({Phase.EVALUATING, Phase.SHADOWING, Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +79,12 @@ def _paired(record: ModelRevisionStatus) -> bool:
     return record.baseline is not None
 
 
-def _judgeable(metric: MetricSpec, record: ModelRevisionStatus) -> bool:
+def judgeable(metric: MetricSpec, record: ModelRevisionStatus) -> bool:
     """A first release has nothing to be compared with: only thresholds on its golden set say something of it."""
     return _paired(record) or (metric.golden_set is not None and metric.threshold is not None)
 
 
-def _failing(status: MetricStatus | None) -> bool:
+def failing(status: MetricStatus | None) -> bool:
     """The source did not answer last time: it is asked again wherever the weight is, because that holds the weight."""
     return status is not None and status.error_since is not None
 
@@ -99,41 +97,66 @@ def _due(seen: Observation, status: MetricStatus | None) -> bool:
     return last is None or seen.now >= last + pause
 
 
-def plan(seen: Observation, candidate: str | None) -> EvidencePlan:
-    """Which evidence is due for the candidate, given its phase and the route as the gateway accepted it."""
-    if candidate is None or candidate not in seen.revisions:
+def plan(seen: Observation, judged: str | None) -> EvidencePlan:
+    """Which evidence is due for the revision that is judged, given its phase and the route as it was accepted."""
+    if judged is None or judged not in seen.revisions:
         return EvidencePlan()
-    revision = seen.revisions[candidate]
+    revision = seen.revisions[judged]
     record = revision.record
     if record.phase == Phase.STARTING:
         return EvidencePlan(ask_model=revision.fleet.ready > 0)
     if record.phase not in _JUDGED:
         return EvidencePlan()
-    golden: list[GoldenRequest] = []
-    counters: list[MetricSpec] = []
-    live = record.weight_observed_at is not None or weight_observed(seen, candidate, record)
-    for metric in metrics_of(seen):
-        status = record_of(record, metric.name) if record.gates == seen.gates else None
-        if not _judgeable(metric, record):
-            continue
-        if metric.golden_set is not None:
-            due = not _failing(status) or _due(seen, status)
-            if due and (not _complete(record, status) or _undecided(record, status)):
-                start = _position(record, status)
-                golden.append(
-                    GoldenRequest(
-                        metric.name, metric.golden_set, start, GOLDEN_BATCH, status.dataset if status else None
-                    )
-                )
-        elif (live or _failing(status)) and record.phase != Phase.EVALUATING and _due(seen, status):
-            counters.append(metric)
+    known = record if record.gates == seen.gates else None
+    golden = [
+        request for metric in metrics_of(seen) if (request := _golden_request(seen, metric, record, known)) is not None
+    ]
+    live = record.weight_observed_at is not None or record.phase == Phase.WATCHING or _observed(seen, judged, record)
+    counters = [
+        metric
+        for metric in metrics_of(seen)
+        if judgeable(metric, record) and _counted(seen, metric, record, known, live=live)
+    ]
     return EvidencePlan(golden=tuple(golden), counters=tuple(counters))
 
 
-def weight_observed(seen: Observation, candidate: str, record: ModelRevisionStatus) -> bool:
-    """Whether the gateway was seen to apply the weight that was last asked for."""
+def _observed(seen: Observation, judged: str, record: ModelRevisionStatus) -> bool:
+    """Whether the gateway was seen to do what the phase asks for, or what was last asked on the way there."""
     asked = asked_weight(record)
-    return asked > 0 and seen.route.observed is not None and seen.route.observed.get(candidate, 0) == asked
+    at_last = asked > 0 and seen.route.observed is not None and seen.route.observed.get(judged, 0) == asked
+    return at_last or placed(seen, judged, record)
+
+
+def _golden_request(
+    seen: Observation, metric: MetricSpec, record: ModelRevisionStatus, known: ModelRevisionStatus | None
+) -> GoldenRequest | None:
+    """The next part of a golden set, where one is due: a release that needs no further evidence is not asked again."""
+    if metric.golden_set is None or not judgeable(metric, record) or record.fast or record.phase == Phase.WATCHING:
+        return None
+    status = record_of(known, metric.name) if known is not None else None
+    if failing(status) and not _due(seen, status):
+        return None
+    if complete(record, status) and not undecided(record, status):
+        return None
+    dataset = status.dataset if status is not None else None
+    return GoldenRequest(metric.name, metric.golden_set, _position(record, status), GOLDEN_BATCH, dataset)
+
+
+def _counted(
+    seen: Observation,
+    metric: MetricSpec,
+    record: ModelRevisionStatus,
+    known: ModelRevisionStatus | None,
+    *,
+    live: bool,
+) -> bool:
+    """Whether a metric on live traffic is due. Copies of requests are counted by the pods, and by no gateway."""
+    if metric.golden_set is not None or record.phase == Phase.EVALUATING:
+        return False
+    if metric.gateway is not None and record.phase == Phase.SHADOWING:
+        return False
+    status = record_of(known, metric.name) if known is not None else None
+    return (live or failing(status)) and _due(seen, status)
 
 
 # --- state on the wire ----------------------------------------------------------------------------------------------
@@ -149,9 +172,7 @@ def _state(vectors: Mapping[str, tuple[float, ...]]) -> list[NamedVector]:
     return [NamedVector(name=name, values=list(values)) for name, values in vectors.items()]
 
 
-def _golden_evidence(
-    record: ModelRevisionStatus, status: MetricStatus | None
-) -> PairedEvidence | SingleEvidence | None:
+def golden_evidence(record: ModelRevisionStatus, status: MetricStatus | None) -> PairedEvidence | SingleEvidence | None:
     vectors = _vectors(status)
     if vectors is None:
         return None
@@ -161,7 +182,7 @@ def _golden_evidence(
         return None  # written by another version, or by hand: what cannot be read is collected anew
 
 
-def _live_evidence(status: MetricStatus | None) -> RatioEvidence | None:
+def live_evidence(status: MetricStatus | None) -> RatioEvidence | None:
     vectors = _vectors(status)
     if vectors is None:
         return None
@@ -171,19 +192,19 @@ def _live_evidence(status: MetricStatus | None) -> RatioEvidence | None:
         return None
 
 
-def _complete(record: ModelRevisionStatus, status: MetricStatus | None) -> bool:
-    evidence = _golden_evidence(record, status)
+def complete(record: ModelRevisionStatus, status: MetricStatus | None) -> bool:
+    evidence = golden_evidence(record, status)
     return evidence is not None and evidence.exhausted
 
 
-def _undecided(record: ModelRevisionStatus, status: MetricStatus | None) -> bool:
+def undecided(record: ModelRevisionStatus, status: MetricStatus | None) -> bool:
     """The whole set was replayed and showed neither harm nor safety: only another set can, so the ConfigMap is read
     again from time to time."""
     return record.phase == Phase.EVALUATING and status is not None and status.verdict == Verdict.CONTINUE
 
 
 def _position(record: ModelRevisionStatus, status: MetricStatus | None) -> int:
-    evidence = _golden_evidence(record, status)
+    evidence = golden_evidence(record, status)
     return evidence.counts.used if evidence is not None else 0
 
 
@@ -214,7 +235,7 @@ def fold(seen: Observation, record: ModelRevisionStatus, *, entered_step: bool) 
     return [
         _fold_metric(seen, record, metric, record_of(record, metric.name), entered_step=entered_step)
         for metric in metrics_of(seen)
-        if _judgeable(metric, record)
+        if judgeable(metric, record)
     ]
 
 
@@ -237,7 +258,7 @@ def _fold_metric(
                 return _fold_golden(seen, record, metric, status, item)
             case CounterWindow():
                 return _fold_counters(seen, metric, status, item, entered_step=entered_step)
-    if entered_step and metric.golden_set is None and (live := _live_evidence(status)) is not None:
+    if entered_step and metric.golden_set is None and (live := live_evidence(status)) is not None:
         return status.model_copy(update={"state": _state(live.enter_step().to_vectors())})
     return status
 
@@ -258,7 +279,7 @@ def _failed_to_look(seen: Observation, status: MetricStatus, message: str) -> Me
 def _fold_golden(
     seen: Observation, record: ModelRevisionStatus, metric: MetricSpec, status: MetricStatus, batch: GoldenBatch
 ) -> MetricStatus:
-    before = _golden_evidence(record, status) if status.dataset == batch.dataset else None
+    before = golden_evidence(record, status) if status.dataset == batch.dataset else None
     if batch.start != (before.counts.used if before is not None else 0):
         return status  # answers to other items than the next ones: to count them would count some twice
     judged_before = before is not None and before.counts.used > before.counts.excluded
@@ -296,7 +317,7 @@ def _fold_golden(
 def _fold_counters(
     seen: Observation, metric: MetricSpec, status: MetricStatus, window: CounterWindow, *, entered_step: bool
 ) -> MetricStatus:
-    evidence = _live_evidence(status) or RatioEvidence.begin(gates_of(metric, seen), steps=len(seen.steps))
+    evidence = live_evidence(status) or RatioEvidence.begin(gates_of(metric, seen), steps=max(1, len(seen.steps)))
     if window.candidate is not None and window.stable is not None:
         evidence = evidence.fold(window.candidate, window.stable)
     if entered_step and status.cursor is not None:
@@ -316,85 +337,4 @@ def _fold_counters(
             "error_since": None,
             "counters": list(window.counters),
         }
-    )
-
-
-# --- judging --------------------------------------------------------------------------------------------------------
-
-
-def results(
-    seen: Observation, record: ModelRevisionStatus, statuses: Sequence[MetricStatus], *, golden_only: bool
-) -> list[MetricResult]:
-    """The verdicts in the form that `analysis.aggregate` takes, judged anew from the state."""
-    found = {status.name: status for status in statuses}
-    out: list[MetricResult] = []
-    for metric in metrics_of(seen):
-        status = found.get(metric.name)
-        if status is None or (golden_only and metric.golden_set is None):
-            continue
-        out.append(
-            MetricResult(
-                name=metric.name,
-                action=Action(metric.action),
-                must_pass=(
-                    metric.non_inferiority is not None
-                    or (metric.golden_set is not None and metric.threshold is not None)
-                ),
-                judgement=_judgement(record, metric, status),
-                error_since_seconds=(
-                    (seen.now - status.error_since).total_seconds() if status.error_since is not None else None
-                ),
-            )
-        )
-    return out
-
-
-def _judgement(record: ModelRevisionStatus, metric: MetricSpec, status: MetricStatus) -> Judgement:
-    if status.verdict == Verdict.ERROR:
-        return analysis.error(status.message)
-    evidence = _golden_evidence(record, status) if metric.golden_set is not None else _live_evidence(status)
-    if evidence is None or status.verdict == Verdict.NO_DATA:
-        return analysis.no_data(status.message)
-    return evidence.judge()
-
-
-def next_look(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[MetricStatus]) -> datetime | None:
-    """When evidence is due again; the present moment when a golden set has items left."""
-    moments: list[datetime] = []
-    found = {status.name: status for status in statuses}
-    for metric in metrics_of(seen):
-        if not _judgeable(metric, record):
-            continue
-        status = found.get(metric.name)
-        last = (status.looked_at or seen.now) if status is not None else seen.now
-        if _failing(status):
-            moments.append(last + min(seen.analysis.interval, RETRY))
-        elif metric.golden_set is not None:
-            if not _complete(record, status):
-                moments.append(seen.now)
-            elif _undecided(record, status):
-                moments.append(seen.now + RECHECK)
-        elif record.phase != Phase.EVALUATING:
-            moments.append(last + seen.analysis.interval)
-    return min(moments, default=None)
-
-
-def live(seen: Observation, statuses: Sequence[MetricStatus]) -> list[MetricStatus]:
-    """The metrics that are counted on live traffic and that something follows from."""
-    names = {metric.name for metric in metrics_of(seen) if metric.golden_set is None and metric.action != "Observe"}
-    return [status for status in statuses if status.name in names]
-
-
-def live_sentence(seen: Observation, statuses: Sequence[MetricStatus]) -> str:
-    """What live traffic says so far; the golden sets were told of when they were passed."""
-    return " | ".join(f"{status.name}: {status.verdict} {status.message}" for status in live(seen, statuses))
-
-
-def replayed(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[MetricStatus]) -> bool:
-    """Whether every golden set was replayed to its end: traffic moves on the whole of the evidence, not on a part."""
-    found = {status.name: status for status in statuses}
-    return all(
-        _complete(record, found.get(metric.name))
-        for metric in metrics_of(seen)
-        if metric.golden_set is not None and _judgeable(metric, record)
     )

@@ -9,9 +9,7 @@ from enum import StrEnum
 
 from slipway.analysis import ArmCounts
 from slipway.api import AnalysisSpec, Counter, ModelDeploymentStatus, ModelRevisionStatus, RollbackSpec
-
-FULL = 10_000
-"""All traffic, in basis points: weights are integers out of ten thousand everywhere below the API."""
+from slipway.rollout.course import Course, Step
 
 
 class Role(StrEnum):
@@ -20,14 +18,6 @@ class Role(StrEnum):
     STABLE = "stable"
     CANDIDATE = "candidate"
     NONE = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One rung of the ladder: a weight in basis points and the shortest time at it."""
-
-    weight: int
-    min_duration: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +53,28 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """What the route leads to a revision beside its share, by the revision's hash: copies, matched requests, previews.
+
+    ``mirrored`` is the share of the requests that are copied, in basis points.
+    """
+
+    mirror: str | None = None
+    mirrored: int = 0
+    matched: str | None = None
+    previewed: str | None = None
+
+    def names(self, hash_: str) -> bool:
+        """Whether anything is led to this revision."""
+        return hash_ in (self.mirror, self.matched, self.previewed)
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """The owned route. ``written`` is what it says, ``observed`` what the gateway accepted of it (None: not known).
 
-    Both map a revision's hash to basis points; a revision that is not in the mapping gets nothing.
+    Both map a revision's hash to basis points; a revision that is not in the mapping gets nothing. ``beside`` is what
+    the route says beside the shares; it is in force when the shares are.
     """
 
     exists: bool = False
@@ -74,6 +82,9 @@ class Route:
     written: Mapping[str, int] = field(default_factory=dict)
     observed: Mapping[str, int] | None = None
     problem: str | None = None
+    beside: Beside = field(default_factory=Beside)
+    settles_in: timedelta | None = None
+    """When a route that nobody answers for counts as taken up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +141,8 @@ class Observation:
     desired_name: str
     desired_version: str
     replicas: int
-    steps: tuple[Step, ...]
+    """Pods that carry all traffic."""
+    course: Course
     gates: str
     """Hash of the settings that candidates are judged under."""
     analysis: AnalysisSpec = field(default_factory=AnalysisSpec)
@@ -141,3 +153,18 @@ class Observation:
     """Why no Gateway can take the route as it is declared. A route that exists stays where it is meanwhile."""
     status: ModelDeploymentStatus = field(default_factory=ModelDeploymentStatus)
     evidence: tuple[Evidence, ...] = ()
+    paused: bool = False
+    """The specification holds every rollout."""
+    command: str | None = None
+    """The annotation with a person's command, word for word."""
+    unsupported: str | None = None
+    """Why the strategy cannot be carried out as it is declared."""
+    queued: str | None = None
+    """What a rollout that has not begun waits for, where the number of rollouts is limited."""
+    autoscaled: tuple[int, int] | None = None
+    """Fewest and most pods of a release with all traffic, where an autoscaler decides."""
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The ladder."""
+        return self.course.steps

@@ -20,6 +20,9 @@ STARTING: Final = "CandidateStarting"
 EVALUATING: Final = "CandidateEvaluating"
 """The candidate is up and is judged on the golden set. Nothing is routed to it."""
 
+SHADOWING: Final = "ShadowStarted"
+"""The candidate passed the golden set and gets copies of live requests; users see only the stable release."""
+
 STEPPING: Final = "StepStarted"
 """The candidate passed what was asked of it and goes to the next weight."""
 
@@ -28,6 +31,18 @@ PROMOTING: Final = "CandidatePromoting"
 
 PROMOTED: Final = "CandidatePromoted"
 """The candidate is the stable release now."""
+
+WATCHING: Final = "PromotionWatched"
+"""The candidate is the stable release now, and the one that it replaced is kept warm for rollback.watch."""
+
+WATCH_OVER: Final = "WatchOver"
+"""The time of rollback.watch is over: the release that was replaced may go."""
+
+RESTORED: Final = "StableRestored"
+"""The release that had replaced it was hauled back: it is the stable release again."""
+
+RETURNING: Final = "ReleaseReturns"
+"""A release that was stable within rollback.window comes back without being judged anew."""
 
 SERVING: Final = "ReleaseServing"
 """The declared release serves all traffic."""
@@ -58,6 +73,35 @@ WAITING_FOR_ROUTE: Final = "WaitingForRoute"
 STABLE_UNAVAILABLE: Final = "StableUnavailable"
 """The stable release has no ready pod; other releases with ready pods keep the traffic that they have until it has."""
 
+QUEUED: Final = "WaitingForTurn"
+"""As many rollouts as the operator's settings allow are under way."""
+
+UNSUPPORTED: Final = "StrategyUnsupported"
+"""The strategy asks for something that the router, or the rest of the specification, rules out."""
+
+PAUSED: Final = "Paused"
+"""spec.paused, or the command pause, holds the rollout: nothing advances, and what fails is still hauled back."""
+
+AWAITING_APPROVAL: Final = "AwaitingApproval"
+"""The step is passed, and a person has to approve what follows."""
+
+# --- commands -------------------------------------------------------------------------------------------------------
+
+COMMAND_ACCEPTED: Final = "CommandAccepted"
+"""A person's command was carried out."""
+
+COMMAND_REFUSED: Final = "CommandRefused"
+"""A person's command does not fit what is going on now; nothing was done."""
+
+RESUMED: Final = "Resumed"
+"""A person resumed a paused rollout."""
+
+APPROVED: Final = "StepApproved"
+"""A person approved what follows the step."""
+
+SKIPPED: Final = "StepSkipped"
+"""A person ended the step before its gates or its time did."""
+
 # --- giving up ------------------------------------------------------------------------------------------------------
 
 START_DEADLINE: Final = "StartDeadlineExceeded"
@@ -68,6 +112,9 @@ CAPACITY_DEADLINE: Final = "CapacityDeadlineExceeded"
 
 CAPACITY_LOST: Final = "CapacityLost"
 """The candidate takes traffic and none of its pods is ready."""
+
+ABORTED: Final = "Aborted"
+"""A person aborted the rollout."""
 
 ROLLED_BACK: Final = "RolledBack"
 """The gateway routes nothing to the candidate any more."""
@@ -90,7 +137,14 @@ CANDIDATE_SERVING: Final = "CandidateServing"
 """The candidate takes all traffic at its last step, with the stable release at full size beside it."""
 
 NEEDS_A_PERSON: Final = frozenset(
-    {GATEWAY_NOT_READY, ROUTE_CONFLICT, str(Reason.METRICS_UNAVAILABLE), str(Reason.INCONCLUSIVE)}
+    {
+        GATEWAY_NOT_READY,
+        ROUTE_CONFLICT,
+        UNSUPPORTED,
+        AWAITING_APPROVAL,
+        str(Reason.METRICS_UNAVAILABLE),
+        str(Reason.INCONCLUSIVE),
+    }
 )
 """Holds that end only when somebody changes something: announced once, when they begin."""
 

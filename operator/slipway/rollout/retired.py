@@ -13,7 +13,7 @@ from slipway.api import ModelRevisionStatus, Phase
 from slipway.rollout import reasons
 from slipway.rollout.observation import Observation, Revision
 from slipway.rollout.record import enter, phase_of, with_fields
-from slipway.rollout.table import GIVEN_UP, ON_TRIAL, OVER, Event
+from slipway.rollout.table import GIVEN_UP, ON_TRIAL, OVER, PROMOTED, Event
 
 _LEAVING = OVER | {Phase.ROLLING_BACK}
 
@@ -26,7 +26,7 @@ def referenced(seen: Observation, hash_: str, record: ModelRevisionStatus) -> bo
     """
     if not seen.route.exists:
         return False
-    if seen.route.written.get(hash_, 0) > 0:
+    if seen.route.written.get(hash_, 0) > 0 or seen.route.beside.names(hash_):
         return True
     if seen.route.observed is None:
         return record.weight is not None and record.idle_since is None
@@ -39,14 +39,28 @@ def retire(seen: Observation, revision: Revision) -> tuple[ModelRevisionStatus, 
     phase = phase_of(record)
     if phase is None:
         return record, False
-    if phase in ON_TRIAL or phase == Phase.STABLE:
-        event = Event.REPLACED if phase == Phase.STABLE else Event.WITHDRAWN
-        message = f"release {seen.desired_version} took the place of release {revision.version}"
-        return enter(record, event, now=seen.now, reason=reasons.SUPERSEDED, message=message), True
+    message = f"release {seen.desired_version} took the place of release {revision.version}"
+    if phase in PROMOTED:
+        return replaced(seen, revision, message), True
+    if phase in ON_TRIAL:
+        return enter(record, Event.WITHDRAWN, now=seen.now, reason=reasons.SUPERSEDED, message=message), True
     if phase in GIVEN_UP:
         # Once it is not declared any more, declaring it again is a person's decision to try it again.
         record = with_fields(record, gates=None)
     return haul_back(seen, revision, record) if phase == Phase.ROLLING_BACK else (record, False)
+
+
+def replaced(seen: Observation, revision: Revision, message: str) -> ModelRevisionStatus:
+    """The record of a stable release when another one has taken its place; it may come back for a while."""
+    return enter(
+        revision.record,
+        Event.REPLACED,
+        now=seen.now,
+        reason=reasons.SUPERSEDED,
+        message=message,
+        stable_until=seen.now,
+        paused=None,
+    )
 
 
 def haul_back(seen: Observation, revision: Revision, record: ModelRevisionStatus) -> tuple[ModelRevisionStatus, bool]:

@@ -1,8 +1,8 @@
 """The ModelDeployment's status: conditions are the contract, phase and message are for people.
 
 ``Ready`` says that this generation is rolled out; ``Available`` that some release that is known to be good serves.
-After a rollback the one is False and the other True, which every GitOps tool reads right. ``Reconciling`` and
-``Stalled`` are present only while they are true.
+After a rollback the one is False and the other True, which every GitOps tool reads right. ``Reconciling``, ``Stalled``
+and ``Paused`` are present only while they are true.
 """
 
 from __future__ import annotations
@@ -10,21 +10,45 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from slipway.api import Condition, ModelDeploymentStatus, ModelRevisionStatus, Phase, RoleStatus
+from slipway.analysis import Reason
+from slipway.api import (
+    LABEL_MODEL_DEPLOYMENT,
+    LABEL_REVISION,
+    CommandStatus,
+    Condition,
+    ModelDeploymentStatus,
+    ModelRevisionStatus,
+    Phase,
+    RoleStatus,
+)
 from slipway.rollout import reasons
-from slipway.rollout.observation import FULL, Observation
+from slipway.rollout.course import FULL
+from slipway.rollout.moves import paused
+from slipway.rollout.observation import Observation
 from slipway.rollout.record import percent, phase_of, write_percent
-from slipway.rollout.table import OVER
+from slipway.rollout.table import ON_TRIAL, OVER
+from slipway.rollout.targets import Roles
 
 READY = "Ready"
 AVAILABLE = "Available"
 RECONCILING = "Reconciling"
 STALLED = "Stalled"
-
+PAUSED = "Paused"
 
 PHASE_INVALID_SPEC = "InvalidSpec"
 """Shown as the phase of a ModelDeployment that cannot be read; not a phase of any revision."""
+
+RESTING: Final = {
+    reasons.PAUSED: "Paused",
+    reasons.AWAITING_APPROVAL: "AwaitingApproval",
+    str(Reason.ANALYSIS_FAILED): "Holding",
+    str(Reason.METRICS_UNAVAILABLE): "Holding",
+    str(Reason.INCONCLUSIVE): "Holding",
+    reasons.UNSUPPORTED: "Holding",
+}
+"""Shown instead of the candidate's phase while it rests there, by the reason; not phases of any revision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,30 +87,58 @@ def refused(
 
 
 def summarise(
-    seen: Observation, *, stable: str | None, candidate: str | None, records: Mapping[str, ModelRevisionStatus]
+    seen: Observation, *, who: Roles, records: Mapping[str, ModelRevisionStatus], answer: CommandStatus | None = None
 ) -> ModelDeploymentStatus:
-    """The whole status as of this look."""
+    """The whole status as of this look. ``answer`` is what became of the last command."""
+    stable, candidate = who.stable, who.candidate
     record = records[candidate] if candidate else None
-    phase = phase_of(record) if record else (Phase.STABLE if stable else Phase.PENDING)
-    ready = _ready(seen, stable, candidate, record)
+    ready = _ready(seen, stable, candidate, record, records)
     claims = [ready, _available(seen, stable, candidate)]
-    if record is not None and phase in OVER:
+    if record is not None and phase_of(record) in OVER:
         claims.append(_Claim(STALLED, True, reasons.ROLLED_BACK, ready.message))
     elif not ready.holds:
         claims.append(_Claim(RECONCILING, True, ready.reason, ready.message))
+    held = paused(seen, record) if record is not None and phase_of(record) in ON_TRIAL else None
+    if held is not None or seen.paused:
+        claims.append(_Claim(PAUSED, True, reasons.PAUSED, held or "spec.paused holds every rollout"))
     return ModelDeploymentStatus(
         observed_generation=seen.generation,
-        phase=phase,
+        phase=_phase(who, record, records),
         reason=ready.reason,
         message=ready.message,
         progress=record.progress if record else None,
         stable=_role(seen, stable, records, seen.status.stable),
         candidate=_role(seen, candidate, records, seen.status.candidate),
+        standby=_role(seen, who.standby, records, seen.status.standby),
+        replicas=seen.revisions[stable].fleet.replicas if stable else 0,
+        selector=_selector(seen, stable) if stable else None,
+        last_command=answer,
         conditions=_conditions(seen.status, claims, seen.generation, seen.now),
     )
 
 
-def _ready(seen: Observation, stable: str | None, candidate: str | None, record: ModelRevisionStatus | None) -> _Claim:
+def _phase(who: Roles, record: ModelRevisionStatus | None, records: Mapping[str, ModelRevisionStatus]) -> str:
+    """The candidate's phase, or stable's when there is none; how it rests, where it rests on its way up."""
+    if record is None:
+        return str((phase_of(records[who.stable]) if who.stable else None) or Phase.PENDING)
+    phase = phase_of(record) or Phase.PENDING
+    if phase in ON_TRIAL and record.reason in RESTING:
+        return RESTING[record.reason]
+    return str(phase)
+
+
+def _selector(seen: Observation, hash_: str) -> str:
+    """What selects the pods of a revision: ``scale`` shows it, and autoscalers of others find pods by it."""
+    return f"{LABEL_MODEL_DEPLOYMENT}={seen.name},{LABEL_REVISION}={hash_[:8]}"
+
+
+def _ready(
+    seen: Observation,
+    stable: str | None,
+    candidate: str | None,
+    record: ModelRevisionStatus | None,
+    records: Mapping[str, ModelRevisionStatus],
+) -> _Claim:
     if record is not None and candidate is not None:
         phase = phase_of(record)
         if phase in OVER:
@@ -108,6 +160,8 @@ def _ready(seen: Observation, stable: str | None, candidate: str | None, record:
         message = f"none of the pods of release {revision.version} is ready{problem}"
         return _Claim(READY, False, reasons.NOTHING_SERVES, message)
     message = f"release {revision.version} serves all traffic, {revision.fleet.ready} of {seen.replicas} pods ready"
+    if phase_of(records[stable]) == Phase.WATCHING:
+        message += "; the release that it replaced is kept warm"
     return _Claim(READY, True, reasons.SERVING, message)
 
 
@@ -116,6 +170,8 @@ def _progress_message(seen: Observation, candidate: str, record: ModelRevisionSt
     if record.message and record.reason not in reasons.PASSING:
         return record.message
     version = seen.revisions[candidate].version
+    if phase_of(record) == Phase.SHADOWING:
+        return f"release {version} gets copies of live requests and is judged on them; users see the stable release"
     if phase_of(record) == Phase.EVALUATING:
         return f"release {version} is judged on its golden set; nothing is routed to it"
     return f"release {version} takes {record.weight or 0:g}% of the traffic and is judged on it"

@@ -26,6 +26,7 @@ from slipway.api import (
 from slipway.rollout import (
     FULL,
     CounterWindow,
+    Course,
     Decision,
     Evidence,
     Fleet,
@@ -102,7 +103,7 @@ class ARollout:
             desired_name="fraud-2",
             desired_version="2",
             replicas=4,
-            steps=(Step(1_000, MINUTE), Step(5_000, MINUTE), Step(FULL, MINUTE)),
+            course=Course(steps=(Step(1_000, MINUTE), Step(5_000, MINUTE), Step(FULL, MINUTE))),
             gates=GATES,
             analysis=AnalysisSpec(),
             rollback=RollbackSpec(),
@@ -219,7 +220,11 @@ class ARollout:
         return self._set(rollback=RollbackSpec(**settings))
 
     def with_steps(self, *percents: float) -> Self:
-        return self._set(steps=tuple(Step(round(percent * 100), MINUTE) for percent in percents))
+        return self.on_course(steps=tuple(Step(round(percent * 100), MINUTE) for percent in percents))
+
+    def on_course(self, **changes: Any) -> Self:
+        """Another course than the ladder."""
+        return self._set(course=replace(self.seen.course, **changes))
 
     def with_replicas(self, replicas: int) -> Self:
         return self._set(replicas=replicas)

@@ -77,7 +77,7 @@ def test_low_traffic_does_not_haul_back():
 
 def test_a_slow_trickle_of_errors_as_frequent_as_on_stable_never_adds_up_to_a_fail():
     rollout = a_rollout().with_metrics(errors(), max_duration=timedelta(days=3)).with_steps(50).at_step(1)
-    rollout.seen = replace(rollout.seen, steps=(Step(5_000, timedelta(days=3)),))
+    rollout.on_course(steps=(Step(5_000, timedelta(days=3)),))
     rollout.with_evidence(a_window(None, None)).then()
     for _ in range(300):
         rollout.after(5 * MINUTE).with_evidence(a_window((2, 100), (2, 100))).then()

@@ -1,0 +1,128 @@
+"""The verdicts on a candidate's metrics, in the form that `analysis.aggregate` takes. Pure.
+
+What a verdict means depends on where the candidate is: before any traffic only golden sets speak, copies of requests
+are counted by pods and by no gateway, and where one release takes all requests nobody waits for a comparison with the
+other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from slipway import analysis
+from slipway.analysis import Action, Judgement, MetricResult, Verdict
+from slipway.api import MetricSpec, MetricStatus, ModelRevisionStatus, Phase
+from slipway.rollout.course import Judging
+from slipway.rollout.evidence import (
+    RECHECK,
+    RETRY,
+    complete,
+    failing,
+    golden_evidence,
+    judgeable,
+    live_evidence,
+    metrics_of,
+    undecided,
+)
+from slipway.rollout.ladder import judging_of
+from slipway.rollout.observation import Observation
+from slipway.rollout.record import phase_of
+
+
+def results(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[MetricStatus]) -> list[MetricResult]:
+    """The verdicts that count in the record's phase, judged anew from the state."""
+    found = {status.name: status for status in statuses}
+    judging = judging_of(seen, record)
+    out: list[MetricResult] = []
+    for metric in metrics_of(seen):
+        status = found.get(metric.name)
+        if status is None or not _speaks(metric, record):
+            continue
+        result = MetricResult(
+            name=metric.name,
+            action=Action.OBSERVE if judging is Judging.OBSERVE else Action(metric.action),
+            must_pass=(
+                metric.non_inferiority is not None or (metric.golden_set is not None and metric.threshold is not None)
+            ),
+            judgement=_judgement(record, metric, status),
+            error_since_seconds=(
+                (seen.now - status.error_since).total_seconds() if status.error_since is not None else None
+            ),
+        )
+        if judging is Judging.GUARD and metric.golden_set is None:
+            if result.judgement.verdict is Verdict.NO_DATA:
+                continue
+            result = replace(result, must_pass=False, judgement=replace(result.judgement, samples_sufficient=True))
+        out.append(result)
+    return out
+
+
+def _speaks(metric: MetricSpec, record: ModelRevisionStatus) -> bool:
+    """Whether a metric says anything in the record's phase."""
+    match phase_of(record):
+        case Phase.EVALUATING:
+            return metric.golden_set is not None
+        case Phase.SHADOWING:
+            return metric.gateway is None
+        case Phase.WATCHING:
+            return metric.golden_set is None
+    return metric.golden_set is None or not record.fast
+
+
+def _judgement(record: ModelRevisionStatus, metric: MetricSpec, status: MetricStatus) -> Judgement:
+    if status.verdict == Verdict.ERROR:
+        return analysis.error(status.message)
+    evidence = golden_evidence(record, status) if metric.golden_set is not None else live_evidence(status)
+    if evidence is None or status.verdict == Verdict.NO_DATA:
+        return analysis.no_data(status.message)
+    return evidence.judge()
+
+
+def next_look(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[MetricStatus]) -> datetime | None:
+    """When evidence is due again; the present moment when a golden set has items left."""
+    moments: list[datetime] = []
+    found = {status.name: status for status in statuses}
+    for metric in metrics_of(seen):
+        if not judgeable(metric, record):
+            continue
+        status = found.get(metric.name)
+        last = (status.looked_at or seen.now) if status is not None else seen.now
+        if failing(status):
+            moments.append(last + min(seen.analysis.interval, RETRY))
+        elif metric.golden_set is not None:
+            if record.fast or record.phase == Phase.WATCHING:
+                continue
+            if not complete(record, status):
+                moments.append(seen.now)
+            elif undecided(record, status):
+                moments.append(seen.now + RECHECK)
+        elif record.phase != Phase.EVALUATING and (metric.gateway is None or record.phase != Phase.SHADOWING):
+            moments.append(last + seen.analysis.interval)
+    return min(moments, default=None)
+
+
+def live(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[MetricStatus]) -> list[MetricStatus]:
+    """The metrics that are counted on live traffic in the record's phase and that something follows from."""
+    names = {
+        metric.name
+        for metric in metrics_of(seen)
+        if metric.golden_set is None and metric.action != "Observe" and _speaks(metric, record)
+    }
+    return [status for status in statuses if status.name in names]
+
+
+def live_sentence(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[MetricStatus]) -> str:
+    """What live traffic says so far; the golden sets were told of when they were passed."""
+    return " | ".join(f"{status.name}: {status.verdict} {status.message}" for status in live(seen, record, statuses))
+
+
+def replayed(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[MetricStatus]) -> bool:
+    """Whether every golden set was replayed to its end: traffic moves on the whole of the evidence, not on a part."""
+    found = {status.name: status for status in statuses}
+    return all(
+        complete(record, found.get(metric.name))
+        for metric in metrics_of(seen)
+        if metric.golden_set is not None and judgeable(metric, record)
+    )
