@@ -135,9 +135,11 @@ async def _pass_on(socket: web.WebSocketResponse, channel: Channel, blocks: Asyn
 
 async def _take_input(socket: web.WebSocketResponse, process: AttachedProcess) -> None:
     async for message in socket:
-        if message.type is not WSMsgType.BINARY or not message.data:
+        if message.type not in {WSMsgType.BINARY, WSMsgType.TEXT} or not message.data:
             continue
-        channel, data = message.data[0], message.data[1:]
+        # Text is as good as bytes: the Python client sends what it is given as text in a message of that type.
+        received = message.data.encode() if message.type is WSMsgType.TEXT else message.data
+        channel, data = received[0], received[1:]
         if channel == Channel.STDIN:
             await process.write(data)
         elif channel == Channel.CLOSE and data[:1] == bytes([Channel.STDIN]):
