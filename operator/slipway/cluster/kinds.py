@@ -76,6 +76,16 @@ POD_DISRUPTION_BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisrupti
 """Says how many of a revision's pods may be evicted at a time."""
 HTTP_ROUTE = Kind("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes")
 """Carries the weights."""
+INGRESS = Kind("networking.k8s.io", "v1", "Ingress", "ingresses")
+"""Carries the weights for ingress-nginx, in annotations."""
+INGRESS_ROUTE = Kind("traefik.io", "v1alpha1", "IngressRoute", "ingressroutes")
+"""Says what Traefik matches."""
+TRAEFIK_SERVICE = Kind("traefik.io", "v1alpha1", "TraefikService", "traefikservices")
+"""Carries the weights and the copies for Traefik."""
+VIRTUAL_SERVICE = Kind("networking.istio.io", "v1", "VirtualService", "virtualservices")
+"""Carries the weights and the copies for Istio."""
+DESTINATION_RULE = Kind("networking.istio.io", "v1", "DestinationRule", "destinationrules")
+"""Says how Istio treats a Service that a VirtualService leads to."""
 GATEWAY = Kind("gateway.networking.k8s.io", "v1", "Gateway", "gateways")
 """What a route attaches to."""
 GATEWAY_CLASS = Kind("gateway.networking.k8s.io", "v1", "GatewayClass", "gatewayclasses", namespaced=False)
@@ -102,6 +112,11 @@ _KINDS = {
         SCALED_OBJECT,
         POD_DISRUPTION_BUDGET,
         HTTP_ROUTE,
+        INGRESS,
+        INGRESS_ROUTE,
+        TRAEFIK_SERVICE,
+        VIRTUAL_SERVICE,
+        DESTINATION_RULE,
         GATEWAY,
         GATEWAY_CLASS,
         CRD,

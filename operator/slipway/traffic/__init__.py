@@ -1,6 +1,7 @@
 """How traffic is led to the revisions of a ModelDeployment. Pure: dicts in, dicts out.
 
-One interface (`router`), and one module for each way of doing it: `gateway_api` and `public_service`. A weight that
+One interface (`router`), and one module for each way of doing it: `gateway_api`, `traefik` and
+`public_service`. A weight that
 was written is a wish; the weight that counts is the one that the data plane has taken up, so reading back is half of
 the interface, and the word for it is ``observed``.
 
@@ -11,8 +12,8 @@ asked for is left out without a word. `parents` says what is wrong with the Gate
 
 from typing import Any, Final
 
-from slipway.api import GatewayTraffic, ServiceTraffic, Traffic
-from slipway.traffic import gateway_api, public_service
+from slipway.api import GatewayTraffic, ServiceTraffic, Traffic, TraefikTraffic
+from slipway.traffic import gateway_api, public_service, traefik
 from slipway.traffic.features import gateway_features
 from slipway.traffic.gateway_api import route_manifest, route_status, route_traffic
 from slipway.traffic.parents import gateway_problem, gateways_of
@@ -32,6 +33,7 @@ from slipway.traffic.router import (
 )
 
 _GATEWAY: Final[Router[GatewayTraffic]] = gateway_api
+_TRAEFIK: Final[Router[TraefikTraffic]] = traefik
 _SERVICE: Final[Router[ServiceTraffic]] = public_service
 
 GATEWAY_API = gateway_api
@@ -42,9 +44,11 @@ def router_of(traffic: Traffic) -> tuple[Router[Any], Any]:
     """The router that the settings name, and its settings. Raises PlanError when none of them can be had."""
     if traffic.gateway is not None:
         return _GATEWAY, traffic.gateway
+    if traffic.traefik is not None:
+        return _TRAEFIK, traffic.traefik
     if traffic.service is not None:
         return _SERVICE, traffic.service
-    raise PlanError("spec.traffic: name exactly one router: gateway or service")
+    raise PlanError("spec.traffic: name exactly one router: gateway, traefik or service")
 
 
 __all__ = [

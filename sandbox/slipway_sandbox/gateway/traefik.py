@@ -40,7 +40,7 @@ def find_traefik() -> Path:
 
 
 class Traefik:
-    """Traefik as Gateway API and Ingress controller of one API server."""
+    """Traefik as controller of the Gateway API, of Ingress and of its own kinds for one API server."""
 
     def __init__(self, *, api_url: str, state: Path, port: int, metrics_port: int, host: str = "127.0.0.1") -> None:
         self.url = f"http://{host}:{port}"
@@ -59,6 +59,9 @@ class Traefik:
             "--providers.kubernetesingress=true",
             f"--providers.kubernetesingress.endpoint={api_url}",
             f"--providers.kubernetesingress.ingressendpoint.ip={host}",
+            "--providers.kubernetescrd=true",
+            f"--providers.kubernetescrd.endpoint={api_url}",
+            "--providers.kubernetescrd.allowemptyservices=true",  # as Traefik's Helm chart has it
             "--providers.providersthrottleduration=50ms",
             "--metrics.prometheus.entrypoint=metrics",
             "--metrics.prometheus.addserviceslabels=true",

@@ -175,11 +175,11 @@ def _gateway_ports(options: ServeOptions) -> Iterator[tuple[int, int] | None]:
 async def _start_gateway(
     ports: tuple[int, int], folder: StateFolder, client: Client, group: asyncio.TaskGroup, endpoints: Endpoints
 ) -> Endpoints:
-    from slipway_sandbox.gatewayapi import crds
+    from slipway_sandbox import gatewayapi, traefikapi
 
     port, metrics_port = ports
     traefik = Traefik(api_url=endpoints.api_url, state=folder.path, port=port, metrics_port=metrics_port)
-    await asyncio.gather(*(_apply(client, definition) for definition in crds()))
+    await asyncio.gather(*(_apply(client, definition) for definition in (*gatewayapi.crds(), *traefikapi.crds())))
     running = group.create_task(traefik.run())
     for obj in gateway_objects(port):
         await _apply(client, obj)
