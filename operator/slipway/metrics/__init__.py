@@ -1,26 +1,51 @@
-"""Where live numbers come from: the gateway's counters and the pods' own.
+"""Where live numbers come from: the gateway's counters, the pods' own, a Prometheus, or any endpoint that shows JSON.
 
 Every source gives raw cumulative values, never rates. The difference of two readings counts each request once however
 often one looks, and a look that was missed makes the next window longer and loses nothing. So a source that cannot be
 read well is a `SourceError`, which is no evidence at all: nothing is guessed, nothing is half read, and the cursor
-stays where it is.
+stays where it is. Durations are counters too: requests slower than an edge, of all.
 
-`delta` turns two readings into a window and `snapshot` says what to remember for the next one; both are pure.
+Sources have one shape, `Source`: told the Services of the arms, they say what each arm has come to. `delta` turns two
+readings into a window and `snapshot` says what to remember for the next one; both are pure.
 """
 
-from slipway.metrics.gateway import GatewayCounters, ServiceRef
-from slipway.metrics.pods import read_pods
+from slipway.metrics.document import Credentials
+from slipway.metrics.gateway import GatewayCounters, GatewayHistograms
+from slipway.metrics.histogram import QUANTILES, HistogramReading, quantile_edges
+from slipway.metrics.pods import PodCounters, PodHistograms, PodPage, read_pods
+from slipway.metrics.presets import PRESETS, Preset
+from slipway.metrics.prometheus import Prometheus, PrometheusCounters, PrometheusHistograms, PrometheusQuery
 from slipway.metrics.selector import SelectorError
+from slipway.metrics.source import ServiceRef, Source
+from slipway.metrics.web import WebCounters, WebPage, WebValue
 from slipway.metrics.window import MAX_READINGS, Reading, SourceError, delta, snapshot
 
 __all__ = [
     "MAX_READINGS",
+    "PRESETS",
+    "QUANTILES",
+    "Credentials",
     "GatewayCounters",
+    "GatewayHistograms",
+    "HistogramReading",
+    "PodCounters",
+    "PodHistograms",
+    "PodPage",
+    "Preset",
+    "Prometheus",
+    "PrometheusCounters",
+    "PrometheusHistograms",
+    "PrometheusQuery",
     "Reading",
     "SelectorError",
     "ServiceRef",
+    "Source",
     "SourceError",
+    "WebCounters",
+    "WebPage",
+    "WebValue",
     "delta",
+    "quantile_edges",
     "read_pods",
     "snapshot",
 ]

@@ -1,20 +1,28 @@
-"""Requests and 5xx answers as the gateway counts them: what clients saw, whatever the model says of itself.
+"""Requests, 5xx answers and durations as the gateway counts them: what clients saw, whatever the model says of itself.
+
+Which gateway it is shows in the page, so there is nothing to configure.
 
 Traefik counts for each of its own services, and names these after the backend of the route. Until 3.7.5 that is
 ``<namespace>-<service>-http-<port>``, for a Service one series. From 3.7.6 on it is
 ``httproute-<namespace>-<route>-gw-<namespace>-<gateway>-ep-<entry point>-<rule>-<hash of the
 match>-svc-<namespace>-<service>-<index>``: a series for each match and entry point, and a new one whenever the
 backend's place in the list changes, the old one being dropped after one more scrape. Every series is therefore a
-reading of its own; a sum would fall each time one is dropped, and look like a reset.
+reading of its own; a sum would fall each time one is dropped, and look like a reset. A Service without a ready endpoint
+is answered for with 503 before it is counted, so that shows in no reading.
 
-A Service without a ready endpoint is answered for with 503 before it is counted, so that shows in no reading.
+Envoy counts for each of its clusters, which control planes name in their own ways: Istio
+``outbound|<port>||<service>.<namespace>.svc.<domain>`` (its label has no ``envoy_`` in front), Contour
+``<namespace>_<service>_<port>``, kgateway ``kube_<namespace>_<service>_<port>``. Answers by class are what is counted,
+because ``upstream_rq_total`` leaves out the 503 that Envoy itself gives where no endpoint is left. A gateway that puts
+all backends of a rule into one cluster, as Envoy Gateway does, cannot tell them apart and shows none of these names.
+Envoy adds durations up every few seconds, so they lag behind the counts.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -22,12 +30,9 @@ from typing import Final
 import httpx
 
 from slipway.metrics.exposition import Page, Sample, scrape
+from slipway.metrics.histogram import HistogramReading, read_buckets
+from slipway.metrics.source import ServiceRef
 from slipway.metrics.window import MAX_READINGS, Reading, SourceError
-
-REQUESTS: Final = "traefik_service_requests_total"
-RELOADS: Final = "traefik_config_reloads_total"
-"""Shown by every Traefik from its start, also before any request: tells a gateway without traffic from a wrong
-address."""
 
 MAX_GATEWAY_PAGE: Final = 32 * 1024 * 1024
 """Bytes of a gateway's page: one with some thousand services stays below."""
@@ -36,27 +41,69 @@ SETTING: Final = "--gateway-metrics"
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceRef:
-    """A backend of an HTTPRoute in the same namespace."""
+class _Format:
+    """How one gateway writes its page."""
 
-    namespace: str
-    name: str
-    port: int
-    """The Service's port that the route names."""
-    route: str
-    """Name of the HTTPRoute."""
+    requests: str
+    durations: str
+    """The histogram's series of buckets."""
+    shown_always: str
+    """A metric that the gateway shows from its start, also before any request: tells one without traffic from a wrong
+    address."""
+    labels: tuple[str, ...]
+    """Labels that may hold the name of the backend; the first that is there does."""
+    status: str
+    """The label that holds the status or its first digit."""
+    unit: float
+    """What one unit of the durations is in seconds."""
+    pattern: Callable[[ServiceRef], re.Pattern[str]]
+    """What the gateway's name of a backend matches as a whole."""
 
-    def pattern(self) -> re.Pattern[str]:
-        """What Traefik's name of this backend matches as a whole, in either form."""
-        older = _normal(f"{self.namespace}-{self.name}-http-{self.port}")
-        route = _normal(f"httproute-{self.namespace}-{self.route}-gw")
-        backend = f"{self.namespace}-{self.name}"
-        return re.compile(
-            rf"(?:{re.escape(older)}|{re.escape(route)}-.+-\d+-[0-9a-f]{{20}}-svc-{re.escape(backend)}-\d+)@kubernetesgateway"
-        )
+    def backend(self, sample: Sample) -> str:
+        return next((sample.labels[label] for label in self.labels if label in sample.labels), "")
+
+    def bad(self, sample: Sample) -> bool:
+        return re.fullmatch("5(..)?", sample.labels.get(self.status, "")) is not None
 
 
-class GatewayCounters:
+def _traefik(service: ServiceRef) -> re.Pattern[str]:
+    older = _normal(f"{service.namespace}-{service.name}-http-{service.port}")
+    route = _normal(f"httproute-{service.namespace}-{service.route}-gw")
+    backend = f"{service.namespace}-{service.name}"
+    return re.compile(
+        rf"(?:{re.escape(older)}|{re.escape(route)}-.+-\d+-[0-9a-f]{{20}}-svc-{re.escape(backend)}-\d+)@kubernetesgateway"
+    )
+
+
+def _envoy(service: ServiceRef) -> re.Pattern[str]:
+    namespace, name, port = re.escape(service.namespace), re.escape(service.name), service.port
+    istio = rf"outbound\|{port}\|[^|]*\|{name}\.{namespace}\.svc\.[a-z0-9.-]+;?"
+    contour = rf"{namespace}_{name}_{port}|{namespace}/{name}/{port}(?:/[0-9a-f]+)?"
+    return re.compile(rf"{istio}|{contour}|kube_{namespace}_{name}_{port}")
+
+
+TRAEFIK: Final = _Format(
+    requests="traefik_service_requests_total",
+    durations="traefik_service_request_duration_seconds_bucket",
+    shown_always="traefik_config_reloads_total",
+    labels=("service",),
+    status="code",
+    unit=1.0,
+    pattern=_traefik,
+)
+ENVOY: Final = _Format(
+    requests="envoy_cluster_upstream_rq_xx",
+    durations="envoy_cluster_upstream_rq_time_bucket",
+    shown_always="envoy_server_live",
+    labels=("cluster_name", "envoy_cluster_name"),
+    status="envoy_response_code_class",
+    unit=0.001,
+    pattern=_envoy,
+)
+FORMATS: Final = (TRAEFIK, ENVOY)
+
+
+class _Gateway:
     """Reads the metrics pages of the gateway's replicas, each by its own address: a balanced one would mix their
     counters."""
 
@@ -64,64 +111,97 @@ class GatewayCounters:
         self._client = client
         self._urls = tuple(urls)
 
-    async def read(self, services: Mapping[str, ServiceRef]) -> Mapping[str, tuple[Reading, ...]]:
-        """The readings of every arm, in one scrape of each replica.
-
-        An arm without a series on a good page has the reading 0. Raises SourceError when any replica cannot be read:
-        what it counts would be missing on one look and come in a lump on the next.
-        """
+    async def _pages(self, wanted: Collection[str], services: Collection[ServiceRef]) -> Sequence[tuple[_Format, Page]]:
         if not self._urls:
             raise SourceError(
                 SETTING,
                 "the operator was not told where the gateway shows its metrics: start it with "
                 f"{SETTING} http://HOST:PORT/metrics or set SLIPWAY_GATEWAY_METRICS",
             )
+        # of thousands of series a few are ours, and only these are worth parsing
+        ours = {name for service in services for name in (service.name, _normal(service.name))}
         pages = await asyncio.gather(
-            *(self._page(index, services.values()) for index in range(len(self._urls))), return_exceptions=True
+            *(self._page(index, wanted, ours) for index in range(len(self._urls))), return_exceptions=True
         )
+        good = []
         for page in pages:
             if isinstance(page, BaseException):
                 raise page
-        good = [page for page in pages if isinstance(page, Page)]
-        return {arm: tuple(_readings(arm, service, good)) for arm, service in services.items()}
+            good.append(page)
+        return good
 
-    async def _page(self, index: int, services: Collection[ServiceRef]) -> Page:
+    async def _page(self, index: int, wanted: Collection[str], ours: Collection[str]) -> tuple[_Format, Page]:
         source, url = f"gateway-{index}", self._urls[index]
-        page = await scrape(
-            self._client,
-            url,
-            source,
-            (REQUESTS,),
-            limit=MAX_GATEWAY_PAGE,
-            # of thousands of series a few are ours, and only these are worth parsing
-            mentioning={name for service in services for name in (service.name, _normal(service.name))},
-        )
-        if RELOADS not in page.metrics and REQUESTS not in page.metrics:
-            raise SourceError(source, f"{url} shows no metrics of Traefik: correct the operator's {SETTING}")
-        return page
+        page = await scrape(self._client, url, source, wanted, limit=MAX_GATEWAY_PAGE, mentioning=ours)
+        for format_ in FORMATS:
+            if page.metrics & {format_.shown_always, format_.requests}:
+                return format_, page
+        raise SourceError(source, f"{url} shows no metrics of Traefik or Envoy: correct the operator's {SETTING}")
 
 
-def _readings(arm: str, service: ServiceRef, pages: Sequence[Page]) -> Iterable[Reading]:
-    pattern = service.pattern()
+class GatewayCounters(_Gateway):
+    """Requests and 5xx answers of each arm."""
+
+    async def read(self, services: Mapping[str, ServiceRef]) -> Mapping[str, tuple[Reading, ...]]:
+        """The readings of every arm, in one scrape of each replica.
+
+        An arm without a series on a good page has the reading 0. Raises SourceError when any replica cannot be read:
+        what it counts would be missing on one look and come in a lump on the next.
+        """
+        pages = await self._pages([format_.requests for format_ in FORMATS], services.values())
+        return {
+            arm: tuple(
+                Reading(
+                    source,
+                    bad=sum(sample.value for sample in samples if format_.bad(sample)),
+                    total=sum(sample.value for sample in samples),
+                )
+                for source, format_, samples in _series(arm, service, pages)
+            )
+            for arm, service in services.items()
+        }
+
+
+class GatewayHistograms(_Gateway):
+    """Durations of each arm's requests."""
+
+    async def read(self, services: Mapping[str, ServiceRef]) -> Mapping[str, tuple[HistogramReading, ...]]:
+        """As `GatewayCounters.read`; an arm without a series has a reading without requests."""
+        pages = await self._pages([format_.durations for format_ in FORMATS], services.values())
+        return {
+            arm: tuple(
+                read_buckets(
+                    source,
+                    ((sample.labels.get("le", ""), sample.value) for sample in samples),
+                    unit=format_.unit,
+                )
+                for source, format_, samples in _series(arm, service, pages)
+            )
+            for arm, service in services.items()
+        }
+
+
+def _series(
+    arm: str, service: ServiceRef, pages: Sequence[tuple[_Format, Page]]
+) -> Iterable[tuple[str, _Format, Sequence[Sample]]]:
+    """What is read as one, with its name: the samples of each of the gateway's names for the arm's backend, on each
+    page; none where a page has no such name."""
     count = 0
-    for index, page in enumerate(pages):
+    for index, (format_, page) in enumerate(pages):
         source = f"{arm}/gateway-{index}"
+        pattern = format_.pattern(service)
         series: dict[str, list[Sample]] = {}
         for sample in page.samples:
-            name = sample.labels.get("service", "")
+            name = format_.backend(sample)
             if pattern.fullmatch(name):
                 series.setdefault(name, []).append(sample)
         count += len(series)
         if count > MAX_READINGS:
             raise SourceError(source, f"{service.name} has more than {MAX_READINGS} series: use fewer listeners")
         if not series:
-            yield Reading(source, 0.0, 0.0)
+            yield source, format_, ()
         for name, samples in sorted(series.items()):
-            yield Reading(
-                source=f"{source}/{sha256(name.encode()).hexdigest()[:12]}",
-                bad=sum(sample.value for sample in samples if re.fullmatch("5..", sample.labels.get("code", ""))),
-                total=sum(sample.value for sample in samples),
-            )
+            yield f"{source}/{sha256(name.encode()).hexdigest()[:12]}", format_, samples
 
 
 def _normal(name: str) -> str:

@@ -1,17 +1,20 @@
-"""Counters that a revision's pods expose themselves."""
+"""Counters and histograms that a revision's pods expose themselves."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
 
 import httpx
 
 from slipway.api import PodsSource
 from slipway.cluster.endpoints import Endpoint, UnknownPortError
 from slipway.metrics.exposition import Page, scrape
+from slipway.metrics.histogram import HistogramReading, read_buckets
 from slipway.metrics.selector import Selector, parse_selector
+from slipway.metrics.source import ServiceRef
 from slipway.metrics.window import MAX_READINGS, Reading, SourceError
 
 IN_FLIGHT: Final = 16
@@ -19,6 +22,17 @@ IN_FLIGHT: Final = 16
 
 MAX_POD_PAGE: Final = 4 * 1024 * 1024
 """Bytes of a pod's page."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class PodPage:
+    """Where every pod shows its metrics."""
+
+    port: str | None = None
+    """Name of the Service's port; None is the first one."""
+    path: str = "/metrics"
 
 
 async def read_pods(
@@ -35,32 +49,88 @@ async def read_pods(
     """
     bad = [parse_selector(text, f"pods.bad[{index}]") for index, text in enumerate(source.bad)]
     total = [parse_selector(text, f"pods.total[{index}]") for index, text in enumerate(source.total)]
+    wanted = {selector.metric for selector in (*bad, *total)}
+    return await _each(
+        client,
+        arm,
+        endpoints,
+        where=PodPage(source.port, source.path),
+        wanted=wanted,
+        made=lambda name, page: Reading(name, _sum(page, bad), _sum(page, total)),
+    )
+
+
+class PodCounters:
+    """Requests and bad ones as the pods of each arm count them."""
+
+    def __init__(self, client: httpx.AsyncClient, source: PodsSource) -> None:
+        self._client = client
+        self._source = source
+
+    async def read(self, services: Mapping[str, ServiceRef]) -> Mapping[str, tuple[Reading, ...]]:
+        """As `read_pods`, for every arm."""
+        return {arm: await read_pods(self._client, arm, one.endpoints, self._source) for arm, one in services.items()}
+
+
+class PodHistograms:
+    """Durations as the pods of each arm count them."""
+
+    def __init__(self, client: httpx.AsyncClient, page: PodPage, histogram: str, *, unit: float = 1.0) -> None:
+        """`histogram` is a selector of the histogram, without ``_bucket``; `unit` is what one of its units is in
+        seconds. Raises SelectorError."""
+        selector = parse_selector(histogram, "pods.histogram")
+        self._client = client
+        self._page = page
+        self._selector = replace(selector, metric=f"{selector.metric.removesuffix('_bucket')}_bucket")
+        self._unit = unit
+
+    async def read(self, services: Mapping[str, ServiceRef]) -> Mapping[str, tuple[HistogramReading, ...]]:
+        """One reading for each pod, under the rules of `read_pods`."""
+
+        def whole(name: str, page: Page) -> HistogramReading:
+            mine = (one for one in page.samples if self._selector.matches(one.metric, one.labels))
+            return read_buckets(name, ((one.labels.get("le", ""), one.value) for one in mine), unit=self._unit)
+
+        wanted = {self._selector.metric}
+        return {
+            arm: await _each(self._client, arm, one.endpoints, where=self._page, wanted=wanted, made=whole)
+            for arm, one in services.items()
+        }
+
+
+async def _each(
+    client: httpx.AsyncClient,
+    arm: str,
+    endpoints: Sequence[Endpoint],
+    *,
+    where: PodPage,
+    wanted: Collection[str],
+    made: Callable[[str, Page], T],
+) -> tuple[T, ...]:
     if len(endpoints) > MAX_READINGS:
         raise SourceError(arm, f"{len(endpoints)} pods are more than the {MAX_READINGS} that are scraped: use gateway")
     if not any(_serves(endpoint) for endpoint in endpoints):
         raise SourceError(arm, "no pod is ready to be scraped")
-    wanted = {selector.metric for selector in (*bad, *total)}
     slots = asyncio.Semaphore(IN_FLIGHT)
 
-    async def read(endpoint: Endpoint) -> Reading | SourceError:
+    async def read(endpoint: Endpoint) -> T | SourceError:
         name = f"{arm}/{endpoint.pod}"
         try:
-            url = endpoint.url(source.port, source.path)
+            url = endpoint.url(where.port, where.path)
             async with slots:
                 page = await scrape(client, url, name, wanted, limit=MAX_POD_PAGE)
+            return made(name, page)
         except UnknownPortError as error:
             return SourceError(name, f"{error}: correct pods.port")
         except SourceError as error:
             return error
-        try:
-            return Reading(name, _sum(page, bad), _sum(page, total))
         except ValueError as error:
             return SourceError(name, f"{error}: give the counter fewer or shorter labels")
 
     results = await asyncio.gather(*(read(endpoint) for endpoint in endpoints))
-    readings = []
+    readings: list[T] = []
     for endpoint, result in zip(endpoints, results, strict=True):
-        if isinstance(result, Reading):
+        if not isinstance(result, SourceError):
             readings.append(result)
         elif _serves(endpoint):
             raise result

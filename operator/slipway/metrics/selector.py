@@ -18,6 +18,10 @@ _MATCHER: Final = re.compile(
 _ESCAPES: Final = {"\\": "\\", '"': '"', "n": "\n"}
 
 
+Matcher = tuple[str, str, str]
+"""A label, an operator and a value without escapes, as in ``code=~"5.."``."""
+
+
 class SelectorError(SourceError):
     """A selector cannot be read. Waiting does not help: the field named as the source has to be corrected."""
 
@@ -39,13 +43,30 @@ def parse_selector(text: str, field: str) -> Selector:
     try:
         return _parse(text)
     except ValueError as error:
-        raise SelectorError(
-            field, f'{_short(text)} is not a selector: {error}; write it like http_requests_total{{code=~"5.."}}'
-        ) from None
+        raise _refused(text, field, error) from None
+
+
+def split_selector(text: str, field: str) -> tuple[str, tuple[Matcher, ...]]:
+    """The metric's name and the matchers of a selector, for a server that matches by itself. Raises SelectorError."""
+    try:
+        return _split(text)
+    except ValueError as error:
+        raise _refused(text, field, error) from None
+
+
+def _refused(text: str, field: str, error: ValueError) -> SelectorError:
+    return SelectorError(
+        field, f'{_short(text)} is not a selector: {error}; write it like http_requests_total{{code=~"5.."}}'
+    )
 
 
 @lru_cache(maxsize=1024)
 def _parse(text: str) -> Selector:
+    name, matchers = _split(text)
+    return Selector(name, tuple((label, _test(operator, value)) for label, operator, value in matchers))
+
+
+def _split(text: str) -> tuple[str, tuple[Matcher, ...]]:
     whole = _SELECTOR.fullmatch(text)
     if whole is None:
         raise ValueError("it needs a metric name, with label matchers in braces behind it or none")
@@ -54,9 +75,9 @@ def _parse(text: str) -> Selector:
         matcher = _MATCHER.match(rest)
         if matcher is None:
             raise ValueError(f'{_short(rest.strip())} is not a label matcher such as code="500"')
-        matchers.append((matcher["label"], _test(matcher["op"], _unescaped(matcher["value"]))))
+        matchers.append((matcher["label"], matcher["op"], _unescaped(matcher["value"])))
         rest = rest[matcher.end() :]
-    return Selector(whole["name"], tuple(matchers))
+    return whole["name"], tuple(matchers)
 
 
 def _unescaped(value: str) -> str:

@@ -131,7 +131,7 @@ async def test_every_replica_counts_for_itself() -> None:
 
 async def test_a_replica_that_cannot_be_read_puts_everything_off() -> None:
     with pytest.raises(
-        SourceError, match=r"^gateway-1: .*shows no metrics of Traefik: correct the operator's --gateway"
+        SourceError, match=r"^gateway-1: .*shows no metrics of Traefik or Envoy: correct the operator's --gateway"
     ):
         await read(EMPTY, "go_goroutines 7\n")
     with pytest.raises(SourceError, match=r"^gateway-0: .*did not answer with metrics"):

@@ -1,0 +1,108 @@
+"""What common model servers call their counters, so that users need not look it up.
+
+Errors are those of the server, not of the client, as far as the counters tell them apart. No server counts how right
+its predictions are: that is what golden sets are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """Where a server shows its metrics and how to read them."""
+
+    port: int
+    """The container's port that serves the page by default."""
+    path: str
+    bad: tuple[str, ...]
+    """Selectors of failed requests, added up; empty where the server counts none."""
+    total: tuple[str, ...]
+    """Selectors of all requests, added up."""
+    histogram: str | None
+    """The histogram of durations; None where the server has no buckets, only sums."""
+    unit: float = 1.0
+    """What one of the histogram's units is in seconds."""
+    note: str = ""
+    """What has to be switched on, or is not counted."""
+
+
+_GENERATING: Final = 'handler=~"/v1/chat/completions|/v1/completions|/v1/embeddings|/v1/responses"'
+"""Questions about health would thin out the errors."""
+
+_CLIENTS_FAULT: Final = "|".join(
+    (
+        "CANCELLED",
+        "INVALID_ARGUMENT",
+        "NOT_FOUND",
+        "ALREADY_EXISTS",
+        "PERMISSION_DENIED",
+        "UNAUTHENTICATED",
+        "FAILED_PRECONDITION",
+        "OUT_OF_RANGE",
+    )
+)
+
+PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
+    {
+        "mlserver": Preset(
+            port=8082,
+            path="/metrics",
+            bad=("model_infer_request_failure_total",),
+            total=("model_infer_request_success_total", "model_infer_request_failure_total"),
+            histogram="model_infer_request_duration",
+        ),
+        "kserve": Preset(
+            port=8080,
+            path="/metrics",
+            bad=(),
+            total=("request_predict_seconds_count",),
+            histogram="request_predict_seconds",
+            note="the server counts no errors: take them from the gateway",
+        ),
+        "triton": Preset(
+            port=8002,
+            path="/metrics",
+            bad=('nv_inference_request_failure{reason!="CANCELED"}',),
+            total=("nv_inference_request_success", 'nv_inference_request_failure{reason!="CANCELED"}'),
+            histogram=None,
+            note="durations are sums of microseconds without buckets: take latency from the gateway",
+        ),
+        "tensorflow-serving": Preset(
+            port=8501,
+            path="/monitoring/prometheus/metrics",
+            bad=(f':tensorflow:serving:request_count{{status!~"OK|{_CLIENTS_FAULT}"}}',),
+            total=(":tensorflow:serving:request_count",),
+            histogram=":tensorflow:serving:request_latency",
+            unit=1e-6,
+            note="shown only when the server is started with --monitoring_config_file",
+        ),
+        "torchserve": Preset(
+            port=8082,
+            path="/metrics",
+            bad=("Requests5XX",),
+            total=("Requests2XX", "Requests4XX", "Requests5XX"),
+            histogram=None,
+            note="shown only with metrics_mode=prometheus; durations have no buckets: take latency from the gateway",
+        ),
+        "vllm": Preset(
+            port=8000,
+            path="/metrics",
+            bad=(f'http_requests_total{{status=~"5..",{_GENERATING}}}',),
+            total=(f"http_requests_total{{{_GENERATING}}}",),
+            histogram="vllm:e2e_request_latency_seconds",
+        ),
+        "bentoml": Preset(
+            port=3000,
+            path="/metrics",
+            bad=('bentoml_service_request_total{http_response_code=~"5.."}',),
+            total=("bentoml_service_request_total",),
+            histogram="bentoml_service_request_duration_seconds",
+        ),
+    }
+)
+"""Presets by the runtime's name."""

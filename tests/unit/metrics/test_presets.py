@@ -1,0 +1,107 @@
+"""Presets: read from pages as the servers write them, through the source that uses them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import httpx
+import pytest
+from unit.metrics.builders import a_service
+from unit.probes.builders import a_client, an_endpoint
+
+from slipway.api import PodsSource
+from slipway.metrics import PRESETS, PodCounters, PodHistograms, PodPage
+
+
+@dataclass(frozen=True)
+class Page:
+    """A server's page: what it counts as bad and in all, and how many of its requests took more than 0.25 s."""
+
+    text: str
+    bad: int | None
+    total: int
+    slow: int | None
+
+
+def buckets(name: str, labels: str, unit: float = 1.0) -> str:
+    edges = [(f"{0.25 / unit:g}", 6), (f"{1 / unit:g}", 9), ("+Inf", 10)]
+    return "".join(f'{name}_bucket{{{labels}le="{edge}"}} {count}\n' for edge, count in edges)
+
+
+PAGES = {
+    "mlserver": Page(
+        'model_infer_request_success_total{model="iris",version="None"} 7\n'
+        'model_infer_request_failure_total{model="iris",version="None"} 3\n'
+        + buckets("model_infer_request_duration", 'model="iris",version="None",'),
+        bad=3, total=10, slow=4,
+    ),
+    "kserve": Page(
+        'request_predict_seconds_count{model_name="iris"} 10\nrequest_preprocess_seconds_count{model_name="iris"} 10\n'
+        + buckets("request_predict_seconds", 'model_name="iris",'),
+        bad=None, total=10, slow=4,
+    ),
+    "triton": Page(
+        'nv_inference_request_success{model="iris",version="1"} 7\n'
+        'nv_inference_request_failure{model="iris",reason="BACKEND",version="1"} 2\n'
+        'nv_inference_request_failure{model="iris",reason="CANCELED",version="1"} 5\n'
+        'nv_inference_request_failure{model="iris",reason="REJECTED",version="1"} 1\n'
+        'nv_inference_request_duration_us{model="iris",version="1"} 12345\n',
+        bad=3, total=10, slow=None,
+    ),
+    "tensorflow-serving": Page(
+        ':tensorflow:serving:request_count{model_name="iris",status="OK"} 5\n'
+        ':tensorflow:serving:request_count{model_name="iris",status="INVALID_ARGUMENT"} 2\n'
+        ':tensorflow:serving:request_count{model_name="iris",status="INTERNAL"} 2\n'
+        ':tensorflow:serving:request_count{model_name="iris",status="UNAVAILABLE"} 1\n'
+        + buckets(":tensorflow:serving:request_latency", 'model_name="iris",API="predict",', 1e-6),
+        bad=3, total=10, slow=4,
+    ),
+    "torchserve": Page(
+        'Requests2XX{Level="Host",Hostname="h"} 5.0\nRequests4XX{Level="Host",Hostname="h"} 2.0\n'
+        'Requests5XX{Level="Host",Hostname="h"} 3.0\nts_inference_requests_total{model_name="iris"} 9.0\n',
+        bad=3, total=10, slow=None,
+    ),
+    "vllm": Page(
+        'http_requests_total{handler="/v1/chat/completions",method="POST",status="2xx"} 5\n'
+        'http_requests_total{handler="/v1/chat/completions",method="POST",status="5xx"} 3\n'
+        'http_requests_total{handler="/v1/completions",method="POST",status="4xx"} 2\n'
+        'http_requests_total{handler="/health",method="GET",status="2xx"} 900\n'
+        'http_requests_total{handler="/metrics",method="GET",status="5xx"} 50\n'
+        + buckets("vllm:e2e_request_latency_seconds", 'engine="0",model_name="m",'),
+        bad=3, total=10, slow=4,
+    ),
+    "bentoml": Page(
+        'bentoml_service_request_total{endpoint="/predict",http_response_code="200",service_version="v1"} 7\n'
+        'bentoml_service_request_total{endpoint="/predict",http_response_code="503",service_version="v1"} 3\n'
+        + buckets("bentoml_service_request_duration_seconds", 'endpoint="/predict",service_version="v1",'),
+        bad=3, total=10, slow=4,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("runtime", PRESETS)
+async def test_a_preset_reads_what_its_server_counts(runtime: str) -> None:
+    preset, page = PRESETS[runtime], PAGES[runtime]
+    services = {"stable": a_service("fraud-1a2b3c4d", an_endpoint(port=preset.port))}
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url)
+        return httpx.Response(200, text=page.text)
+
+    async with a_client(answer) as client:
+        if page.bad is None:
+            assert not preset.bad
+            assert preset.note
+        source = PodsSource(path=preset.path, bad=list(preset.bad or preset.total), total=list(preset.total))
+        (counted,) = (await PodCounters(client, source).read(services))["stable"]
+        assert counted.total == page.total
+        assert page.bad in (None, counted.bad)
+        if preset.histogram is None:
+            assert page.slow is None
+            assert "latency" in preset.note
+        else:
+            where = PodPage(path=preset.path)
+            (timed,) = (await PodHistograms(client, where, preset.histogram, unit=preset.unit).read(services))["stable"]
+            assert timed.slower_than(0.25).bad == page.slow
+    assert {url.path for url in asked} == {preset.path}

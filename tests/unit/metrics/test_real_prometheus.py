@@ -1,0 +1,187 @@
+"""A real Prometheus, scraping real pods: late series, restarts, and windows that add up to what was served."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from aiohttp import web
+from unit.metrics.builders import ARMS, loopback
+from unit.probes.builders import a_server
+
+from slipway.metrics import (
+    Prometheus,
+    PrometheusCounters,
+    PrometheusHistograms,
+    PrometheusQuery,
+    SourceError,
+    delta,
+    snapshot,
+)
+
+pytestmark = pytest.mark.e2e
+
+SCRAPES = 0.25
+"""Seconds between two scrapes."""
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "slipway" / "prometheus"
+STABLE, CANDIDATE = "fraud-1a2b3c4d-5d8f9-abcde", "fraud-9e8f7a6b-7c6b5-fghij"
+
+
+def a_binary() -> Path:
+    """Prometheus as it is installed, or unpacked from the distribution's package into a cache."""
+    found = shutil.which("prometheus")
+    unpacked = CACHE / "usr" / "bin" / "prometheus"
+    if found or unpacked.exists():
+        return Path(found or unpacked)
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        pytest.skip("no prometheus is installed, and this is no Debian to take its package from")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    try:
+        subprocess.run(["apt-get", "download", "prometheus"], cwd=CACHE, check=True, capture_output=True, timeout=90)
+        package = max(CACHE.glob("prometheus_*.deb"))
+        subprocess.run(["dpkg-deb", "-x", package, CACHE], check=True, capture_output=True, timeout=60)
+        package.unlink()
+    except (subprocess.SubprocessError, ValueError) as error:
+        pytest.skip(f"no prometheus is installed, and its package cannot be had ({type(error).__name__})")
+    return unpacked
+
+
+class Pod:
+    """A pod that counts its requests: the failed ones have no series until the first of them."""
+
+    def __init__(self) -> None:
+        self.good = self.bad = self.slow = 0
+
+    async def metrics(self, _: web.Request) -> web.StreamResponse:
+        lines = [f'req_total{{code="200"}} {self.good}']
+        if self.bad:
+            lines.append(f'req_total{{code="500"}} {self.bad}')
+        total = self.good + self.bad
+        lines += [f't_seconds_bucket{{le="0.1"}} {total - self.slow}', f't_seconds_bucket{{le="+Inf"}} {total}']
+        return web.Response(text="# TYPE req_total counter\n" + "\n".join(lines) + "\n")
+
+
+@asynccontextmanager
+async def a_prometheus(folder: Path, **pods: int) -> AsyncIterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    targets = "".join(
+        f"  - targets: ['127.0.0.1:{number}']\n    labels: {{namespace: ml, pod: {pod.replace('_', '-')}}}\n"
+        for pod, number in pods.items()
+    )
+    config = folder / "prometheus.yml"
+    config.write_text(
+        f"global: {{scrape_interval: {int(SCRAPES * 1000)}ms, scrape_timeout: {int(SCRAPES * 1000)}ms}}\n"
+        f"scrape_configs:\n- job_name: ml/fraud\n  static_configs:\n{targets}"
+    )
+    process = await asyncio.create_subprocess_exec(
+        a_binary(), f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error",
+        f"--storage.tsdb.path={folder / 'data'}", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+    try:
+        async with httpx.AsyncClient() as client:
+            async with asyncio.timeout(60):
+                while True:
+                    try:
+                        if (await client.get(f"{url}/-/ready")).status_code == 200:
+                            break
+                    except httpx.TransportError:
+                        assert process.returncode is None, "Prometheus ended"
+                    await asyncio.sleep(0.05)
+        yield url
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def test_windows_of_a_real_prometheus_add_up_to_what_was_served(tmp_path: Path) -> None:
+    a_binary()
+    stable, candidate = Pod(), Pod()
+    stable.good = 1000
+    async with (
+        a_server(stable.metrics) as one,
+        a_server(candidate.metrics) as other,
+        a_prometheus(tmp_path, **{STABLE.replace("-", "_"): one, CANDIDATE.replace("-", "_"): other}) as url,
+    ):
+        prometheus = Prometheus(loopback(), url, "ml", lag=0)
+        counters = PrometheusCounters(prometheus, ['req_total{code=~"5.."}'], ["req_total"])
+        async with asyncio.timeout(60):
+            await _scraped(prometheus, STABLE, 1000)
+            readings = await counters.read(ARMS)
+            memory = snapshot((), [reading for found in readings.values() for reading in found])
+            assert {arm: delta(memory, found) for arm, found in readings.items()} == {
+                "stable": (0, 0),
+                "candidate": (0, 0),
+            }
+
+            stable.good, candidate.good, candidate.bad = 1090, 6, 4
+            await _scraped(prometheus, STABLE, 1090)
+            await _scraped(prometheus, CANDIDATE, 10)
+            readings = await counters.read(ARMS)
+            assert {arm: delta(memory, found) for arm, found in readings.items()} == {
+                "stable": (0, 90),
+                "candidate": (4, 10),
+            }
+            memory = snapshot(memory, [reading for found in readings.values() for reading in found])
+
+            stable.good = 7  # its process began anew
+            await _scraped(prometheus, STABLE, 7)
+            readings = await counters.read(ARMS)
+            assert {arm: delta(memory, found) for arm, found in readings.items()} == {
+                "stable": (0, 7),
+                "candidate": (0, 0),
+            }
+
+            candidate.slow = 3
+            histograms = PrometheusHistograms(prometheus, "t_seconds")
+            await _slow(histograms, 3)
+            query = PrometheusQuery(
+                prometheus, 'sum(req_total{code="500",{{selector}}}) / sum(req_total{{{selector}}})', window=1
+            )
+            assert await query.read(ARMS) == {"stable": None, "candidate": 0.4}
+
+
+async def test_a_real_prometheus_tells_what_it_cannot_answer(tmp_path: Path) -> None:
+    a_binary()
+    async with a_prometheus(tmp_path) as url:
+        prometheus = Prometheus(loopback(), url, "ml", lag=0)
+        with pytest.raises(SourceError, match=r"\(HTTP 400, bad_data\): .*parse error"):
+            await prometheus.query("sum(")
+        with pytest.raises(SourceError, match="HTTP 422, execution"):
+            await prometheus.query('label_replace(vector(1), "a-b", "x", "y", "z")')
+        with pytest.raises(SourceError, match="gives a matrix"):
+            await prometheus.query("up[1m]")
+        with pytest.raises(SourceError, match="knows no series"):
+            await PrometheusCounters(prometheus, ["nobody"], ["nobody"]).read(ARMS)
+        (infinite,) = await prometheus.query("vector(1) / 0")
+        assert infinite.value == float("inf")
+        (one,) = await prometheus.query("1 + 1")
+        assert one.value == 2
+
+
+async def _scraped(prometheus: Prometheus, pod: str, total: int) -> None:
+    """Waits until Prometheus has seen a total of a pod."""
+    while True:
+        found = await prometheus.query(f'sum(req_total{{pod="{pod}"}})')
+        if found and found[0].value == total:
+            return
+        await asyncio.sleep(SCRAPES / 2)
+
+
+async def _slow(histograms: PrometheusHistograms, requests: int) -> None:
+    """Waits until Prometheus has seen so many slow requests of the candidate."""
+    while True:
+        if (await histograms.read(ARMS))["candidate"][0].slower_than(0.1).bad == requests:
+            return
+        await asyncio.sleep(SCRAPES / 2)
