@@ -7,10 +7,11 @@ import typer
 from typer.core import TyperGroup
 
 from slipway_sandbox.cli.choice import STATE_HELP, chosen, told_as
+from slipway_sandbox.cli.images import pull_images, show_images
 from slipway_sandbox.cli.launch import UpOptions, launch
 from slipway_sandbox.cli.logs import SERVER, log_files, show
 from slipway_sandbox.cli.mapping import read_mappings
-from slipway_sandbox.images import ImageError, ImageTable
+from slipway_sandbox.images import BuildError, ImageError, ImageTable
 from slipway_sandbox.sandbox import Ending, Endpoints, SandboxError, StateFolder
 
 
@@ -20,7 +21,7 @@ class _Plain(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except (SandboxError, ImageError) as problem:
+        except (SandboxError, ImageError, BuildError, OSError) as problem:
             typer.echo(f"Error: {problem}", err=True)
             raise typer.Exit(1) from problem
 
@@ -144,16 +145,38 @@ def load(
     ],
     name: Name = "default",
     state: State = None,
+    requirements: Annotated[
+        Path | None,
+        typer.Option(
+            "--requirements", "-r", help="Python packages that each PATTERN=COMMAND runs with, in pip's format."
+        ),
+    ] = None,
 ) -> None:
     """Bring image mappings into a running sandbox: files of the image table, or PATTERN=COMMAND."""
     folder = chosen(name, state)
     _running(folder)
-    fresh = read_mappings(mappings)
+    fresh = read_mappings(mappings, requirements)
     table = ImageTable.load(folder.images_path) if folder.images_path.exists() else ImageTable()
     table.update(fresh)
     folder.write_images(table)
     for pattern in fresh.patterns():
         typer.echo(f"mapped {pattern}")
+
+
+@app.command()
+def images(name: Name = "default", state: State = None) -> None:
+    """List the images that pods can run, and which environments are made already. Needs no running sandbox."""
+    show_images(_table(chosen(name, state)))
+
+
+@app.command()
+def pull(
+    wanted: Annotated[list[str], typer.Argument(metavar="IMAGE…", help="Names of images, as pods write them.")],
+    name: Name = "default",
+    state: State = None,
+) -> None:
+    """Make the environments of images beforehand, so that pods start at once. Needs no running sandbox."""
+    pull_images(_table(chosen(name, state)), wanted)
 
 
 @app.command(hidden=True)
@@ -183,6 +206,13 @@ def serve(  # noqa: PLR0917 - typer makes options of them
             until_stdin_closes=until_stdin_closes,
         )
     )
+
+
+def _table(folder: StateFolder) -> ImageTable:
+    table = ImageTable.builtin()
+    if folder.images_path.exists():
+        table.update(ImageTable.load(folder.images_path))
+    return table
 
 
 def _running(folder: StateFolder) -> Endpoints:

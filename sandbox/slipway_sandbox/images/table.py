@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
@@ -11,7 +10,11 @@ from typing import Any, Final, Self
 
 import yaml
 
-_KEYS: Final = frozenset({"image", "command", "args", "env", "workingDir", "root"})
+from slipway_sandbox.images.environments import Plan
+from slipway_sandbox.images.wanted import RequirementsError, read_requirements, resolved_requirements
+
+_KEYS: Final = frozenset({"image", "command", "args", "env", "workingDir", "root", "requirements", "version"})
+_VERSION: Final = re.compile(r"v?(\d+(?:\.\d+)*)")
 
 
 class ImageError(ValueError):
@@ -32,13 +35,34 @@ class ImageEntry:
     """Where its processes start; a folder of the pod by default."""
     root: str | None = None
     """A folder that holds files of the image: absolute paths that exist below it are rewritten to point there."""
+    requirements: tuple[str, ...] = ()
+    """Python packages, in lines of pip's format: the image runs in a virtual environment that is made of them once."""
+    version: str | None = None
+    """The version that runs, whatever the tag says; a pod whose image's tag says another is told so."""
+
+    def plan(self, image: str) -> Plan | None:
+        """The environment that it runs in, or None for one that needs none."""
+        return Plan(image, self.requirements) if self.requirements else None
+
+    def difference(self, image: str) -> str:
+        """In what it is not what the image's name asks for; empty where it is, or where the name leaves it open."""
+        name, _, digest = image.partition("@")
+        asked = _VERSION.match(name.rpartition("/")[2].partition(":")[2])
+        words = []
+        if self.version and asked:
+            parts = asked.group(1).split(".")
+            if self.version.split(".")[: len(parts)] != parts:
+                words.append(f"it stands for version {self.version} here, not for the {asked.group(1)} of its tag")
+        if digest:
+            words.append("its digest is not checked")
+        return "; ".join(words)
 
 
 class ImageTable:
     """Patterns and entries. The longest pattern that matches an image's full name wins.
 
     A pattern is a shell pattern (`registry.example/team/*:1.*`). Names are matched as written in the pod, and also
-    with `:latest` added where they carry neither tag nor digest.
+    with `:latest` added where they carry neither tag nor digest, and without the digest where they carry both.
     """
 
     def __init__(self, entries: Mapping[str, ImageEntry] | None = None) -> None:
@@ -46,17 +70,10 @@ class ImageTable:
 
     @classmethod
     def builtin(cls) -> Self:
-        """The images that every sandbox knows: the interpreter it runs on, and the model server that comes with it."""
-        table = cls()
-        table.add("localhost/python:3*", ImageEntry(command=(sys.executable,)))
-        table.add(
-            "slipway.dev/onnx-server:*",
-            ImageEntry(
-                command=(sys.executable, "-m", "slipway_sandbox.modelserver"),
-                env={"HOST": "$(POD_IP)"},
-            ),
-        )
-        return table
+        """The images that every sandbox knows: its own interpreter and model server, and the presets."""
+        from slipway_sandbox.images.presets import presets  # they are entries of this module
+
+        return cls(presets())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -72,7 +89,7 @@ class ImageTable:
         if not isinstance(entries, list):
             raise ImageError(f'{path}: expected a list under "images"')
         for number, entry in enumerate(entries):
-            pattern, parsed = _parsed(entry, f"{path}: images[{number}]")
+            pattern, parsed = _parsed(entry, f"{path}: images[{number}]", path.parent)
             table.add(pattern, parsed)
         return table
 
@@ -86,11 +103,21 @@ class ImageTable:
 
     def resolve(self, image: str) -> ImageEntry | None:
         """The entry for an image, or None when nothing matches."""
-        names = [image]
-        if ":" not in image.rpartition("/")[2] and "@" not in image:
+        name, _, digest = image.partition("@")
+        tagged = ":" in name.rpartition("/")[2]
+        names = [name if digest and tagged else image]
+        if not digest and not tagged:
             names.append(f"{image}:latest")
-        matching = [pattern for pattern in self._entries if any(fnmatchcase(name, pattern) for name in names)]
+        matching = [
+            pattern
+            for pattern in self._entries
+            if any(fnmatchcase(name, pattern) for name in names) or ("@" in pattern and fnmatchcase(image, pattern))
+        ]
         return self._entries[max(matching, key=_precedence)] if matching else None
+
+    def entry(self, pattern: str) -> ImageEntry:
+        """What a pattern is mapped to. Raises `KeyError` for one that is not in the table."""
+        return self._entries[pattern]
 
     def patterns(self) -> list[str]:
         """Every pattern, for messages."""
@@ -113,7 +140,7 @@ def _precedence(pattern: str) -> tuple[int, int, str]:
     return (len(re.sub(r"[*?]", "", pattern)), len(pattern), pattern)
 
 
-def _parsed(entry: Any, where: str) -> tuple[str, ImageEntry]:
+def _parsed(entry: Any, where: str, folder: Path) -> tuple[str, ImageEntry]:
     if not isinstance(entry, dict) or not isinstance(entry.get("image"), str):
         raise ImageError(f'{where}: every entry needs "image", a pattern of image names')
     unknown = sorted(set(entry) - _KEYS)
@@ -126,17 +153,30 @@ def _parsed(entry: Any, where: str) -> tuple[str, ImageEntry]:
     env = entry.get("env", {})
     if not isinstance(env, dict) or not all(isinstance(value, str) for value in env.values()):
         raise ImageError(f"{where}.env: expected names and strings (quote numbers)")
-    for name in ("workingDir", "root"):
+    for name, kind in (("workingDir", "a path"), ("root", "a path"), ("version", "a string (quote it)")):
         if not isinstance(entry.get(name), str | None):
-            raise ImageError(f"{where}.{name}: expected a path")
+            raise ImageError(f"{where}.{name}: expected {kind}")
     parsed = ImageEntry(
         command=tuple(entry.get("command", ())),
         args=tuple(entry.get("args", ())),
         env=env,
         working_dir=entry.get("workingDir"),
         root=entry.get("root"),
+        requirements=_requirements(entry.get("requirements", []), f"{where}.requirements", folder),
+        version=entry.get("version"),
     )
     return entry["image"], parsed
+
+
+def _requirements(value: Any, where: str, folder: Path) -> tuple[str, ...]:
+    try:
+        if isinstance(value, str):
+            return read_requirements(folder / value)
+        if isinstance(value, list) and all(isinstance(line, str) for line in value):
+            return resolved_requirements(value, folder)
+    except RequirementsError as problem:
+        raise ImageError(f"{where}: {problem}") from problem
+    raise ImageError(f"{where}: expected a list of requirements, or the path of a file of them")
 
 
 def _camel(name: str) -> str:

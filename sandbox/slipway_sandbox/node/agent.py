@@ -26,7 +26,7 @@ from slipway_sandbox.client import (
     InformerSet,
     Manifest,
 )
-from slipway_sandbox.images import ImageError, ImageTable
+from slipway_sandbox.images import EnvironmentStore, ImageError, ImageTable
 from slipway_sandbox.node.addresses import KUBELET_PORT, AddressesExhaustedError, AddressPool, claim_network
 from slipway_sandbox.node.container import Container
 from slipway_sandbox.node.context import NodeContext
@@ -35,6 +35,7 @@ from slipway_sandbox.node.podworker import PodWorker
 from slipway_sandbox.node.resume import forget_all_but, is_over
 from slipway_sandbox.node.status import now
 from slipway_sandbox.node.volumes import claim_folder
+from slipway_sandbox.processes import MARKER
 
 log = logging.getLogger(__name__)
 
@@ -97,12 +98,14 @@ class NodeAgent:
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, force_close=True), cookie_jar=aiohttp.DummyCookieJar()
         )
+        environments = EnvironmentStore(variables={MARKER: str(self._state)})
         address, capacity = f"127.{network}.0.1", _capacity()
         context = NodeContext(
             client=self._client,
             events=self._events,
             session=session,
             images=self._image_table,
+            environments=environments,
             state=self._state,
             name=NODE_NAME,
             host_address=address,
@@ -129,6 +132,7 @@ class NodeAgent:
                     group.create_task(self._bind_pods())
         finally:
             await self._end_all()
+            await environments.close()
             await kubelet.stop()
             await session.close()
 

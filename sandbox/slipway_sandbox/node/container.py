@@ -19,12 +19,12 @@ from slipway_sandbox.node.expansion import PathRewriter, expand
 from slipway_sandbox.node.lastwords import LastWords
 from slipway_sandbox.node.logs import LogWriter
 from slipway_sandbox.node.probes import Prober, ProbeResult
+from slipway_sandbox.node.pulling import LONGEST_BACKOFF_SECONDS, ImagePuller, PulledImage
 from slipway_sandbox.node.sessions import Sessions
 from slipway_sandbox.node.status import ContainerState, now, terminated
 from slipway_sandbox.node.volumes import Volumes
 from slipway_sandbox.processes import MARKER, AttachedProcess, Process
 
-LONGEST_BACKOFF_SECONDS: Final = 300.0
 BACKOFF_FORGOTTEN_SECONDS: Final = 600.0
 KEPT_LOGS: Final = 2
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -62,6 +62,7 @@ class Container:
         self._first_started = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._puller = ImagePuller(node, spec, self._wait_for, self._event)
         self._prober = Prober(node.session, facts.address, spec, self.execute)
         self._field = f"spec.containers{{{spec['name']}}}"
 
@@ -74,10 +75,10 @@ class Container:
         pause, last_start = 0.0, 0.0
         loop = asyncio.get_running_loop()
         while True:
-            entry = await self._pull()
-            await self._configure(entry)
+            pulled = await self._puller.pull()
+            await self._configure(pulled)
             last_start = loop.time()
-            code = await self._run_once(entry)
+            code = await self._run_once(pulled.entry)
             if self._stopping or self.policy == "Never" or (self.policy == "OnFailure" and code == 0):
                 return code
             # A kubelet restarts the first time at once and only then begins to wait, twice as long each time.
@@ -147,31 +148,8 @@ class Container:
 
     # --- before the start ----------------------------------------------------------------------------------------
 
-    async def _pull(self) -> ImageEntry:
-        image, pause = self.spec["image"], self._node.backoff_seconds
-        while True:
-            entry = self._node.images().resolve(image)
-            if entry is not None:
-                return entry
-            problem = (
-                f'failed to pull image "{image}": the sandbox runs images as local commands, and no entry of its image '
-                f"table matches this name. Add one to {self._node.state / 'images.yaml'}, e.g. "
-                f'{{images: [{{image: "{image}", command: [python, server.py]}}]}}, or ImageTable.add in Python; '
-                f"it is looked up again by itself"
-            )
-            if self.spec.get("imagePullPolicy") == "Never":
-                self._wait_for("ErrImageNeverPull", problem)
-            else:
-                self._wait_for("ErrImagePull", problem)
-                self._event("Warning", "Failed", f'Failed to pull image "{image}": {problem}')
-                self._event("Warning", "Failed", "Error: ErrImagePull")
-                await asyncio.sleep(min(1.0, pause))
-                self._wait_for("ImagePullBackOff", f'Back-off pulling image "{image}": ErrImagePull: {problem}')
-                self._event("Normal", "BackOff", f'Back-off pulling image "{image}"')
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_BACKOFF_SECONDS)
-
-    async def _configure(self, entry: ImageEntry) -> None:
+    async def _configure(self, pulled: PulledImage) -> None:
+        entry = pulled.entry
         while True:
             try:
                 own = await container_environment(self._node.client, self.spec, self._facts)
@@ -186,16 +164,17 @@ class Container:
         self._cwd = folder / "containers" / self.spec["name"]
         (self._cwd / "tmp").mkdir(parents=True, exist_ok=True)
         root = Path(entry.root) if entry.root else None
-        self._paths = PathRewriter([*self._volumes.mounts(self.spec, own), self._last_words.mount()], root)
+        mounts = [*self._volumes.mounts(self.spec, own), self._last_words.mount()]
+        self._paths = PathRewriter(mounts, root, address=self._facts.address)
         variables = self._facts.image_variables()
         base = {
-            "PATH": f"{Path(sys.executable).parent}:{DEFAULT_PATH}",
+            "PATH": f"{_programs(pulled)}:{DEFAULT_PATH}",
             "HOME": str(self._cwd),
             "TMPDIR": str(self._cwd / "tmp"),
             "HOSTNAME": self._facts.pod["metadata"]["name"],
             "LANG": "C.UTF-8",
         }
-        image = {name: expand(value, variables) for name, value in entry.env.items()}
+        image = {name: self._paths.rewrite(expand(value, variables)) for name, value in entry.env.items()}
         declared = {name: self._paths.rewrite(value) for name, value in own.items()}
         self._environment = {**base, **image, **declared, MARKER: str(self._node.state)}
         self._cwd = self._working_folder(entry)
@@ -269,7 +248,6 @@ class Container:
         state.ready = state.started and "readinessProbe" not in self.spec
         if state.started:
             self._first_started.set()
-        self._event("Normal", "Pulled", f'Container image "{self.spec["image"]}" already present on machine')
         self._event("Normal", "Created", f"Container created: {self.spec['name']}")
         self._event("Normal", "Started", f"Container started: {self.spec['name']}")
         self._changed()
@@ -401,3 +379,8 @@ class Container:
 
     def _event(self, kind: str, reason: str, message: str) -> None:
         self._node.events.record(kind, self._facts.pod, reason, message, field=self._field)
+
+
+def _programs(pulled: PulledImage) -> Path:
+    """Where the image's own `python` is: in its environment, or else it is the one that runs the sandbox."""
+    return pulled.environment.programs if pulled.environment is not None else Path(sys.executable).parent

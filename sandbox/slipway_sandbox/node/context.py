@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 
 from slipway_sandbox.client import Client, EventRecorder, Manifest
-from slipway_sandbox.images import ImageTable
+from slipway_sandbox.images import EnvironmentStore, ImageTable
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,8 @@ class NodeContext:
     """For probes and hooks: one connection each, none kept."""
     images: Callable[[], ImageTable]
     """The image table as it is now; a user may have added an entry since the last look."""
+    environments: EnvironmentStore
+    """The virtual environments that images run in."""
     state: Path
     name: str
     host_address: str

@@ -108,8 +108,8 @@ def command_of(
     if own_command:
         line = own_command + own_args
     else:
-        image_args = [] if own_args else [expand(part, variables) for part in entry.args]
-        # The image's own command names files of this machine: only what the manifest says is rewritten.
+        image_args = [] if own_args else [paths.rewrite(expand(part, variables)) for part in entry.args]
+        # The image's own command is a program of this machine: its name is left alone.
         command = [expand(part, variables) for part in entry.command]
         return command + image_args + [paths.rewrite(part) for part in own_args]
     return [paths.rewrite(part) for part in line]

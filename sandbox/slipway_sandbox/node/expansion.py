@@ -1,4 +1,5 @@
-"""Text that is rewritten before a process sees it: `$(VAR)` references, and paths of mounts and image files."""
+"""Text that is rewritten before a process sees it: `$(VAR)` references, paths of mounts and image files, and the
+address that means all addresses."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,6 +8,7 @@ from typing import Final
 
 _REFERENCE: Final = re.compile(r"\$\$|\$\(([A-Za-z_.-][A-Za-z0-9_.-]*)\)")
 _ABSOLUTE: Final = re.compile(r"(?:(?<=file://)|(?<![\w./-]))(/[\w.@%+~-]+(?:/[\w.@%+~-]+)*)")
+_ALL_ADDRESSES: Final = re.compile(r"(?<![\w.-])0\.0\.0\.0(?![\w.-]|/\d)")
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:
@@ -26,14 +28,22 @@ class PathRewriter:
 
     Mount paths come first, the deepest before the others; then files of the image's root folder. A path counts where it
     begins a word or follows `file://`, and only whole path elements match: `/models` does not touch `/models-old`.
+
+    With an `address` it also turns `0.0.0.0` into it: a server that is told to listen on all addresses means all of its
+    pod's, of which there is one, and not those of all pods of this machine.
     """
 
-    def __init__(self, mounts: Sequence[tuple[str, Path]], root: Path | None = None) -> None:
+    def __init__(
+        self, mounts: Sequence[tuple[str, Path]], root: Path | None = None, *, address: str | None = None
+    ) -> None:
+        self._address = address
         self._mounts = sorted(((path.rstrip("/") or "/", folder) for path, folder in mounts), key=lambda m: -len(m[0]))
         self._root = root
 
     def rewrite(self, text: str) -> str:
-        """The text with every such path replaced."""
+        """The text with every such path, and `0.0.0.0`, replaced."""
+        if self._address is not None:
+            text = _ALL_ADDRESSES.sub(self._address, text)
         if "/" not in text:
             return text
         return _ABSOLUTE.sub(lambda match: self.path(match.group(1)), text)

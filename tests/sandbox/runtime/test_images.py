@@ -89,3 +89,36 @@ def test_a_file_that_cannot_be_used_is_refused_with_the_place(tmp_path: Path, te
     with pytest.raises(ImageError) as refusal:
         ImageTable.load(file)
     assert named in str(refusal.value)
+
+
+def test_a_pattern_for_a_tag_holds_for_the_same_tag_with_a_digest() -> None:
+    table = a_table("server:1.*", "server:*9")
+    entry = table.resolve("server:1.2@sha256:0009")
+    assert entry is not None
+    assert entry.command == ("server:1.*",)
+    assert a_table("server:*").resolve("server@sha256:0009") is None
+    assert a_table("server@sha256:*").resolve("server:1@sha256:0009") is None
+    assert a_table("server:1@sha256:0009").resolve("server:1@sha256:0009") is not None
+
+
+def test_requirements_that_cannot_be_used_are_refused_with_the_line(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    file = tmp_path / "images.yaml"
+    for written, named in (
+        ("[-r other.txt]", "'-r other.txt'"),
+        ("[-e ./project]", "'-e ./project'"),
+        ("[./project]", "build a wheel"),
+        ("[1]", "images[0].requirements"),
+        ("absent.txt", "absent.txt"),
+    ):
+        file.write_text(f"images: [{{image: a, requirements: {written}}}]")
+        with pytest.raises(ImageError) as refusal:
+            ImageTable.load(file)
+        assert named in str(refusal.value)
+
+
+def test_requirements_are_the_same_wherever_they_are_read_from(tmp_path: Path) -> None:
+    (tmp_path / "wanted.txt").write_text("./a.whl\n\n# nothing\nb==1 \\\n  ; python_version > '3'  # why\n")
+    (tmp_path / "images.yaml").write_text("images: [{image: a, requirements: wanted.txt, version: '1'}]")
+    entry = ImageTable.load(tmp_path / "images.yaml").resolve("a")
+    assert entry == ImageEntry(requirements=(f"{tmp_path}/a.whl", "b==1    ; python_version > '3'"), version="1")
