@@ -1,23 +1,25 @@
-"""The command line: one function a verb, no decisions."""
+"""The command line: its verbs in the order in which the help lists them, and no decisions."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import sys
-from typing import Annotated
+from pathlib import PurePath
+from typing import Final
 
 import typer
 
 from slipway import __version__
+from slipway.cli import checking, looking, running, verdicts
 from slipway.cli.plugins import OpenGroup
+
+KUBECTL_PLUGIN: Final = "kubectl-slipway"
+"""The name under which kubectl finds the command, for `kubectl slipway`."""
 
 app = typer.Typer(
     name="slipway",
     cls=OpenGroup,
     help="Launches machine-learning models on Kubernetes, and hauls bad ones back.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -27,59 +29,26 @@ def _root() -> None:
     """Keep verbs as sub-commands, also while there are few."""
 
 
+app.command("list")(looking.list_)
+app.command()(looking.status)
+app.command()(looking.explain)
+app.command()(looking.history)
+app.command()(verdicts.promote)
+for _name, _help in verdicts.VERDICTS.items():
+    app.command(_name, help=_help)(verdicts.verdict(_name))
+app.command()(verdicts.undo)
+app.command()(checking.lint)
+app.command()(checking.diff)
+app.command()(running.run)
+
+
 @app.command()
 def version() -> None:
     """Print the version."""
     typer.echo(__version__)
 
 
-@app.command()
-def run(
-    namespaces: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--namespace", "-n", envvar="SLIPWAY_NAMESPACES", help="Namespace to work in; all when not given."
-        ),
-    ] = None,
-    gateway_metrics: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--gateway-metrics",
-            envvar="SLIPWAY_GATEWAY_METRICS",
-            help="Metrics page of a replica of the gateway, such as http://HOST:PORT/metrics. May be repeated.",
-        ),
-    ] = None,
-    kubeconfig: Annotated[
-        str | None, typer.Option(help="Default: KUBECONFIG, ~/.kube/config or the pod's own.")
-    ] = None,
-    context: Annotated[str | None, typer.Option(help="Context of the kubeconfig. Default: its current one.")] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Log every look, not only decisions.")] = False,
-) -> None:
-    """Run the operator."""
-    from slipway.cluster import ClusterError
-    from slipway.controller import MissingCrdError, Settings
-    from slipway.controller import run as run_operator
-
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
-    logging.getLogger("kopf").setLevel(logging.WARNING)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    options = Settings(
-        kubeconfig=kubeconfig,
-        context=context,
-        namespaces=tuple(namespaces or ()),
-        gateway_metrics=tuple(gateway_metrics or ()),
-    )
-    try:
-        asyncio.run(run_operator(options))
-    except (MissingCrdError, ClusterError) as error:
-        typer.echo(f"slipway: {error}", err=True)
-        raise typer.Exit(1) from error
-
-
 def main() -> None:
-    """The console script's entry."""
-    app()
+    """The console script's entry; as a plugin of kubectl it tells its usage as one."""
+    as_plugin = PurePath(sys.argv[0]).name == KUBECTL_PLUGIN
+    app(prog_name="kubectl slipway" if as_plugin else "slipway")

@@ -1,0 +1,110 @@
+"""What a manifest would change of what there is: field by field, and what that means for releases. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from slipway.api import RollbackSpec
+from slipway.cli.lint import dotted
+from slipway.cli.manifests import FieldPath, Manifest
+from slipway.cli.picture import Picture, Tried
+from slipway.cli.view import ON_TRIAL, Branch, Tone
+from slipway.release import release_hash, revision_name
+
+LONGEST: Final = 80
+"""Characters of a value; the rest says little about what changes."""
+
+_GATES: Final = (("analysis",), ("rollback", "progressDeadline"))
+"""Fields that a candidate is judged under: it is judged anew when they change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A field with its values before and after; None for a field that is not there."""
+
+    path: FieldPath
+    before: Any
+    after: Any
+
+    def line(self) -> Branch:
+        """The change as a line."""
+        field = dotted(self.path)
+        if self.before is None:
+            return Branch(f"+ {field}: {_short(self.after)}", Tone.GOOD)
+        if self.after is None:
+            text = f"- {field}: {_short(self.before)}  (not in the manifest: it stays if something else has set it)"
+            return Branch(text, Tone.BAD)
+        return Branch(f"~ {field}: {_short(self.before)} -> {_short(self.after)}", Tone.WAITING)
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def changes(before: Any, after: Any, path: FieldPath = ()) -> Iterator[Change]:
+    """The fields that differ, each as deep as both sides have it."""
+    if before == after:
+        return
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for name in dict.fromkeys([*before, *after]):
+            yield from changes(before.get(name), after.get(name), (*path, name))
+    elif isinstance(before, list) and isinstance(after, list):
+        for index in range(max(len(before), len(after))):
+            pair = (before[index : index + 1] or [None], after[index : index + 1] or [None])
+            yield from changes(pair[0][0], pair[1][0], (*path, index))
+    else:
+        yield Change(path, before, after)
+
+
+def difference(live: Picture | None, manifest: Manifest, namespace: str, now: datetime) -> Branch:
+    """What applying the manifest would do. The manifest has to be without problems."""
+    document = manifest.document
+    name, spec = str(document["metadata"]["name"]), document["spec"]
+    title = f"{name} in namespace {namespace}"
+    wanted = release_hash(spec["release"])
+    version = str(spec["release"]["model"]["version"])
+    if live is None:
+        text = f"it is created, with release {version} as its first revision {revision_name(name, wanted)}"
+        return Branch(title, Tone.TITLE, (Branch(text, Tone.GOOD),))
+    found = list(changes(live.raw_spec, spec, ("spec",)))
+    if not found:
+        return Branch(title, Tone.TITLE, (Branch("nothing changes", Tone.DIM),))
+    lines = [change.line() for change in found]
+    return Branch(title, Tone.TITLE, (*lines, *_effects(live, found, wanted, version, now)))
+
+
+def _effects(live: Picture, found: list[Change], wanted: str, version: str, now: datetime) -> Iterator[Branch]:
+    """What the changes mean for releases."""
+    candidate = live.of(live.status.candidate)
+    if wanted == release_hash(live.raw_spec.get("release") or {}):
+        yield Branch("no new revision: the release is the one that is declared now")
+        anew = any(
+            change.path[1 : 1 + len(gate)] == gate[: len(change.path) - 1] for change in found for gate in _GATES
+        )
+        if anew and candidate is not None:
+            what = "is judged anew" if candidate.record.phase in ON_TRIAL else "is tried again"
+            yield Branch(f"what it is judged under changes: release {candidate.version} {what}", Tone.WAITING)
+        return
+    known = live.revisions.get(wanted)
+    if known is None:
+        yield Branch(f"new revision {revision_name(live.name, wanted)}: release {version} is the candidate", Tone.GOOD)
+    else:
+        yield Branch(_again(live, known, now), Tone.WAITING)
+    if candidate is not None and candidate.hash != wanted and candidate.record.phase in ON_TRIAL:
+        yield Branch(f"release {candidate.version}, which is on trial, is superseded", Tone.WAITING)
+
+
+def _again(live: Picture, known: Tried, now: datetime) -> str:
+    record = known.record
+    who = f"no new revision: release {known.version} is {known.name}"
+    if live.status.stable is not None and live.status.stable.hash == known.hash:
+        return f"{who}, which is stable"
+    rollback = (live.spec.rollback if live.spec is not None else None) or RollbackSpec()
+    if record.stable_until is not None and now < record.stable_until + rollback.window:
+        return f"{who}, stable within rollback.window: it comes back without being judged anew"
+    return f"{who}, which is {record.phase or 'new'}: it is judged anew"

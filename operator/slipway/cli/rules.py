@@ -1,0 +1,116 @@
+"""The CEL rules of the CRDs as Python predicates, for checks without an API server. Pure.
+
+An API server evaluates the rules themselves; a laptop need not have a CEL engine. Each rule's text is a key here, so a
+rule that was changed has no predicate until somebody looked at it again: a test asks for one for every rule, and
+another holds each predicate against a CEL engine.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: E501 - a rule is copied as it stands
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import pairwise
+from typing import Any, Final
+
+Predicate = Callable[[Any], bool]
+
+_EXACTLY_ONE: Final = re.compile(r"\[(?P<names>has\(self\.\w+\)(, has\(self\.\w+\))*)\]\.filter\(x, x\)\.size\(\) == 1")
+"""The form in which every choice between blocks is written."""
+
+TRANSITION: Final = "oldSelf"
+"""A rule with this word compares with an earlier version, which a manifest does not have."""
+
+
+def predicate(rule: str) -> Predicate | None:
+    """The predicate of a rule; None for one that is not known here."""
+    choice = _EXACTLY_ONE.fullmatch(rule)
+    if choice is not None:
+        return partial(_exactly_one, re.findall(r"self\.(\w+)", choice["names"]))
+    return PREDICATES.get(rule)
+
+
+def _exactly_one(names: list[str], value: Mapping[str, Any]) -> bool:
+    return sum(name in value for name in names) == 1
+
+
+def _two_decimals(value: float) -> bool:
+    return abs(int(value * 100.0 + 0.001) - value * 100.0) < 0.001
+
+
+def _probe_once(probe: str) -> Predicate:
+    return lambda value: value.get(probe, {}).get("successThreshold", 1) == 1
+
+
+def _ports_differ(value: Mapping[str, Any]) -> bool:
+    names = [port["name"] for port in value.get("ports", []) if "name" in port]
+    return len(names) == len(set(names))
+
+
+def _rising(value: list[Mapping[str, Any]]) -> bool:
+    weights = [step["weight"] for step in value]
+    return all(lower < higher for lower, higher in pairwise(weights))
+
+
+def _fitting_threshold(value: Mapping[str, Any]) -> bool:
+    return "threshold" not in value or ("min" if "goldenSet" in value else "max") in value["threshold"]
+
+
+def _whole_or_percent(value: Any) -> bool:
+    return bool(value >= 0) if isinstance(value, int) else re.search(r"^(100|[0-9]{1,2})%$", value) is not None
+
+
+def _surge(value: Mapping[str, Any]) -> bool:
+    return bool(value.get("maxSurge", 1) > 0 or value.get("maxUnavailable", 0) > 0)
+
+
+def _name(value: Mapping[str, Any]) -> bool:
+    name = (value.get("metadata") or {}).get("name")
+    return isinstance(name, str) and len(name) <= 54 and re.search("^[a-z]([-a-z0-9]*[a-z0-9])?$", name) is not None
+
+
+PREDICATES: Final[Mapping[str, Predicate]] = {
+    "self.metadata.name.size() <= 54 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')": _name,
+    "!(has(self.replicas) && has(self.autoscaling))": lambda it: not ("replicas" in it and "autoscaling" in it),
+    "!(has(self.autoscaling) && has(self.traffic.service))": lambda it: (
+        not ("autoscaling" in it and "service" in it["traffic"])
+    ),
+    "self.minReplicas <= self.maxReplicas": lambda it: it["minReplicas"] <= it["maxReplicas"],
+    "!has(self.pods) || has(self.averageValue)": lambda it: "pods" not in it or "averageValue" in it,
+    "type(self) == int ? self >= 0 : self.matches('^(100|[0-9]{1,2})%$')": _whole_or_percent,
+    **{
+        f"!has(self.{probe}) || !has(self.{probe}.successThreshold) || self.{probe}.successThreshold == 1": _probe_once(
+            probe
+        )
+        for probe in ("livenessProbe", "startupProbe")
+    },
+    "!has(self.ports) || self.ports.all(p, !has(p.name) || self.ports.exists_one(q, has(q.name) && q.name == p.name))": (
+        _ports_differ
+    ),
+    "!(has(self.value) && has(self.valueFrom))": lambda it: not ("value" in it and "valueFrom" in it),
+    "self.matches('[a-z]')": lambda it: re.search("[a-z]", it) is not None,
+    "!has(self.maxSurge) || self.maxSurge > 0 || (has(self.maxUnavailable) && self.maxUnavailable > 0)": _surge,
+    "!has(self.maxUnavailable) || has(self.maxSurge)": lambda it: "maxUnavailable" not in it or "maxSurge" in it,
+    "!(has(self.capacity) && self.capacity == 'Full' && has(self.maxSurge))": lambda it: (
+        not (it.get("capacity") == "Full" and "maxSurge" in it)
+    ),
+    "self.map(s, s.weight).isSorted() && self.all(s, self.exists_one(t, t.weight == s.weight))": _rising,
+    "self.all(s, s.weight > 0.0)": lambda it: all(step["weight"] > 0 for step in it),
+    "double(int(self * 100.0 + 0.001)) - self * 100.0 < 0.001 && self * 100.0 - double(int(self * 100.0 + 0.001)) < 0.001": (
+        _two_decimals
+    ),
+    "self.from <= self.to": lambda it: it["from"] <= it["to"],
+    "has(self.matches) || (has(self.weight) && self.weight > 0.0)": lambda it: (
+        "matches" in it or it.get("weight", 0) > 0
+    ),
+    "!has(self.route) || !(has(self.hostnames) || has(self.path))": lambda it: (
+        "route" not in it or not ("hostnames" in it or "path" in it)
+    ),
+    "has(self.threshold) || has(self.comparison) || has(self.nonInferiority)": lambda it: (
+        "threshold" in it or "comparison" in it or "nonInferiority" in it
+    ),
+    "!has(self.threshold) || (has(self.goldenSet) ? has(self.threshold.min) : has(self.threshold.max))": (
+        _fitting_threshold
+    ),
+}

@@ -1,0 +1,57 @@
+"""The verb that runs the operator."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def run(
+    namespaces: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--namespace", "-n", envvar="SLIPWAY_NAMESPACES", help="Namespace to work in; all when not given."
+        ),
+    ] = None,
+    gateway_metrics: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--gateway-metrics",
+            envvar="SLIPWAY_GATEWAY_METRICS",
+            help="Metrics page of a replica of the gateway, such as http://HOST:PORT/metrics. May be repeated.",
+        ),
+    ] = None,
+    kubeconfig: Annotated[
+        str | None, typer.Option(help="Default: KUBECONFIG, ~/.kube/config or the pod's own.")
+    ] = None,
+    context: Annotated[str | None, typer.Option(help="Context of the kubeconfig. Default: its current one.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log every look, not only decisions.")] = False,
+) -> None:
+    """Run the operator."""
+    import asyncio
+    import logging
+    import sys
+
+    from slipway.cluster import ClusterError
+    from slipway.controller import MissingCrdError, Settings
+    from slipway.controller import run as run_operator
+
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    options = Settings(
+        kubeconfig=kubeconfig,
+        context=context,
+        namespaces=tuple(namespaces or ()),
+        gateway_metrics=tuple(gateway_metrics or ()),
+    )
+    try:
+        asyncio.run(run_operator(options))
+    except (MissingCrdError, ClusterError) as error:
+        typer.echo(f"slipway: {error}", err=True)
+        raise typer.Exit(1) from error
