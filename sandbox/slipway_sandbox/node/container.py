@@ -42,9 +42,11 @@ class Container:
         changed: Callable[[], None],
         *,
         policy: str,
+        is_init: bool = False,
     ) -> None:
         self.spec = spec
         self.policy = policy
+        self._is_init = is_init and policy != "Always"
         self.state = ContainerState(spec["name"], spec["image"], restartable=policy == "Always")
         self.sessions = Sessions()
         self._node = node
@@ -162,6 +164,8 @@ class Container:
             await asyncio.sleep(1.0)
         folder = self._node.pods_folder / self._facts.pod["metadata"]["uid"]
         self._cwd = folder / "containers" / self.spec["name"]
+        # A container that is restarted finds nothing of what the one before wrote outside of its volumes.
+        await asyncio.to_thread(shutil.rmtree, self._cwd, ignore_errors=True)
         (self._cwd / "tmp").mkdir(parents=True, exist_ok=True)
         root = Path(entry.root) if entry.root else None
         mounts = [*self._volumes.mounts(self.spec, own), self._last_words.mount()]
@@ -256,7 +260,8 @@ class Container:
         state = self.state
         state.last = state.ended or state.last
         state.running_since, state.waiting = None, None
-        state.ended, state.ready, state.started = record, False, False
+        # An init container that has done its work counts as ready.
+        state.ended, state.ready, state.started = record, self._is_init and not record["exitCode"], False
         state.container_id = record["containerID"]
         self._changed()
         return int(record["exitCode"])

@@ -82,6 +82,8 @@ class KubeletServer:
             return web.Response(status=400, text=text)
         if not path.exists():
             reason = container.state.waiting or "ContainerCreating"
+            if reason in {"ErrImagePull", "ImagePullBackOff"}:
+                reason = "trying and failing to pull image"
             problem = f'container "{names["container"]}" in pod "{names["pod"]}" is waiting to start: {reason}'
             return web.Response(status=400, text=problem)
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})

@@ -47,7 +47,7 @@ class PodWorker:
         policy = pod["spec"].get("restartPolicy", "Always")
         init_policy = "Never" if policy == "Never" else "OnFailure"
         self._init = [
-            self._container(spec, spec.get("restartPolicy") or init_policy)
+            self._container(spec, spec.get("restartPolicy") or init_policy, is_init=True)
             for spec in pod["spec"].get("initContainers") or ()
         ]
         self._main = [self._container(spec, policy) for spec in pod["spec"]["containers"]]
@@ -58,8 +58,8 @@ class PodWorker:
         if self._resumed:
             resume_all(pod, [entry.state for entry in self._init], [entry.state for entry in self._main])
 
-    def _container(self, spec: Manifest, policy: str) -> Container:
-        return Container(self._node, self._facts, spec, self._volumes, self._dirty.set, policy=policy)
+    def _container(self, spec: Manifest, policy: str, *, is_init: bool = False) -> Container:
+        return Container(self._node, self._facts, spec, self._volumes, self._dirty.set, policy=policy, is_init=is_init)
 
     @property
     def address(self) -> str:
@@ -137,13 +137,22 @@ class PodWorker:
 
     async def _live(self) -> None:
         deadline = self.pod["spec"].get("activeDeadlineSeconds")
+        life = asyncio.create_task(self._live_unbounded())
         try:
-            async with asyncio.timeout(None if deadline is None else float(deadline)):
-                await self._live_unbounded()
-        except TimeoutError:
-            message = "Pod was active on the node longer than the specified deadline"
-            self._ended_as = ("Failed", "DeadlineExceeded", message)
-            await self._stop_containers([*self._main, *self._init], self._own_grace())
+            done, _ = await asyncio.wait([life], timeout=None if deadline is None else deadline - self._age())
+            if not done:
+                message = "Pod was active on the node longer than the specified deadline"
+                self._ended_as = ("Failed", "DeadlineExceeded", message)
+                self._node.events.record("Normal", self.pod, "DeadlineExceeded", message)
+                self._dirty.set()
+                await self._stop_containers([*self._main, *self._init], self._own_grace())
+                return
+            life.result()
+        finally:
+            await self._cancel(life)
+
+    def _age(self) -> float:
+        return (datetime.now(UTC) - datetime.fromisoformat(self._started_at)).total_seconds()
 
     async def _live_unbounded(self) -> None:
         if self._ended_as is not None:

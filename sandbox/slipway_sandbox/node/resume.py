@@ -51,11 +51,11 @@ def resume_all(pod: Manifest, init: Iterable[ContainerState], main: Iterable[Con
 
 
 def forget_all_but(state: Path, pods: Iterable[Manifest], claims: Iterable[Manifest]) -> None:
-    """Remove the files of pods and claims that are no more. Of those that are there volumes and logs stay, and what
-    their containers wrote elsewhere goes, as it does with every container."""
+    """Remove the files of pods and claims that are no more."""
     uids = {pod["metadata"]["uid"] for pod in pods}
     for folder in _folders(state / "pods"):
-        shutil.rmtree(folder / "containers" if folder.name in uids else folder, ignore_errors=True)
+        if folder.name not in uids:
+            shutil.rmtree(folder, ignore_errors=True)
     for folder in _folders(state / "logs" / "pods"):
         if folder.name.rpartition("_")[2] not in uids:
             shutil.rmtree(folder, ignore_errors=True)
@@ -86,6 +86,7 @@ def _resume(state: ContainerState, before: Manifest, *, policy: str) -> None:
     state.container_id = before.get("containerID", "")
     if policy == "Never" or (policy == "OnFailure" and record["exitCode"] == 0):
         state.ended, state.waiting = record, None
+        state.ready = bool(before.get("ready")) and "running" not in before["state"]
         state.last = (before.get("lastState") or {}).get("terminated")
     else:
         state.last = record

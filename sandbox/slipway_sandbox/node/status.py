@@ -118,10 +118,11 @@ def _finished(state: ContainerState) -> bool:
 
 
 def _initialised(view: PodView) -> bool:
-    return all(
-        (state.started if state.restartable else _finished(state) and (state.ended or {}).get("exitCode") == 0)
-        for state in view.init
-    )
+    return _main_began(view) or all(_one_initialised(state) for state in view.init)
+
+
+def _main_began(view: PodView) -> bool:
+    return any(state.running_since or state.ended or state.last for state in view.main)
 
 
 def _phase(view: PodView) -> str:
@@ -154,7 +155,7 @@ def _conditions(view: PodView, phase: str) -> list[Manifest]:
         containers = ("False", over, "")
     else:
         containers = ("False", "ContainersNotReady", not_ready) if unready else ("True", "", "")
-    waiting = [state.name for state in view.init if not _one_initialised(state)]
+    waiting = [] if _main_began(view) else [state.name for state in view.init if not _one_initialised(state)]
     initialised: tuple[str, str, str] = ("True", "PodCompleted", "") if phase == "Succeeded" else ("True", "", "")
     if waiting:
         initialised = ("False", "ContainersNotInitialized", f"containers with incomplete status: [{' '.join(waiting)}]")
