@@ -1,12 +1,12 @@
 """Whose turn it is, where only so many rollouts may be under way at a time.
 
-First come, first served: a rollout may start when places are left for it after everybody who has waited longer, and who
-could start too, has got one. Who only waits for a place of a namespace keeps nobody else's namespace waiting. So as long
-as rollouts end everybody's turn comes, and no place stays empty that somebody could take.
+First come, first served: a rollout may start when a place is left for it after everybody who has waited longer, and
+who could start too, has got one. Who waits for a place of its own namespace keeps no other namespace waiting. So
+everybody's turn comes as long as rollouts end, and no place stays empty that somebody could take.
 
-Each decision is made on a list that shows what earlier ones led to; `slipway.controller` sees to that. Only a start asks
-for a place. A haul back never waits, so that after one there may be more under way than the limit for a while, and none
-starts.
+Each decision is made on a list that shows what earlier ones led to; `slipway.controller` sees to that. Only a start
+asks for a place. A haul back never waits, so that for a while there may be more under way than the limit; none starts
+then.
 """
 
 from __future__ import annotations
@@ -73,12 +73,9 @@ def waits_for(mine: Rollout, others: Iterable[Rollout], limits: Limits) -> str |
         return None
     waiting = {rollout.key: rollout for rollout in known if rollout.phase is Phase.PENDING}
     rank = _rank(mine)
-    ahead = sorted(
-        (other for key, other in waiting.items() if key not in running and key != mine.key and _rank(other) < rank),
-        key=_rank,
-    )
+    ahead = [other for key, other in waiting.items() if key not in running and key != mine.key and _rank(other) < rank]
     taken = _Places(limits, running)
-    for other in ahead:
+    for other in sorted(ahead, key=_rank) if taken.full(mine.namespace) is None else ():
         if taken.full(other.namespace) is None:
             taken.take(other.namespace)
     match taken.full(mine.namespace):
