@@ -49,6 +49,9 @@ _NEVER_DEFAULTED: Final = frozenset(
 )
 """Fields of a route that only somebody can have put there, and that change where requests go."""
 
+_EXACT: Final = frozenset({"selector"})
+"""Maps in which one entry more changes the meaning of all of them; an API server applies them as a whole too."""
+
 _ROUTE_LISTS: Final = frozenset({"rules", "parentRefs", "matches", "backendRefs"})
 
 
@@ -81,6 +84,8 @@ def _map_holds(live: Any, desired: Mapping[str, Any], field: str) -> bool:
     if not isinstance(live, Mapping):
         return live is None and not desired
     if field in _ROUTE_LISTS and (live.keys() - desired.keys()) & _NEVER_DEFAULTED:
+        return False
+    if field in _EXACT and live.keys() != desired.keys():
         return False
     if field in {"requests", "limits"}:
         return all(_same_quantity(live.get(name), amount) for name, amount in desired.items())
