@@ -15,9 +15,8 @@ and the autoscaler, which knows the load. Neither waits for the other, and they 
    autoscaler is applied before the Deployment: with the old floor it could take the new pods away again.
 4. below a floor that was lowered lies nothing to do. The operator leaves the pods, and the autoscaler takes away what
    the load does not need, at its own pace.
-5. a fleet that shall be empty has the floor 0. At 0 replicas a HorizontalPodAutoscaler pauses by itself
-   (``ScalingDisabled``) until somebody scales up, which is the operator. KEDA is different: it raises an empty fleet to
-   its floor, so its ScaledObject is paused by annotation, and goes on when the annotation is gone.
+5. a fleet that shall be empty has no autoscaler. One of Kubernetes would do no harm: at 0 replicas it pauses by itself
+   (``ScalingDisabled``). But KEDA raises an empty fleet to its floor, so its ScaledObject has to be gone first.
 
 The floor of a revision is the caller's: it follows the weight, and a stable release that has to be able to take its
 traffic back keeps its pods although it has little load.
@@ -27,15 +26,12 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 from slipway.api import AutoscalingMetric, AutoscalingSpec, KedaSpec, KedaTrigger, stamped
 from slipway.release import revision_name
 from slipway.workload.manifests import Object, Owner, Role, child_metadata
 from slipway.workload.quantity import canonical_quantity
-
-KEDA_PAUSED: Final = "autoscaling.keda.sh/paused"
-"""Annotation of a ScaledObject: KEDA neither scales nor keeps an autoscaler while it is ``true``."""
 
 
 def replicas_within(live: int | None, *, floor: int, ceiling: int) -> int:
@@ -65,8 +61,8 @@ def autoscaler_manifest(
 ) -> Object:
     """The HorizontalPodAutoscaler of a revision, or its ScaledObject where ``keda`` is asked for.
 
-    `min_replicas` and `max_replicas` are those of this revision, not those that are declared; they are read as in
-    `replicas_within`. An autoscaler has no floor below 1, so that of an empty fleet says 1 and is paused.
+    `min_replicas` and `max_replicas` are those of this revision, not those that are declared. The floor is 1 at the
+    least, and wins over the ceiling: an API server refuses anything else.
     """
     metadata = child_metadata(
         model_deployment=model_deployment,
@@ -80,7 +76,7 @@ def autoscaler_manifest(
     floor = max(1, min_replicas)
     ceiling = max(floor, max_replicas)
     if autoscaling.keda is not None:
-        return _scaled_object(metadata, target, autoscaling.keda, floor, ceiling, paused=min_replicas <= 0)
+        return _scaled_object(metadata, target, autoscaling.keda, floor, ceiling)
     return stamped(
         {
             "apiVersion": "autoscaling/v2",
@@ -107,9 +103,7 @@ def _metric(metric: AutoscalingMetric) -> Object:
     return {"type": "Resource", "resource": {"name": metric.resource, "target": target}}
 
 
-def _scaled_object(
-    metadata: Object, target: Object, keda: KedaSpec, floor: int, ceiling: int, *, paused: bool
-) -> Object:
+def _scaled_object(metadata: Object, target: Object, keda: KedaSpec, floor: int, ceiling: int) -> Object:
     spec: dict[str, Any] = {
         "scaleTargetRef": target,
         "minReplicaCount": floor,
@@ -120,15 +114,7 @@ def _scaled_object(
         spec["pollingInterval"] = max(1, _seconds(keda.polling_interval))
     if keda.cooldown_period is not None:
         spec["cooldownPeriod"] = _seconds(keda.cooldown_period)
-    annotations = {"annotations": {KEDA_PAUSED: "true"}} if paused else {}
-    return stamped(
-        {
-            "apiVersion": "keda.sh/v1alpha1",
-            "kind": "ScaledObject",
-            "metadata": metadata | annotations,
-            "spec": spec,
-        }
-    )
+    return stamped({"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": metadata, "spec": spec})
 
 
 def _trigger(trigger: KedaTrigger) -> Object:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from slipway.workload.autoscaler import KEDA_PAUSED
 from slipway.workload.fleet import condition, cut
 
-_KEDA_PAUSES: Final = (KEDA_PAUSED, "autoscaling.keda.sh/paused-replicas")
+_KEDA_PAUSES: Final = ("autoscaling.keda.sh/paused", "autoscaling.keda.sh/paused-replicas")
+"""Annotations with which somebody stops KEDA."""
 
 _PASSING: Final = ("the object has been modified",)
 """Parts of messages of what the autoscaler tries again by itself: it lost a write to somebody who was faster."""

@@ -134,8 +134,3 @@ def test_keda_counts_in_whole_seconds_and_is_told_nothing_that_was_not_said() ->
     assert (spec["pollingInterval"], spec["cooldownPeriod"]) == (2, 120)
     assert a_scaled_object(said | {"pollingInterval": "0s"})["spec"]["pollingInterval"] == 1
     assert a_scaled_object()["spec"].keys() == {"scaleTargetRef", "minReplicaCount", "maxReplicaCount", "triggers"}
-
-
-def test_keda_is_paused_while_the_fleet_shall_be_empty_because_it_would_fill_it() -> None:
-    assert a_scaled_object(min_replicas=0)["metadata"]["annotations"]["autoscaling.keda.sh/paused"] == "true"
-    assert "autoscaling.keda.sh/paused" not in a_scaled_object(min_replicas=1)["metadata"]["annotations"]

@@ -143,11 +143,3 @@ async def test_of_two_who_write_a_number_of_pods_the_second_is_told(server: ApiS
     assert live["spec"]["replicas"] == 5
     await cluster.apply(a_deployment(replicas=6))
     assert await _scale(server, live, 7) == 409
-
-
-async def test_keda_goes_on_when_the_fleet_shall_have_pods_again(cluster: Cluster) -> None:
-    await _install_keda(cluster)
-    paused = await cluster.apply(a_scaled_object(min_replicas=0))
-    assert needs_apply(paused, a_scaled_object())
-    assert "autoscaling.keda.sh/paused" in paused["metadata"]["annotations"]
-    assert "autoscaling.keda.sh/paused" not in (await cluster.apply(a_scaled_object()))["metadata"]["annotations"]
