@@ -8,35 +8,50 @@ that shrink; the ModelDeployment's status and the Events come last, because they
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 from slipway.api import (
     API_VERSION,
+    GROUP,
     MODEL_DEPLOYMENT_KIND,
     MODEL_REVISION_KIND,
     ModelDeploymentStatus,
     ModelRevisionStatus,
 )
 from slipway.cluster import (
+    MODEL_DEPLOYMENT,
     MODEL_REVISION,
     AlreadyExists,
     Cluster,
-    ClusterError,
     Conflict,
     EventRecorder,
     Forbidden,
     Invalid,
     NotServed,
     Object,
+    kind_of,
 )
 from slipway.controller.observe import Scene, owned
 from slipway.release import revision_name
-from slipway.rollout import Decision, FleetTarget
-from slipway.traffic import GATEWAY_API, Backend
-from slipway.workload import Owner, deployment_manifest, needs_apply, revision_manifest, service_manifest
+from slipway.rollout import Beside, Decision, FleetTarget
+from slipway.traffic import Backend, Change, Live, PlanError, RoutePlan
+from slipway.workload import (
+    Owner,
+    autoscaler_manifest,
+    deployment_manifest,
+    disruption_budget_manifest,
+    named_ports,
+    needs_apply,
+    revision_manifest,
+    service_manifest,
+)
 
-REFUSALS: Final = (Invalid, Forbidden, AlreadyExists, NotServed)
+FINALIZER: Final = f"{GROUP}/route"
+"""On a ModelDeployment that sets weights in a route of the user: that route is given back before it goes."""
+
+REFUSALS: Final = (Invalid, Forbidden, AlreadyExists, NotServed, PlanError)
 """Answers to a write that stay the same until somebody changes something: they are said in the status."""
 
 _log = logging.getLogger(__name__)
@@ -65,7 +80,7 @@ class Actor:
 
     async def _bring_about(self, scene: Scene, decision: Decision) -> None:
         shrinking: list[FleetTarget] = []
-        refusals: list[ClusterError] = []
+        refusals: list[Exception] = []
         for target in decision.fleets:
             live = scene.deployments.get(revision_name(scene.name, target.hash))
             if live is not None and target.replicas < live["spec"].get("replicas", 1):
@@ -78,7 +93,7 @@ class Actor:
                 # that fails has to leave it whatever an admission policy thinks of a Deployment.
                 refusals.append(error)
         if decision.weights is not None:
-            await self._apply_route(scene, dict(decision.weights))
+            await self._apply_route(scene, route_plan(scene, decision.weights, decision.beside))
         if refusals:
             raise refusals[0]
         for target in shrinking:
@@ -153,19 +168,103 @@ class Actor:
             owner=owner,
         )
         await self._apply(scene.services.get(name), service)
+        await self._scale(scene, target, owner)  # before the Deployment: the old floor could take new pods away again
         await self._apply(scene.deployments.get(name), deployment)
 
-    async def _apply_route(self, scene: Scene, weights: dict[str, int]) -> None:
-        manifest = GATEWAY_API.route_manifest(
+    async def _scale(self, scene: Scene, target: FleetTarget, owner: Owner) -> None:
+        """The autoscaler and the disruption budget of a revision; those that are not asked for any more are deleted."""
+        name = revision_name(scene.name, target.hash)
+        wanted: Object | None = None
+        if scene.spec.autoscaling is not None and target.floor is not None and target.ceiling is not None:
+            wanted = autoscaler_manifest(
+                model_deployment=scene.name,
+                namespace=scene.namespace,
+                autoscaling=scene.spec.autoscaling,
+                full_hash=target.hash,
+                min_replicas=target.floor,
+                max_replicas=target.ceiling,
+                role=target.role.value,
+                owner=owner,
+            )
+        await self._keep_one(scene.autoscalers.get(name, ()), wanted)
+        budget: Object | None = None
+        if scene.spec.pod_disruption_budget is not None and target.replicas:
+            budget = disruption_budget_manifest(
+                model_deployment=scene.name,
+                namespace=scene.namespace,
+                budget=scene.spec.pod_disruption_budget,
+                full_hash=target.hash,
+                role=target.role.value,
+                owner=owner,
+            )
+        found = scene.budgets.get(name)
+        await self._keep_one((found,) if found is not None else (), budget)
+
+    async def _keep_one(self, live: Sequence[Object], wanted: Object | None) -> None:
+        """Of the objects of one name, keep the wanted one as it shall be, and delete the others."""
+        same = next((found for found in live if wanted is not None and found["kind"] == wanted["kind"]), None)
+        for found in live:
+            if found is not same:
+                await self._delete(found)
+        if wanted is not None:
+            await self._apply(same, wanted)
+
+    async def _delete(self, live: Object) -> None:
+        metadata = live["metadata"]
+        await self._cluster.delete(kind_of(live), metadata["namespace"], metadata["name"], uid=metadata["uid"])
+
+    async def _apply_route(self, scene: Scene, plan: RoutePlan) -> None:
+        routing = scene.routing
+        if routing is None:
+            return
+        changes = routing.router.changes(
             model_deployment=scene.name,
             namespace=scene.namespace,
-            traffic=scene.traffic,
-            backends=[
-                Backend(revision_name(scene.name, hash_), share) for hash_, share in sorted(weights.items()) if share
-            ],
+            traffic=routing.settings,
+            plan=plan,
             owner=_owner(scene.deployment, MODEL_DEPLOYMENT_KIND).reference(),
+            live=routing.live,
         )
-        await self._apply(scene.route, manifest)
+        if any(change.patch for change in changes):
+            await self._hold_on(scene.deployment)
+        for change in changes:
+            await self._carry_out(scene.namespace, change, routing.live.get(change.reference))
+
+    async def _carry_out(self, namespace: str, change: Change, live: Object | None) -> None:
+        """One change of a route. A patch of a user's object is sent where it says anything new, on the version read."""
+        if change.delete:
+            if live is not None:
+                await self._delete(live)
+        elif not change.patch:
+            await self._apply(live, change.body)
+        elif live is not None and not _says(live, change.body):
+            kind = kind_of({"apiVersion": change.reference.api_version, "kind": change.reference.kind})
+            version = {"resourceVersion": live["metadata"]["resourceVersion"]}
+            body = change.body | {"metadata": change.body.get("metadata", {}) | version}
+            await self._cluster.merge_patch(kind, namespace, change.reference.name, body)
+
+    async def _hold_on(self, deployment: Object) -> None:
+        """Set the finalizer before anything of the user is changed: what was changed is given back."""
+        metadata = deployment["metadata"]
+        held = metadata.get("finalizers") or []
+        if FINALIZER in held:
+            return
+        patch = {"metadata": {"finalizers": [*held, FINALIZER], "resourceVersion": metadata["resourceVersion"]}}
+        await self._cluster.merge_patch(MODEL_DEPLOYMENT, metadata["namespace"], metadata["name"], patch)
+        raise Conflict("the finalizer was set: what follows is decided on the new version")
+
+    async def let_go(self, deployment: Object) -> None:
+        """Take the finalizer away."""
+        metadata = deployment["metadata"]
+        rest = [name for name in metadata.get("finalizers") or [] if name != FINALIZER]
+        patch = {"metadata": {"finalizers": rest or None, "resourceVersion": metadata["resourceVersion"]}}
+        await self._cluster.merge_patch(MODEL_DEPLOYMENT, metadata["namespace"], metadata["name"], patch)
+
+    async def give_back(self, namespace: str, changes: Sequence[Change], live: Live) -> None:
+        """Put what belongs to the user back as it was."""
+        for change in changes:
+            found = live.get(change.reference)
+            await self._carry_out(namespace, change, dict(found) if found is not None else None)
 
     async def _apply(self, live: Object | None, manifest: Object) -> None:
         """Apply a manifest where it is not so, and only onto what was looked at: a look that was held up ends here, and
@@ -178,6 +277,40 @@ class Actor:
     async def _delete_revision(self, scene: Scene, hash_: str) -> None:
         metadata = scene.revisions[hash_]["metadata"]
         await self._cluster.delete(MODEL_REVISION, scene.namespace, metadata["name"], uid=metadata["uid"])
+
+
+def route_plan(scene: Scene, weights: Mapping[str, int], beside: Beside) -> RoutePlan:
+    """What was decided by hash, in the words of the router: by the names of Services."""
+    strategy = scene.spec.strategy
+
+    def service(hash_: str | None) -> str | None:
+        return revision_name(scene.name, hash_) if hash_ is not None else None
+
+    def backend(hash_: str, share: int) -> Backend:
+        port = named_ports(scene.releases[hash_].spec.release)[0].name
+        return Backend(revision_name(scene.name, hash_), share, port)
+
+    sticky = strategy.ab_test.sticky if strategy.ab_test is not None and len(weights) > 1 else None
+    return RoutePlan(
+        backends=[backend(hash_, share) for hash_, share in sorted(weights.items()) if share],
+        mirror=backend(beside.mirror, beside.mirrored) if beside.mirror is not None else None,
+        matches=tuple(strategy.ab_test.matches or ()) if strategy.ab_test is not None and beside.matched else (),
+        matched=service(beside.matched),
+        preview=strategy.blue_green.preview if strategy.blue_green is not None and beside.previewed else None,
+        previewed=service(beside.previewed),
+        sticky=sticky,
+    )
+
+
+def _says(live: Object, patch: Object) -> bool:
+    """Whether a merge patch would change nothing."""
+    for name, value in patch.items():
+        if isinstance(value, dict):
+            if not _says(live.get(name) or {}, value):
+                return False
+        elif live.get(name) != value:
+            return False
+    return True
 
 
 def _owner(obj: Object, kind: str) -> Owner:

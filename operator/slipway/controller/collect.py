@@ -43,7 +43,7 @@ from slipway.rollout import (
     Role,
     SourceFailure,
     record_of,
-    roles,
+    trial,
 )
 
 READY_TIMEOUT: Final = 2.0
@@ -100,24 +100,24 @@ class Collector:
         """The observation with the evidence that the plan asks for."""
         if not (plan.ask_model or plan.golden or plan.counters):
             return seen
-        who = roles(seen)
-        if who.candidate is None:
+        judged, compared = trial(seen)
+        if judged is None:
             return seen
         try:
-            candidate = await self._arm(scene, seen.revisions[who.candidate])
-            stable = await self._arm(scene, seen.revisions[who.stable]) if who.stable else None
+            candidate = await self._arm(scene, seen.revisions[judged])
+            stable = await self._arm(scene, seen.revisions[compared]) if compared else None
         except ClusterError as error:
             message = f"the addresses of pods are not known: {error}"
-            unasked = replace(seen.revisions[who.candidate], answers=False if plan.ask_model else None, answer=message)
+            unasked = replace(seen.revisions[judged], answers=False if plan.ask_model else None, answer=message)
             silent = [request.metric for request in plan.golden] + [metric.name for metric in plan.counters]
             return replace(
                 seen,
-                revisions={**seen.revisions, who.candidate: unasked},
+                revisions={**seen.revisions, judged: unasked},
                 evidence=tuple(SourceFailure(metric, message) for metric in silent),
             )
         if plan.ask_model:
             answered = await self._ask(candidate)
-            return replace(seen, revisions={**seen.revisions, who.candidate: answered})
+            return replace(seen, revisions={**seen.revisions, judged: answered})
         found: list[Evidence] = []
         for request in plan.golden:
             batch = await self._golden_batch(scene, request, candidate, stable)

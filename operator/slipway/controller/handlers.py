@@ -13,15 +13,37 @@ from typing import Any, Final
 import kopf
 
 from slipway.api import GROUP, LABEL_MODEL_DEPLOYMENT
-from slipway.cluster import DEPLOYMENT, HTTP_ROUTE, MODEL_DEPLOYMENT, MODEL_REVISION, SERVICE, ConnectionInfo
+from slipway.cluster import (
+    DEPLOYMENT,
+    HTTP_ROUTE,
+    INGRESS,
+    INGRESS_ROUTE,
+    MODEL_DEPLOYMENT,
+    MODEL_REVISION,
+    SERVICE,
+    TRAEFIK_SERVICE,
+    VIRTUAL_SERVICE,
+    ConnectionInfo,
+)
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reconciler import Key
 
 FINALIZER: Final = f"{GROUP}/unused"
 """Never set: named only so that kopf's default, which all its operators share, can never be meant."""
 
-WATCHED: Final = (MODEL_DEPLOYMENT, MODEL_REVISION, DEPLOYMENT, SERVICE, HTTP_ROUTE)
-"""What is watched: ModelDeployments whole, and of the others what carries our label. Pods are never watched."""
+WATCHED: Final = (
+    MODEL_DEPLOYMENT,
+    MODEL_REVISION,
+    DEPLOYMENT,
+    SERVICE,
+    HTTP_ROUTE,
+    INGRESS,
+    INGRESS_ROUTE,
+    TRAEFIK_SERVICE,
+    VIRTUAL_SERVICE,
+)
+"""What is watched: ModelDeployments whole, and of the others what carries our label. Pods are never watched. A kind
+that the cluster does not know is left out."""
 
 REQUEST_TIMEOUT: Final = 30.0
 WATCH_SECONDS: Final = 600

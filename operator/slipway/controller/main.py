@@ -8,7 +8,7 @@ import logging
 import random
 import signal
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import kopf
@@ -27,11 +27,13 @@ from slipway.cluster import (
     connection_info,
 )
 from slipway.cluster.endpoints import http_client
+from slipway.controller.budget import RolloutBudget
 from slipway.controller.collect import Collector
 from slipway.controller.handlers import registry, settings
 from slipway.controller.queue import QueueShutDown, WorkQueue
 from slipway.controller.reconciler import Key, Reconciler, RefusedError
 from slipway.metrics import GatewayCounters
+from slipway.rollout.budget import Limits
 
 WORKERS: Final = 8
 """ModelDeployments that are looked at side by side."""
@@ -66,6 +68,8 @@ class Settings:
     """Where to work; everywhere when empty."""
     gateway_metrics: tuple[str, ...] = ()
     """Addresses of the metrics pages of the gateway's replicas."""
+    limits: Limits = field(default_factory=Limits)
+    """How many rollouts may be under way at a time."""
 
 
 async def run(options: Settings) -> None:
@@ -79,7 +83,8 @@ async def run(options: Settings) -> None:
         queue: WorkQueue[Key] = WorkQueue(max_delay=LONGEST_PAUSE)
         async with http_client() as client:
             collector = Collector(cluster, client, GatewayCounters(client, options.gateway_metrics))
-            reconciler = Reconciler(cluster, collector)
+            budget = RolloutBudget(cluster, options.limits, options.namespaces)
+            reconciler = Reconciler(cluster, collector, budget=budget)
             async with _working(queue, reconciler, cluster, options.namespaces):
                 await _watch(queue, options)
     finally:

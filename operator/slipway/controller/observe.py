@@ -10,14 +10,14 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from pydantic import ValidationError
 
 from slipway.api import (
+    ANNOTATION_COMMAND,
     LABEL_MODEL_DEPLOYMENT,
     AnalysisSpec,
-    GatewayTraffic,
     ModelDeployment,
     ModelDeploymentSpec,
     ModelDeploymentStatus,
@@ -28,11 +28,11 @@ from slipway.api import (
 )
 from slipway.cluster import (
     DEPLOYMENT,
-    GATEWAY,
-    GATEWAY_CLASS,
-    HTTP_ROUTE,
+    HORIZONTAL_POD_AUTOSCALER,
     MODEL_REVISION,
     POD,
+    POD_DISRUPTION_BUDGET,
+    SCALED_OBJECT,
     SERVICE,
     Cluster,
     ClusterError,
@@ -40,10 +40,11 @@ from slipway.cluster import (
     NotServed,
     Object,
 )
+from slipway.controller.routing import Routing, Subject, missing, read_routing, route_of
 from slipway.release import NotCanonicalError, release_hash, revision_name, settings_hash
-from slipway.rollout import Fleet, Observation, Revision, Route, Step
-from slipway.traffic import GATEWAY_API, gateway_problem
-from slipway.workload import FleetStatus, fleet_status, pod_problem
+from slipway.rollout import Fleet, Observation, Revision, course_of, needs, problems
+from slipway.traffic import PlanError
+from slipway.workload import FleetStatus, autoscaler_problem, fleet_status, pod_problem
 
 _WITHOUT_PODS: Final = frozenset({None, Phase.PENDING})
 """Phases in which a revision has no Deployment yet."""
@@ -67,14 +68,16 @@ class Scene:
     deployments: Mapping[str, Object] = field(default_factory=dict)
     services: Mapping[str, Object] = field(default_factory=dict)
     """Deployments and Services by name, which is the name of their revision."""
-    route: Object | None = None
-    kept: GatewayTraffic | None = None
-    """What the route has instead of the specification's settings, while no Gateway could serve those."""
+    autoscalers: Mapping[str, tuple[Object, ...]] = field(default_factory=dict)
+    budgets: Mapping[str, Object] = field(default_factory=dict)
+    """Autoscalers, of whichever kind, and PodDisruptionBudgets by name."""
+    routing: Routing | None = None
+    """None until the route was read."""
 
     @property
-    def traffic(self) -> GatewayTraffic:
-        """Where the route attaches and what it matches."""
-        return self.kept or self.spec.traffic.gateway
+    def uid(self) -> str:
+        """The ModelDeployment's identity."""
+        return str(self.deployment["metadata"]["uid"])
 
     @property
     def namespace(self) -> str:
@@ -116,15 +119,29 @@ async def observe(cluster: Cluster, deployment: Object, now: datetime) -> tuple[
     except NotCanonicalError as error:
         raise InvalidSpecError(f"spec.{error}") from error
     name, namespace = deployment["metadata"]["name"], deployment["metadata"]["namespace"]
+    try:
+        course = course_of(
+            spec.strategy, replicas=_declared_replicas(spec), by_replicas=spec.traffic.service is not None
+        )
+    except ValueError as error:
+        raise InvalidSpecError(f"spec.strategy: {error}") from error
     scene = await _read(cluster, deployment, spec, desired_name=revision_name(name, desired))
-    route = _route(scene)
-    problem = None
-    if route.observed is None or not route.exists:
-        problem = await _gateway_problem(cluster, namespace, spec)
-    if problem is not None and scene.route is not None and not route.foreign:
-        # A route that moved there would take what serves off the air: only its weights change until it can move.
-        scene = replace(scene, kept=GATEWAY_API.route_traffic(scene.route))
-        route = _route(scene)
+    fleets = await _fleets(cluster, scene)
+    revisions = {hash_: _revision(hash_, scene, fleet) for hash_, fleet in fleets.items()}
+    replicas = _replicas(spec, revisions)
+    if spec.strategy.rolling_update is not None:
+        course = course_of(spec.strategy, replicas=replicas, by_replicas=spec.traffic.service is not None)
+    ready = {revision.name: revision.fleet.ready for revision in revisions.values()}
+    subject = Subject(name, namespace, deployment["metadata"]["uid"], ready)
+    needed = needs(spec, course)
+    try:
+        routing = await read_routing(cluster, subject, spec, needed, now)
+    except PlanError as error:
+        raise InvalidSpecError(str(error)) from error
+    scene = replace(scene, routing=routing)
+    unsupported = missing(needed, routing, spec) or next(
+        problems(spec, course, replicas=replicas, resolution=routing.capabilities.resolution), None
+    )
     seen = Observation(
         now=now,
         name=name,
@@ -132,17 +149,36 @@ async def observe(cluster: Cluster, deployment: Object, now: datetime) -> tuple[
         desired=desired,
         desired_name=revision_name(name, desired),
         desired_version=spec.release.model.version,
-        replicas=1 if spec.replicas is None else spec.replicas,
-        steps=_steps(spec),
+        replicas=replicas,
+        course=course,
         gates=_gates(deployment["spec"]),
         analysis=spec.analysis or AnalysisSpec(),
         rollback=spec.rollback or RollbackSpec(),
-        revisions={hash_: _revision(hash_, scene, fleet) for hash_, fleet in (await _fleets(cluster, scene)).items()},
-        route=route,
-        gateway_problem=problem,
+        revisions=revisions,
+        route=route_of(routing.status, {revision.name: hash_ for hash_, revision in revisions.items()}),
+        gateway_problem=routing.problem,
         status=read_status(deployment),
+        paused=spec.paused,
+        command=(deployment["metadata"].get("annotations") or {}).get(ANNOTATION_COMMAND),
+        unsupported=unsupported,
+        autoscaled=(spec.autoscaling.min_replicas, spec.autoscaling.max_replicas) if spec.autoscaling else None,
     )
     return scene, seen
+
+
+def _declared_replicas(spec: ModelDeploymentSpec) -> int:
+    if spec.autoscaling is not None:
+        return spec.autoscaling.min_replicas
+    return 1 if spec.replicas is None else spec.replicas
+
+
+def _replicas(spec: ModelDeploymentSpec, revisions: Mapping[str, Revision]) -> int:
+    """Pods that carry all traffic: as declared, or as many as the autoscaler has given to the stable release."""
+    if spec.autoscaling is None:
+        return _declared_replicas(spec)
+    serving = [rev.fleet.replicas for rev in revisions.values() if rev.record.phase in (Phase.STABLE, Phase.WATCHING)]
+    least, most = spec.autoscaling.min_replicas, spec.autoscaling.max_replicas
+    return min(most, max([least, *serving]))
 
 
 def _gates(spec: Object) -> str:
@@ -175,6 +211,7 @@ async def _read(cluster: Cluster, deployment: Object, spec: ModelDeploymentSpec,
                 f"ModelRevision {namespace}/{revision_} cannot be read, and nothing is decided without it: restore it, "
                 f"or run the version of the operator that wrote it: {problem}"
             )
+    autoscalers, budgets = await _scaling(cluster, deployment, spec, labels)
     return Scene(
         deployment=deployment,
         spec=spec,
@@ -182,8 +219,34 @@ async def _read(cluster: Cluster, deployment: Object, spec: ModelDeploymentSpec,
         releases=releases,
         deployments=deployments,
         services=_by_name(await cluster.list(SERVICE, namespace, labels=labels)),
-        route=await _optional(cluster, HTTP_ROUTE, namespace, name),
+        autoscalers=autoscalers,
+        budgets=budgets,
     )
+
+
+async def _scaling(
+    cluster: Cluster, deployment: Object, spec: ModelDeploymentSpec, labels: Mapping[str, str]
+) -> tuple[dict[str, tuple[Object, ...]], dict[str, Object]]:
+    """Autoscalers and disruption budgets. They are looked for while they are asked for, and once after every edit: it
+    may have been the one that dropped them."""
+    namespace = deployment["metadata"]["namespace"]
+    edited = (deployment.get("status") or {}).get("observedGeneration") != deployment["metadata"].get("generation")
+    autoscalers: dict[str, tuple[Object, ...]] = {}
+    if spec.autoscaling is not None or edited:
+        for kind in (HORIZONTAL_POD_AUTOSCALER, SCALED_OBJECT):
+            for name, found in _by_name(await _listed(cluster, kind, namespace, labels)).items():
+                autoscalers[name] = (*autoscalers.get(name, ()), found)
+    if spec.pod_disruption_budget is None and not edited:
+        return autoscalers, {}
+    return autoscalers, _by_name(await _listed(cluster, POD_DISRUPTION_BUDGET, namespace, labels))
+
+
+async def _listed(cluster: Cluster, kind: Kind, namespace: str, labels: Mapping[str, str]) -> list[Object]:
+    """Objects of a kind that the cluster may not know."""
+    try:
+        return await cluster.list(kind, namespace, labels=labels)
+    except NotServed:
+        return []
 
 
 def _read_revision(raw: Object) -> ModelRevision:
@@ -218,20 +281,6 @@ def _by_name(objects: list[Object]) -> dict[str, Object]:
     return {obj["metadata"]["name"]: obj for obj in objects if not obj["metadata"].get("deletionTimestamp")}
 
 
-async def _optional(cluster: Cluster, kind: Kind, namespace: str | None, name: str) -> Object | None:
-    """An object of a kind that the cluster may not know."""
-    try:
-        return await cluster.get(kind, namespace, name)
-    except NotServed:
-        return None
-
-
-def _steps(spec: ModelDeploymentSpec) -> tuple[Step, ...]:
-    if spec.strategy.canary is None:
-        raise InvalidSpecError("spec.strategy: name exactly one strategy: canary")
-    return tuple(Step(round(step.weight * 100), step.min_duration) for step in spec.strategy.canary.steps)
-
-
 async def _fleets(cluster: Cluster, scene: Scene) -> dict[str, FleetStatus]:
     """The fleets by hash, with the reasons of pods that do not come up where some are missing."""
     fleets: dict[str, FleetStatus] = {}
@@ -240,6 +289,9 @@ async def _fleets(cluster: Cluster, scene: Scene) -> dict[str, FleetStatus]:
         fleet = fleet_status(child)
         if child is not None and fleet.replicas > fleet.ready:
             fleet = replace(fleet, problem=await _pod_problem(cluster, child) or fleet.problem)
+        elif fleet.replicas and fleet.problem is None:
+            said = (autoscaler_problem(found) for found in scene.autoscalers.get(revision_name(scene.name, hash_), ()))
+            fleet = replace(fleet, problem=next(filter(None, said), None))
         fleets[hash_] = fleet
     return fleets
 
@@ -263,47 +315,3 @@ def _revision(hash_: str, scene: Scene, fleet: FleetStatus) -> Revision:
         record=model.status or ModelRevisionStatus(),
         fleet=Fleet(fleet.exists, fleet.replicas, fleet.ready, fleet.current, fleet.problem),
     )
-
-
-def _route(scene: Scene) -> Route:
-    status = GATEWAY_API.route_status(
-        scene.route,
-        owner_uid=scene.deployment["metadata"]["uid"],
-        namespace=scene.namespace,
-        traffic=scene.traffic,
-    )
-    if status.exists and not status.owned:
-        return Route(exists=True, foreign=True, problem=status.problem)
-    hashes = {revision_name(scene.name, hash_): hash_ for hash_ in scene.revisions}
-
-    def by_hash(weights: Mapping[str, int]) -> dict[str, int]:
-        return {hashes.get(service, service): weight for service, weight in weights.items()}
-
-    return Route(
-        exists=status.exists,
-        written=by_hash(status.written),
-        observed=by_hash(status.observed) if status.exists and status.observed is not None else None,
-        problem=status.problem,
-    )
-
-
-async def _gateway_problem(cluster: Cluster, namespace: str, spec: ModelDeploymentSpec) -> str | None:
-    """Why a route would not be served, looked up only while it is not."""
-    traffic = spec.traffic.gateway
-    gateways: dict[tuple[str, str], Mapping[str, Any] | None] = {}
-    classes: dict[str, Mapping[str, Any] | None] = {}
-    try:
-        for parent in traffic.parent_refs:
-            where = parent.namespace or namespace
-            gateway = await cluster.get(GATEWAY, where, parent.name)
-            gateways[where, parent.name] = gateway
-            class_name = ((gateway or {}).get("spec") or {}).get("gatewayClassName")
-            if class_name and class_name not in classes:
-                classes[class_name] = await cluster.get(GATEWAY_CLASS, None, class_name)
-    except NotServed:
-        return "the Gateway API is not installed in this cluster: install its CRDs (gateway.networking.k8s.io/v1)"
-    except ClusterError as error:
-        # What cannot be looked at is not known to be a problem; the route's own status has the last word.
-        _log.warning("whether the Gateway can take the route is not known: %s", error)
-        return None
-    return gateway_problem(gateways, classes, traffic=traffic, namespace=namespace)

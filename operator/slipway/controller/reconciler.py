@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from slipway.api import Phase
 from slipway.cluster import MODEL_DEPLOYMENT, Cluster, EventRecorder, Object
-from slipway.controller.act import REFUSALS, Actor
+from slipway.controller.act import FINALIZER, REFUSALS, Actor
+from slipway.controller.budget import RolloutBudget
 from slipway.controller.collect import Collector
-from slipway.controller.observe import InvalidSpecError, observe, read_status
-from slipway.rollout import Decision, decide, plan, reasons, refused, roles
+from slipway.controller.observe import InvalidSpecError, observe, read_spec, read_status
+from slipway.controller.routing import read_live
+from slipway.rollout import Decision, Observation, decide, plan, reasons, refused, roles, trial
+from slipway.rollout.budget import Limits
+from slipway.traffic import router_of
 
 Key = tuple[str, str]
 """Namespace and name of a ModelDeployment."""
@@ -39,9 +45,17 @@ def utc_now() -> datetime:
 class Reconciler:
     """Brings one ModelDeployment closer to what it declares, one decision at a time."""
 
-    def __init__(self, cluster: Cluster, collector: Collector, *, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        collector: Collector,
+        *,
+        budget: RolloutBudget | None = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._cluster = cluster
         self._collector = collector
+        self._budget = budget or RolloutBudget(cluster, Limits())
         self._actor = Actor(cluster, EventRecorder(cluster))
         self._clock = clock
 
@@ -53,13 +67,17 @@ class Reconciler:
         """
         namespace, name = key
         deployment = await self._cluster.get(MODEL_DEPLOYMENT, namespace, name)
-        if deployment is None or deployment["metadata"].get("deletionTimestamp"):
+        if deployment is None:
+            return None
+        if deployment["metadata"].get("deletionTimestamp"):
+            await self._let_go(deployment)
             return None  # owner references take the children along; until then what serves goes on serving
         now = self._clock()
         decision: Decision | None = None
         try:
             scene, seen = await observe(self._cluster, deployment, now)
-            seen = await self._collector.collect(scene, seen, plan(seen, roles(seen).candidate))
+            seen = await self._in_turn(namespace, seen)
+            seen = await self._collector.collect(scene, seen, plan(seen, trial(seen)[0]))
             decision = decide(seen)
             await self._actor.act(scene, decision, now)
         except InvalidSpecError as error:
@@ -69,6 +87,34 @@ class Reconciler:
             await self._refuse(deployment, now, reasons.APPLY_REFUSED, str(error))
             raise RefusedError(str(error), wake_after=_due(decision)) from error
         return decision.wake_after
+
+    async def _in_turn(self, namespace: str, seen: Observation) -> Observation:
+        """The observation with what the rollout has to wait for, where nothing else keeps it from starting."""
+        candidate = roles(seen).candidate
+        revision = seen.revisions.get(candidate) if candidate is not None else None
+        if revision is None or revision.record.phase != Phase.PENDING:
+            return seen
+        held = seen.paused or revision.record.paused or seen.unsupported or seen.gateway_problem or seen.route.foreign
+        if held:
+            self._budget.give_back(namespace, seen.name)
+            return seen
+        return replace(seen, queued=await self._budget.turn(namespace, seen.name, seen.now))
+
+    async def _let_go(self, deployment: Object) -> None:
+        """Give a route of the user back, before the ModelDeployment that set its weights goes."""
+        metadata = deployment["metadata"]
+        if FINALIZER not in (metadata.get("finalizers") or []):
+            return
+        try:
+            router, settings = router_of(read_spec(deployment).traffic)
+        except (InvalidSpecError, ValueError):
+            router = None
+        if router is not None:
+            references = router.references(model_deployment=metadata["name"], traffic=settings)
+            live = await read_live(self._cluster, metadata["namespace"], references)
+            changes = router.restored(traffic=settings, owner_uid=metadata["uid"], live=live)
+            await self._actor.give_back(metadata["namespace"], changes, live)
+        await self._actor.let_go(deployment)
 
     async def _refuse(self, deployment: Object, now: datetime, reason: str, message: str) -> None:
         before = read_status(deployment)

@@ -160,7 +160,7 @@ async def test_a_foreign_route_of_the_same_name_is_left_alone(world: World) -> N
     theirs = world.cluster.put(a_foreign_route())
     world.declare("v1")
     message = await wait(world, reason="RouteConflict")
-    assert "HTTPRoute fraud exists and belongs to someone else" in message
+    assert "HTTPRoute shop/fraud exists and does not belong to this ModelDeployment" in message
     assert world.route == theirs
     await world.cluster.delete(HTTP_ROUTE, "shop", "fraud")
     await world.run()

@@ -15,6 +15,7 @@ from slipway.cluster import (
     HTTP_ROUTE,
     MODEL_DEPLOYMENT,
     MODEL_REVISION,
+    POD,
     SERVICE,
     ConnectionInfo,
     Kind,
@@ -52,7 +53,8 @@ def test_of_children_only_our_own_are_asked_for() -> None:
     selectors = settings().watching.label_selectors
     asked = {kind: list(selectors.collect(Resource(kind.group, kind.version, kind.plural))) for kind in WATCHED}
     assert asked == {kind: [] if kind == MODEL_DEPLOYMENT else [LABEL] for kind in WATCHED}
-    assert set(asked) == {MODEL_DEPLOYMENT, MODEL_REVISION, DEPLOYMENT, SERVICE, HTTP_ROUTE}
+    assert {MODEL_DEPLOYMENT, MODEL_REVISION, DEPLOYMENT, SERVICE, HTTP_ROUTE} <= set(asked)
+    assert POD not in asked
 
 
 def test_failed_requests_are_repeated_without_end_and_begin_anew_each_time() -> None:
@@ -88,7 +90,7 @@ def a_registry(queue: WorkQueue[Key]) -> kopf.OperatorRegistry:
 
 def test_there_are_event_handlers_and_a_login_and_nothing_that_keeps_state() -> None:
     found = a_registry(WorkQueue(clock=FakeClock()))
-    assert len(found._watching.get_all_handlers()) == 5
+    assert len(found._watching.get_all_handlers()) == len(WATCHED)
     assert [handler.activity for handler in found._activities.get_all_handlers()] == [
         kopf._core.intents.causes.Activity.AUTHENTICATION  # type: ignore[attr-defined]
     ]

@@ -260,7 +260,7 @@ async def test_a_second_look_at_what_is_idle_writes_nothing(world: World) -> Non
     for _ in range(3):
         assert await world.reconciler.reconcile(("shop", "fraud")) is None
     assert len(world.writes()) == writes
-    assert len(world.cluster.requests) - requests <= 3 * 5
+    assert len(world.cluster.requests) - requests <= 3 * 6
 
 
 async def test_a_hauled_back_release_asks_for_nothing_either(world: World) -> None:

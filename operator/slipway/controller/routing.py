@@ -1,0 +1,192 @@
+"""Reading the route: which router leads the traffic, what it says now, and what it can do.
+
+Gateways and their classes are looked up only while somebody needs to know: while no gateway has taken the route up, and
+while a strategy asks for something that not every gateway can do.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from slipway.api import ModelDeploymentSpec, Traffic
+from slipway.cluster import GATEWAY, GATEWAY_CLASS, Cluster, ClusterError, NotServed, Object, kind_of
+from slipway.rollout import Beside, Need, Route
+from slipway.traffic import (
+    Capabilities,
+    Reference,
+    Router,
+    RouteStatus,
+    gateway_features,
+    gateway_problem,
+    gateways_of,
+    router_of,
+)
+from slipway.traffic import gateway_api as gateways
+
+_log = logging.getLogger(__name__)
+
+_BY_FEATURES: Final = frozenset({"mirror", "mirror_percent", "match", "cookies", "preview", "sticky"})
+"""What not every implementation of a router can do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """The router of a ModelDeployment, with the live objects that carry its route."""
+
+    router: Router[Any]
+    settings: Any
+    """What the router is asked with: the declared settings, or those of the route where it has to stay for now."""
+    live: Mapping[Reference, Object | None]
+    status: RouteStatus
+    capabilities: Capabilities
+    problem: str | None = None
+    """Why no Gateway can take the route as it is declared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whose route is read."""
+
+    name: str
+    namespace: str
+    uid: str
+    ready: Mapping[str, int] = field(default_factory=dict)
+    """Ready pods by the name of their revision's Service."""
+
+
+async def read_routing(
+    cluster: Cluster, subject: Subject, spec: ModelDeploymentSpec, needs: Iterable[Need], now: datetime
+) -> Routing:
+    """Read the route and what leads to it. Raises ClusterError when the cluster cannot be read."""
+    router, settings = router_of(spec.traffic)
+    live = await read_live(
+        cluster, subject.namespace, router.references(model_deployment=subject.name, traffic=settings)
+    )
+    status = _status(router, settings, subject, live, now)
+    features: frozenset[str] | None = None
+    problem = None
+    asks = any(need.capability in _BY_FEATURES for need in needs)
+    if spec.traffic.gateway is not None and (asks or status.observed is None or not status.exists):
+        features, problem = await _gateways(cluster, subject.namespace, spec.traffic, live, status)
+    capabilities = router.capabilities(traffic=settings, features=features)
+    routing = Routing(router, settings, live, status, capabilities, problem)
+    if problem is None or spec.traffic.gateway is None or spec.traffic.gateway.route is not None:
+        return routing
+    return _kept(routing, subject, now)
+
+
+def _kept(routing: Routing, subject: Subject, now: datetime) -> Routing:
+    """A route that moved to a Gateway that cannot serve it would take what serves off the air: only its weights change
+    until it can move."""
+    reference = routing.router.references(model_deployment=subject.name, traffic=routing.settings)[0]
+    found = routing.live.get(reference)
+    kept = gateways.route_traffic(found) if found is not None and routing.status.owned else None
+    if kept is None:
+        return routing
+    return replace(routing, settings=kept, status=_status(routing.router, kept, subject, routing.live, now))
+
+
+def _status(
+    router: Router[Any], settings: Any, subject: Subject, live: Mapping[Reference, Object | None], now: datetime
+) -> RouteStatus:
+    return router.status(
+        model_deployment=subject.name,
+        namespace=subject.namespace,
+        traffic=settings,
+        owner_uid=subject.uid,
+        live=live,
+        ready=subject.ready,
+        now=now,
+    )
+
+
+async def read_live(
+    cluster: Cluster, namespace: str, references: Iterable[Reference]
+) -> dict[Reference, Object | None]:
+    """The objects that a router reads; None for one that does not exist, or whose kind the cluster does not know."""
+    live: dict[Reference, Object | None] = {}
+    for reference in references:
+        kind = kind_of({"apiVersion": reference.api_version, "kind": reference.kind})
+        try:
+            live[reference] = await cluster.get(kind, namespace, reference.name)
+        except NotServed:
+            live[reference] = None
+    return live
+
+
+async def _gateways(
+    cluster: Cluster,
+    namespace: str,
+    traffic: Traffic,
+    live: Mapping[Reference, Object | None],
+    status: RouteStatus,
+) -> tuple[frozenset[str] | None, str | None]:
+    """What the Gateways can do, and why they would not serve the route, which is asked only while they do not."""
+    settings = traffic.gateway
+    if settings is None:
+        return None, None
+    found: dict[tuple[str, str], Mapping[str, Any] | None] = {}
+    classes: dict[str, Mapping[str, Any] | None] = {}
+    route = next(iter(live.values()), None)
+    try:
+        for where, name in gateways_of(settings, namespace, route):
+            gateway = await cluster.get(GATEWAY, where, name)
+            found[where, name] = gateway
+            class_name = ((gateway or {}).get("spec") or {}).get("gatewayClassName")
+            if class_name and class_name not in classes:
+                classes[class_name] = await cluster.get(GATEWAY_CLASS, None, class_name)
+    except NotServed:
+        return None, "the Gateway API is not installed in this cluster: install its CRDs (gateway.networking.k8s.io/v1)"
+    except ClusterError as error:
+        # What cannot be looked at is not known to be a problem; the route's own status has the last word.
+        _log.warning("whether the Gateway can take the route is not known: %s", error)
+        return None, None
+    problem = None
+    if status.observed is None or not status.exists:
+        problem = gateway_problem(found, classes, traffic=settings, namespace=namespace)
+    return gateway_features(classes.values()), problem
+
+
+def missing(needs: Iterable[Need], routing: Routing, spec: ModelDeploymentSpec) -> str | None:
+    """The first thing that the strategy needs and the router cannot do."""
+    router = next(name for name in ("gateway", "traefik", "ingressNginx", "istio", "service") if _names(spec, name))
+    for need in needs:
+        if not getattr(routing.capabilities, need.capability):
+            return f"{need.field}: the router spec.traffic.{router} {need.why}"
+    return None
+
+
+def _names(spec: ModelDeploymentSpec, router: str) -> bool:
+    fields = type(spec.traffic).model_fields
+    return any(info.alias == router and getattr(spec.traffic, name) is not None for name, info in fields.items())
+
+
+def route_of(status: RouteStatus, hashes: Mapping[str, str]) -> Route:
+    """The route as the core sees it. `hashes` are the revisions by the names of their Services; a Service of somebody
+    else stays under its own name, so that its share is seen to be not ours."""
+    if status.exists and not status.owned:
+        return Route(exists=True, foreign=True, problem=status.problem)
+
+    def by_hash(weights: Mapping[str, int]) -> dict[str, int]:
+        return {hashes.get(service, service): weight for service, weight in weights.items()}
+
+    def known(service: str | None) -> str | None:
+        return hashes.get(service, service) if service is not None else None
+
+    return Route(
+        exists=status.exists,
+        written=by_hash(status.written),
+        observed=by_hash(status.observed) if status.exists and status.observed is not None else None,
+        problem=status.problem,
+        beside=Beside(
+            mirror=known(status.mirrored.service if status.mirrored else None),
+            mirrored=status.mirrored.basis_points if status.mirrored else 0,
+            matched=known(status.matched),
+            previewed=known(status.previewed),
+        ),
+        settles_in=timedelta(seconds=status.settles_in) if status.settles_in is not None else None,
+    )
