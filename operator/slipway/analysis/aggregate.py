@@ -41,6 +41,8 @@ class Reason(StrEnum):
 
     ANALYSIS_FAILED = "AnalysisFailed"
     """A metric failed."""
+    ROUTING_MISMATCH = "RoutingMismatch"
+    """The candidate's share of the requests is not its weight, so that the arms cannot be compared."""
     METRICS_UNAVAILABLE = "MetricsUnavailable"
     """A source of numbers does not answer."""
     NO_DATA = "NoData"
@@ -72,17 +74,19 @@ def aggregate(
     on_inconclusive: Literal["Hold", "Promote", "Rollback"],
     on_metric_error: Literal["Hold", "Rollback"],
     error_timeout_seconds: float,
+    routing: Judgement | None = None,
 ) -> Outcome:
     """Decide on the judgements of one look.
 
-    In this order: a Fail hauls back or holds, by the metric's action; a source that does not answer holds, and after
+    In this order: a Fail hauls back or holds, by the metric's action; traffic that does not follow the weights (a Fail
+    of `routing`, the judgement of `ShareEvidence` where requests are counted at the gateway) holds; a source that does not answer holds, and after
     `error_timeout_seconds` does what `on_metric_error` says; a metric without data holds until the deadline; when every
     gate is met the rollout advances, unless the minimum time is not over; else it continues until the deadline, at
     which `on_inconclusive` decides. Guardrails that lack samples do not stand in the way at the deadline; a metric
     without any data does, and so does one on which harm looks likely. Without metrics only the minimum time counts.
     """
     acting = [result for result in results if result.action is not Action.OBSERVE]
-    trouble = _harm(acting) or _outage(acting, on_metric_error, error_timeout_seconds)
+    trouble = _harm(acting) or _mismatch(routing) or _outage(acting, on_metric_error, error_timeout_seconds)
     if trouble:
         return trouble
     idle = _with(acting, lambda result: result.judgement.verdict is Verdict.NO_DATA)
@@ -111,6 +115,12 @@ def _harm(acting: Sequence[MetricResult]) -> Outcome | None:
     fatal = _with(failed, lambda result: result.action is Action.ROLLBACK)
     move = Move.ROLLBACK if fatal else Move.HOLD
     return Outcome(move, Reason.ANALYSIS_FAILED, _sentence(fatal or failed))
+
+
+def _mismatch(routing: Judgement | None) -> Outcome | None:
+    if routing is None or routing.verdict is not Verdict.FAIL:
+        return None
+    return Outcome(Move.HOLD, Reason.ROUTING_MISMATCH, routing.message)
 
 
 def _outage(acting: Sequence[MetricResult], on_metric_error: str, timeout_seconds: float) -> Outcome | None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from slipway.analysis import wording
-from slipway.analysis.eprocess import ArmCounts, log_above, log_below, log_mean_exp
+from slipway.analysis.bets import log_above, log_below
+from slipway.analysis.eprocess import ArmCounts, log_mean_exp
 from slipway.analysis.exact import binomial_lower, binomial_upper, log_inverse
 from slipway.analysis.vectors import EvidenceError, Vectors, gate_vectors, read, read_counts, read_gates
 from slipway.analysis.verdict import Gates, Judgement, Verdict

@@ -104,43 +104,48 @@ def log_no_worse(counts: PairedBatch, margin: float, *, final: bool) -> float:
     return max(looks, log_inverse(bonett_price_p(counts.losses, counts.wins, counts.items, margin)))
 
 
-def worst_loss(counts: PairedBatch, alpha: float, *, final: bool) -> float:
-    """The smallest loss of accuracy that is excluded, rounded up to a hundredth of a point; at most 1."""
-    needed = math.log(HALF / alpha)
+def worst_loss(counts: PairedBatch, needed: float, *, final: bool) -> float:
+    """The smallest loss, at most 1, that evidence `needed` to one excludes, rounded up to a hundredth of a point."""
     low, high = -1.0, 1.0
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
-        if log_no_worse(counts, middle, final=False) >= needed:
+        if log_no_worse(counts, middle, final=False) >= math.log(needed):
             high = middle
         else:
             low = middle
     if final and counts.items:
-        high = min(high, bonett_price_bound(counts.losses, counts.wins, counts.items, alpha / HALF))
+        high = min(high, bonett_price_bound(counts.losses, counts.wins, counts.items, 1 / needed))
     return math.ceil(high * 10_000) / 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class PairedEvidence:
-    """What a golden set of `size` items says of the candidate beside stable, and the gates it is collected for.
+    """What the same items, asked of both arms, say of the candidate, and the gates it is collected for.
 
-    `harm` is the greatest log-evidence of harm while the loss exceeded the margin, `safety` the greatest of none.
+    `size` is that of a golden set; None is a stream without an end, such as mirrored requests, where a loss may also be
+    a slower answer. `harm` is the greatest log-evidence of harm while the loss exceeded the margin, `safety` the
+    greatest of none.
     """
 
     gates: Gates
-    size: int
+    size: int | None
     counts: PairedBatch = PairedBatch()
     harm: float = 0.0
     safety: float = 0.0
     accuracy: AccuracyTest = UNTESTED
 
     @classmethod
-    def begin(cls, gates: Gates, size: int) -> Self:
-        """No evidence yet, from a set of `size` items.
+    def begin(cls, gates: Gates, size: int | None) -> Self:
+        """No evidence yet, from a set of `size` items or from a stream.
 
         Raises ValueError when the set is empty or no gate is given that it can meet.
         """
-        if size < 1:
+        if size is not None and size < 1:
             raise ValueError(f"size: a golden set of {size} items shows nothing")
+        if gates.is_relative:
+            raise ValueError("gates: accuracies are compared by their difference, not relative to each other")
+        if size is None and gates.threshold_min is not None:
+            raise ValueError("threshold_min: a stream has no last item at which a minimum would be decided")
         if gates.threshold_max is not None:
             raise ValueError("threshold_max: accuracy has a minimum, not a maximum")
         if not gates.compares and gates.threshold_min is None:
@@ -153,16 +158,16 @@ class PairedEvidence:
         Raises ValueError for more items than the set has.
         """
         counts = self.counts.plus(batch)
-        if counts.used > self.size:
+        if self.size is not None and counts.used > self.size:
             raise ValueError(f"{counts.used} items of a golden set of {self.size}")
         folded = replace(self, counts=counts)
         final = folded.exhausted
         if self.gates.compares:
-            harmful = counts.loss > self.gates.harm_margin
+            harmful = counts.loss > self.gates.harm_margin.absolute
             folded = replace(
                 folded,
                 harm=max(self.harm, log_worse(counts, final=final)) if harmful else self.harm,
-                safety=max(self.safety, log_no_worse(counts, self.gates.proof_margin, final=final)),
+                safety=max(self.safety, log_no_worse(counts, self.gates.proof_margin.absolute, final=final)),
             )
         if self.gates.threshold_min is not None:
             accuracy = self.accuracy.after(counts.candidate, self.gates.threshold_min, final=final)
@@ -172,7 +177,15 @@ class PairedEvidence:
     @property
     def exhausted(self) -> bool:
         """True when no item is left, so that no verdict but the present one will come."""
-        return self.counts.used >= self.size
+        return self.size is not None and self.counts.used >= self.size
+
+    @property
+    def _to_fail(self) -> float:
+        return (HALF if self.size is not None else 1.0) / self.gates.harm_alpha
+
+    @property
+    def _to_pass(self) -> float:
+        return (HALF if self.size is not None else 1.0) / self.gates.pass_alpha
 
     def judge(self) -> Judgement:
         """The verdict on all gates together, valid after every batch and as often as one looks.
@@ -192,10 +205,11 @@ class PairedEvidence:
             stable_samples=self.counts.items,
             difference=self.counts.loss if self.counts.items else None,
             samples_sufficient=sufficient,
+            worst_case=self._worst_case() if self.gates.compares and self.counts.items else None,
         )
 
     def _is_worse(self) -> bool:
-        return self.harm >= math.log(HALF / self.gates.harm_alpha)
+        return self.harm >= math.log(self._to_fail)
 
     def _is_inaccurate(self) -> bool:
         return self.gates.threshold_min is not None and self.accuracy.fails(self.gates)
@@ -205,7 +219,7 @@ class PairedEvidence:
             return Verdict.FAIL
         if not self.counts.items:
             return Verdict.NO_DATA
-        safe = not self._must_be_safe() or self.safety >= math.log(HALF / self.gates.pass_alpha)
+        safe = not self._must_be_safe() or self.safety >= math.log(self._to_pass)
         accurate = self.gates.threshold_min is None or self.accuracy.passes(self.gates)
         return Verdict.PASS if safe and accurate and sufficient else Verdict.CONTINUE
 
@@ -217,10 +231,10 @@ class PairedEvidence:
     def _comparison(self) -> tuple[float, float]:
         """The evidence to report, of harm and of safety."""
         final = self.exhausted
-        margin = self.gates.proof_margin
+        margin = self.gates.proof_margin.absolute
         return (
-            deciding(self.harm, log_worse(self.counts, final=final), HALF / self.gates.harm_alpha),
-            deciding(self.safety, log_no_worse(self.counts, margin, final=final), HALF / self.gates.pass_alpha),
+            deciding(self.harm, log_worse(self.counts, final=final), self._to_fail),
+            deciding(self.safety, log_no_worse(self.counts, margin, final=final), self._to_pass),
         )
 
     def _accuracy(self) -> tuple[float, float]:
@@ -228,7 +242,7 @@ class PairedEvidence:
 
     def _decisive(self, verdict: Verdict) -> tuple[float, float]:
         """The evidence that the verdict rests on, or waits for: of two proofs the one that is further away."""
-        to_fail, to_pass = HALF / self.gates.harm_alpha, HALF / self.gates.pass_alpha
+        to_fail, to_pass = self._to_fail, self._to_pass
         if verdict is Verdict.FAIL:
             return (self._comparison()[0] if self._is_worse() else self._accuracy()[0]), to_fail
         proofs = [self._comparison()[1]] if self._must_be_safe() else []
@@ -239,8 +253,8 @@ class PairedEvidence:
     def _message(self, verdict: Verdict, sufficient: bool) -> str:
         excluded = wording.excluded(self.counts.excluded)
         if verdict is Verdict.NO_DATA:
-            return f"n=0 of {self.size}, no item judged yet{excluded}"
-        clauses = [f"n={self.counts.items} of {self.size}{excluded}"]
+            return f"n=0{self._of_size()}, no item judged yet{excluded}"
+        clauses = [f"n={self.counts.items}{self._of_size()}{excluded}"]
         if self.gates.compares and (verdict is not Verdict.FAIL or self._is_worse()):
             clauses.append(self._comparison_clause(verdict))
         if self.gates.threshold_min is not None and (verdict is not Verdict.FAIL or self._is_inaccurate()):
@@ -248,9 +262,15 @@ class PairedEvidence:
         clauses += wording.shortage(verdict, self.gates.min_samples, sufficient=sufficient, exhausted=self.exhausted)
         return "; ".join(clauses)
 
+    def _of_size(self) -> str:
+        return f" of {self.size}" if self.size is not None else ""
+
+    def _worst_case(self) -> float:
+        return worst_loss(self.counts, self._to_pass, final=self.exhausted)
+
     def _comparison_clause(self, verdict: Verdict) -> str:
         counts, (harm, safety) = self.counts, self._comparison()
-        margin = self.gates.harm_margin if verdict is Verdict.FAIL else self.gates.proof_margin
+        margin = self.gates.harm_margin.absolute if verdict is Verdict.FAIL else self.gates.proof_margin.absolute
         candidate, stable = wording.percent(1 - counts.candidate.rate), wording.percent(1 - counts.stable.rate)
         words = [
             f"accuracy {candidate} beside stable's {stable}",
@@ -258,16 +278,16 @@ class PairedEvidence:
             f"loss={wording.points(counts.loss)} (margin {wording.width(margin)})",
         ]
         if verdict is Verdict.FAIL:
-            return ", ".join([*words, wording.evidence("harm", harm, HALF / self.gates.harm_alpha)])
-        bound = wording.points(worst_loss(counts, self.gates.pass_alpha, final=self.exhausted))
-        words.append(f"worst case {bound} at {wording.confidence(self.gates.pass_alpha)}")
-        words.append(wording.evidence("safety", safety, HALF / self.gates.pass_alpha))
+            return ", ".join([*words, wording.evidence("harm", harm, self._to_fail)])
+        bound = wording.points(self._worst_case())
+        words.append(f"worst case ≤ {bound} at {wording.confidence(self.gates.pass_alpha)}")
+        words.append(wording.evidence("safety", safety, self._to_pass))
         return ", ".join(words)
 
     def to_vectors(self) -> Vectors:
         """The evidence as named vectors of finite numbers, gates included."""
         return gate_vectors(self.gates) | {
-            "size": (float(self.size),),
+            "size": () if self.size is None else (float(self.size),),
             "counts": tuple(float(count) for count in self.counts.counts),
             "comparison": (self.harm, self.safety),
             "accuracy": (self.accuracy.too_little, self.accuracy.enough),
@@ -281,10 +301,11 @@ class PairedEvidence:
         """
         counts = PairedBatch(*read_counts(vectors, "counts", 5))
         try:
-            blank = cls.begin(read_gates(vectors), size=read_counts(vectors, "size", 1)[0])
+            sizes = read_counts(vectors, "size", 1 if vectors.get("size") else 0)
+            blank = cls.begin(read_gates(vectors), size=sizes[0] if sizes else None)
         except ValueError as problem:
             raise EvidenceError(str(problem)) from problem
-        if counts.used > blank.size:
+        if blank.size is not None and counts.used > blank.size:
             raise EvidenceError(f"counts: {counts.used} items of a golden set of {blank.size}")
         harm, safety = read(vectors, "comparison", 2)
         accuracy = AccuracyTest(*read(vectors, "accuracy", 2))

@@ -8,12 +8,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields
 
+from slipway.analysis.dispersion import Dispersion
 from slipway.analysis.eprocess import ArmCounts, Mixture
 from slipway.analysis.verdict import Gates
 
 Vectors = Mapping[str, tuple[float, ...]]
 """Named vectors of finite numbers."""
 
+
+NUMBERS = {int, float}
+"""What JSON makes of a number."""
 
 LARGEST_COUNT = 2.0**53
 """Beyond it, doubles skip whole numbers."""
@@ -57,9 +61,9 @@ def read(vectors: Vectors, name: str, length: int) -> tuple[float, ...]:
         raise EvidenceError(f"{name}: missing")
     if len(values) != length:
         raise EvidenceError(f"{name}: {len(values)} numbers where {length} belong")
-    if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
+    if not set(map(type, values)) <= NUMBERS or not all(map(math.isfinite, values)):
         raise EvidenceError(f"{name}: {list(values)} are not all finite numbers")
-    return tuple(float(value) for value in values)
+    return tuple(map(float, values))
 
 
 def whole(value: float, name: str) -> int:
@@ -84,9 +88,15 @@ def arm_vector(counts: ArmCounts) -> tuple[float, ...]:
 
 def read_arm(vectors: Vectors, name: str) -> ArmCounts:
     """The inverse of `arm_vector`. Raises EvidenceError for counts that contradict each other."""
-    bad, total = read_counts(vectors, name, 2)
+    return arm(name, *read(vectors, name, 2))
+
+
+def arm(name: str, bad: float, total: float) -> ArmCounts:
+    """Counts out of two numbers of a vector. Raises EvidenceError when they are none or contradict each other."""
     try:
-        return ArmCounts(bad, total)
+        return ArmCounts(whole(bad, name), whole(total, name))
+    except EvidenceError:
+        raise
     except ValueError as problem:
         raise EvidenceError(f"{name}: {problem}") from problem
 
@@ -96,9 +106,28 @@ def mixture_vector(mixture: Mixture) -> tuple[float, ...]:
     return (mixture.cash, *mixture.logs)
 
 
+def dispersion_vector(dispersion: Dispersion) -> tuple[float, ...]:
+    """The sums, then the window before."""
+    return (dispersion.chi_square, dispersion.degrees, *arm_vector(dispersion.last))
+
+
+def read_dispersion(vectors: Vectors, name: str) -> Dispersion | None:
+    """The inverse of `dispersion_vector`; None when there is no such vector. Raises EvidenceError for negative sums."""
+    if name not in vectors:
+        return None
+    chi_square, degrees, bad, total = read(vectors, name, 4)
+    if chi_square < 0 or degrees < 0:
+        raise EvidenceError(f"{name}: {chi_square} of {degrees} degrees of freedom is no chi-square")
+    return Dispersion(chi_square, degrees, arm(name, bad, total))
+
+
 def read_mixture(vectors: Vectors, name: str, bets: int) -> Mixture:
     """The inverse of `mixture_vector`. Raises EvidenceError when the cash is none that could be left."""
-    cash, *logs = read(vectors, name, 1 + bets)
-    if not 0 <= cash <= 1:
-        raise EvidenceError(f"{name}: cash of {cash} is not in [0, 1]")
-    return Mixture(tuple(logs), cash)
+    return mixture(read(vectors, name, 1 + bets), name)
+
+
+def mixture(numbers: tuple[float, ...], name: str) -> Mixture:
+    """Cash and logarithms out of a vector's numbers. Raises EvidenceError when the cash is none that could be left."""
+    if not 0 <= numbers[0] <= 1:
+        raise EvidenceError(f"{name}: cash of {numbers[0]} is not in [0, 1]")
+    return Mixture(numbers[1:], numbers[0])

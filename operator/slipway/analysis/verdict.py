@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+LARGEST_RELATIVE = 100.0
+"""A margin of more than a hundred times stable's rate is a mistake in the unit."""
+
 
 class Verdict(StrEnum):
     """What the evidence on one metric amounts to."""
@@ -31,14 +34,34 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Margin:
+    """How much worse than stable the candidate may be: a difference of rates, or a share of stable's own rate.
+
+    At a rate p of stable, p + `absolute` + `relative` x p is still accepted; gates use one of the two.
+    """
+
+    absolute: float = 0.0
+    relative: float = 0.0
+
+    def at(self, stable_rate: float) -> float:
+        """The margin as a difference of rates, where stable's rate is this."""
+        return self.absolute + self.relative * stable_rate
+
+    def times(self, factor: float) -> "Margin":
+        """A margin so many times as wide."""
+        return Margin(self.absolute * factor, self.relative * factor)
+
+
+@dataclass(frozen=True, slots=True)
 class Gates:
     """What one metric has to meet. Rates, margins and alphas are fractions: 0.005 is half a percentage point.
 
     `threshold_max` limits the candidate's rate of bad requests, `threshold_min` its accuracy. `comparison_margin`
     guards against being worse than stable by more than the margin; `non_inferiority_margin` asks for proof of the
-    opposite. `fail_alpha` is the probability with which a harmless candidate fails, over all looks and steps together;
-    `pass_alpha` the probability with which a harmful one passes. `min_samples` counts requests or items an arm and
-    concerns Pass alone: Fail is valid at any sample size.
+    opposite. Either may be relative instead: 0.2 then is a fifth of stable's own rate. `fail_alpha` is the probability
+    with which a harmless candidate fails, over all looks and steps together; `pass_alpha` the probability with which a
+    harmful one passes. `min_samples` counts requests or items an arm and concerns Pass alone: Fail is valid at any
+    sample size.
 
     Raises ValueError, naming the field, for a value with which the gate would mean nothing.
     """
@@ -50,6 +73,8 @@ class Gates:
     min_samples: int = 100
     fail_alpha: float = 0.01
     pass_alpha: float = 0.05
+    comparison_relative: float | None = None
+    non_inferiority_relative: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("threshold_max", "threshold_min", "non_inferiority_margin", "fail_alpha", "pass_alpha"):
@@ -58,32 +83,58 @@ class Gates:
                 raise ValueError(f"{name}: {value} is not between 0 and 1 (both excluded)")
         if self.comparison_margin is not None and not 0 <= self.comparison_margin < 1:
             raise ValueError(f"comparison_margin: {self.comparison_margin} is not in [0, 1)")
+        for gate in ("comparison", "non_inferiority"):
+            value = getattr(self, f"{gate}_relative")
+            if value is None:
+                continue
+            if not 0 < value <= LARGEST_RELATIVE:
+                raise ValueError(f"{gate}_relative: {value} is not in (0, {LARGEST_RELATIVE}]")
+            if getattr(self, f"{gate}_margin") is not None:
+                raise ValueError(f"{gate}_relative: a margin is either a difference or a share of stable's rate")
         if self.min_samples < 1:
             raise ValueError(f"min_samples: {self.min_samples} is not at least 1")
 
     @property
     def compares(self) -> bool:
         """True when the candidate is measured against stable."""
-        return self.comparison_margin is not None or self.non_inferiority_margin is not None
+        return self.proves or self.comparison_margin is not None or self.comparison_relative is not None
 
     @property
-    def harm_margin(self) -> float:
-        """The smallest estimated harm, as a difference to stable, that a Fail needs: the effect guard.
+    def proves(self) -> bool:
+        """True when the candidate must be shown to be no worse than stable by more than a margin."""
+        return self.non_inferiority_margin is not None or self.non_inferiority_relative is not None
+
+    @property
+    def is_relative(self) -> bool:
+        """True when a margin is a share of stable's rate, which needs a rate to be a share of."""
+        return self.comparison_relative is not None or self.non_inferiority_relative is not None
+
+    @property
+    def _guard(self) -> Margin | None:
+        return _margin(self.comparison_margin, self.comparison_relative)
+
+    @property
+    def _proof(self) -> Margin | None:
+        return _margin(self.non_inferiority_margin, self.non_inferiority_relative)
+
+    @property
+    def harm_margin(self) -> Margin:
+        """The smallest estimated harm that a Fail needs: the effect guard.
 
         Raises ValueError when no gate compares with stable.
         """
-        margin = self.comparison_margin if self.comparison_margin is not None else self.non_inferiority_margin
+        margin = self._guard or self._proof
         if margin is None:
             raise ValueError("no gate compares the candidate with stable")
         return margin
 
     @property
-    def proof_margin(self) -> float:
+    def proof_margin(self) -> Margin:
         """The largest harm that a Pass must exclude.
 
         Raises ValueError when no gate compares with stable.
         """
-        margin = self.non_inferiority_margin if self.non_inferiority_margin is not None else self.comparison_margin
+        margin = self._proof or self._guard
         if margin is None:
             raise ValueError("no gate compares the candidate with stable")
         return margin
@@ -108,6 +159,12 @@ class Gates:
         return self.fail_alpha / max(tests, 1)
 
 
+def _margin(absolute: float | None, relative: float | None) -> Margin | None:
+    if absolute is not None:
+        return Margin(absolute=absolute)
+    return Margin(relative=relative) if relative is not None else None
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """The verdict on one metric, with the numbers behind it.
@@ -115,7 +172,10 @@ class Judgement:
     `evidence` is a likelihood-like ratio that a verdict needs `needed` of: the evidence of harm for a Fail and for a
     guardrail that watches, the evidence of safety for a Pass and for a gate that must be proven. `difference` is the
     candidate's rate minus stable's (a loss of accuracy is positive too), None where nothing is compared. `doubtful`
-    says that harm looks likely though it is not shown: no reason to haul back, and none to go on.
+    says that harm looks likely though it is not shown: no reason to haul back, and none to go on. `worst_case` is the
+    largest harm that is not excluded, as a difference like `difference` and with the confidence of a Pass, None while
+    nothing is excluded; it holds at every look. `seconds_to_decide` is how long a verdict would take if everything went
+    on as observed, None where no pace is known or none would come.
     """
 
     verdict: Verdict
@@ -127,6 +187,8 @@ class Judgement:
     difference: float | None
     samples_sufficient: bool
     doubtful: bool = False
+    worst_case: float | None = None
+    seconds_to_decide: float | None = None
 
 
 def error(message: str) -> Judgement:

@@ -138,11 +138,11 @@ def test_the_sentence_names_accuracies_counts_margin_bound_and_evidence() -> Non
     failed = paired(PROOF, (25, 2, 160, 13, 3)).judge()
     assert failed.message == (
         "n=200 of 600 (3 excluded); accuracy 81.00% beside stable's 92.50%, 25 lost and 2 won, "
-        "loss=+11.50pp (margin 2.00pp), evidence of harm 30484 of 200 needed"
+        "loss=+11.50pp (margin 2.00pp), evidence of harm 30484 of 200"
     )
     assert failed.difference == pytest.approx(0.115)
     passed = paired(PROOF, (9, 9, 531, 51, 0)).judge()
-    assert "worst case +1.46pp at 95%" in passed.message
+    assert "worst case ≤ +1.46pp at 95%" in passed.message
     alone = single(MINIMUM, (190, 10, 0)).judge()
     assert alone.message.startswith("n=200 of 600; accuracy=95.00% (min 85.00%), evidence of a higher accuracy ")
 
@@ -158,7 +158,7 @@ def test_the_worst_case_that_is_named_is_within_the_margin_exactly_when_safety_i
         return
     gates = Gates(non_inferiority_margin=margin, min_samples=1, fail_alpha=1e-60)
     judgement = paired(gates, (losses, wins, ties, 0, 0), size=items).judge()
-    worst = float(judgement.message.partition("worst case ")[2].partition("pp")[0]) / 100
+    worst = float(judgement.message.partition("worst case ≤ ")[2].partition("pp")[0]) / 100
     if judgement.verdict is Verdict.PASS:
         assert worst <= margin + 2e-4
     else:

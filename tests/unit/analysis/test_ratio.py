@@ -131,13 +131,13 @@ def test_a_fail_by_this_step_alone_says_so() -> None:
 
 def test_the_sentence_names_samples_difference_margin_and_evidence() -> None:
     judgement = folded(begun(), (4, 10, 1, 90)).judge()
-    assert judgement.message == "n=10/90, bad=4/1; diff=+38.89pp (margin 0.50pp), evidence of harm 301 of 100 needed"
+    assert judgement.message == "n=10/90, bad=4/1; diff=+38.89pp (margin 0.50pp), evidence of harm 301 of 100"
     assert judgement.difference == pytest.approx(0.4 - 1 / 90)
     assert judgement.evidence >= judgement.needed == 100
     limit = folded(begun(LIMIT), (9, 30, 0, 0)).judge()
-    assert limit.message.startswith("n=30/0, bad=9/0; rate=30.00% (max 5.00%), evidence of excess ")
+    assert limit.message.startswith("n=30, bad=9; rate=30.00% (max 5.00%), evidence of excess ")
     passed = folded(begun(PROOF), *[(1, 100, 9, 900)] * 12).judge()
-    assert "worst case below 2.00pp at 95%" in passed.message
+    assert "worst case ≤ +1.00pp at 95%" in passed.message
 
 
 def test_several_gates_share_one_budget_of_false_alarms() -> None:
@@ -145,7 +145,7 @@ def test_several_gates_share_one_budget_of_false_alarms() -> None:
     two = folded(begun(Gates(comparison_margin=0.005, threshold_max=0.5)), (1, 10, 1, 90)).judge()
     same = folded(begun(Gates(comparison_margin=0.005, non_inferiority_margin=0.01)), (1, 10, 1, 90)).judge()
     assert (one.needed, two.needed) == (100, 200)
-    assert "of 100 needed" in same.message, "comparison and non-inferiority read the same test for harm"
+    assert "of 100" in same.message, "comparison and non-inferiority read the same test for harm"
 
 
 def test_a_proof_that_was_asked_for_is_the_evidence_that_is_reported() -> None:
@@ -251,7 +251,7 @@ def test_evidence_that_was_written_down_as_json_goes_on_as_if_it_had_not_been(
 def test_the_state_is_a_few_dozen_numbers() -> None:
     gates = Gates(threshold_max=0.05, comparison_margin=0.005, non_inferiority_margin=0.02)
     vectors = folded(begun(gates), (1, 100, 9, 900)).to_vectors()
-    assert sum(map(len, vectors.values())) <= 50
+    assert sum(map(len, vectors.values())) <= 80
 
 
 @pytest.mark.parametrize(("bad", "total"), [(-1, 10), (11, 10), (0, -1), (1.5, 10), (float("nan"), 10), (0, math.inf)])
