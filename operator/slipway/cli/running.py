@@ -22,6 +22,22 @@ def run(
             help="Metrics page of a replica of the gateway, such as http://HOST:PORT/metrics. May be repeated.",
         ),
     ] = None,
+    max_rollouts: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            envvar="SLIPWAY_MAX_ROLLOUTS",
+            help="Rollouts that may be under way at a time; those beyond wait for their turn. Default: no limit.",
+        ),
+    ] = None,
+    max_rollouts_per_namespace: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            envvar="SLIPWAY_MAX_ROLLOUTS_PER_NAMESPACE",
+            help="The same for each namespace by itself. Default: no limit.",
+        ),
+    ] = None,
     kubeconfig: Annotated[
         str | None, typer.Option(help="Default: KUBECONFIG, ~/.kube/config or the pod's own.")
     ] = None,
@@ -36,6 +52,7 @@ def run(
     from slipway.cluster import ClusterError
     from slipway.controller import MissingCrdError, Settings
     from slipway.controller import run as run_operator
+    from slipway.rollout.budget import Limits
 
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,
@@ -49,6 +66,7 @@ def run(
         context=context,
         namespaces=tuple(namespaces or ()),
         gateway_metrics=tuple(gateway_metrics or ()),
+        limits=Limits(per_namespace=max_rollouts_per_namespace, per_cluster=max_rollouts),
     )
     try:
         asyncio.run(run_operator(options))
