@@ -35,8 +35,10 @@ class Definitions:
         record = self._store.get(KEY, name)
         if record is None:
             self._withdraw(name)
+            self._reconsider(name)
             return
         if record.obj["metadata"].get("deletionTimestamp"):
+            self._serve(name, record.obj)
             self._finish_deletion(name, record)
             return
         obj = self._with_status(record.obj)
@@ -103,7 +105,8 @@ class Definitions:
     def _serve(self, name: str, obj: dict[str, Any]) -> None:
         status = obj["status"]
         established = any(c["type"] == "Established" and c["status"] == "True" for c in status["conditions"])
-        state = (obj["spec"], status["acceptedNames"], established)
+        ending = bool(obj["metadata"].get("deletionTimestamp"))
+        state = (obj["spec"], status["acceptedNames"], established, ending)
         if self._served.get(name) == state:
             return
         self._registry.remove_custom(obj["spec"]["group"], obj["spec"]["names"]["plural"])
@@ -112,6 +115,13 @@ class Definitions:
             for resource in resources_of(obj):
                 self._registry.add(resource)
 
+    def _reconsider(self, gone: str) -> None:
+        """A definition that is gone has freed its names: others of its group may have been waiting for them."""
+        group = gone.partition(".")[2]
+        for name, record in list(self._store.collection(KEY).records.items()):
+            if record.obj["spec"]["group"] == group and not record.obj["metadata"].get("deletionTimestamp"):
+                self.reconcile(name)
+
     def _withdraw(self, name: str) -> None:
         state = self._served.pop(name, None)
         if state is not None:
@@ -119,6 +129,8 @@ class Definitions:
 
     def _finish_deletion(self, name: str, record: Record) -> None:
         """Delete the instances; when none is left, take the finalizer off, which removes the definition."""
+        if FINALIZER not in (record.obj["metadata"].get("finalizers") or ()):
+            return
         spec = record.obj["spec"]
         served = list(resources_of(record.obj, unserved=True))
         instances = self._store.collection((spec["group"], spec["names"]["plural"]))
@@ -126,16 +138,21 @@ class Definitions:
             if served and not instance.obj["metadata"].get("deletionTimestamp"):
                 self._delete(served[0], instance)
         if instances.records:
+            self._tell(name, record, "InstanceDeletionInProgress", "CustomResource deletion is in progress")
             return
-        finalizers = [item for item in record.obj["metadata"].get("finalizers") or () if item != FINALIZER]
+        finalizers = [item for item in record.obj["metadata"]["finalizers"] if item != FINALIZER]
         metadata = {key: value for key, value in record.obj["metadata"].items() if key != "finalizers"}
         if finalizers:
             metadata["finalizers"] = finalizers
-            if finalizers != record.obj["metadata"].get("finalizers"):
-                self._store.write(KEY, name, {**record.obj, "metadata": metadata})
+            self._store.write(KEY, name, {**record.obj, "metadata": metadata})
             return
-        self._withdraw(name)
         self._store.delete(KEY, name)
+        self._withdraw(name)
+
+    def _tell(self, name: str, record: Record, reason: str, message: str) -> None:
+        obj = terminating(record.obj, reason, message)
+        if obj != record.obj:
+            self._serve(name, self._store.write(KEY, name, obj).obj)
 
     def instance_gone(self, resource: Resource) -> None:
         """An instance was removed; a definition may have been waiting for that."""
@@ -143,6 +160,14 @@ class Definitions:
         record = self._store.get(KEY, name)
         if record is not None and record.obj["metadata"].get("deletionTimestamp"):
             self._finish_deletion(name, record)
+
+
+def terminating(obj: dict[str, Any], reason: str, message: str) -> dict[str, Any]:
+    """A definition that is being deleted, with the condition that says how far that is."""
+    status = dict(obj.get("status") or {})
+    conditions = {condition["type"]: condition for condition in status.get("conditions") or ()}
+    _set(conditions, "Terminating", "True", reason, message)
+    return {**obj, "status": {**status, "conditions": list(conditions.values())}}
 
 
 def _copy(to: dict[str, Any], source: dict[str, Any], name: str) -> None:
@@ -192,13 +217,14 @@ def resources_of(definition: dict[str, Any], *, unserved: bool = False) -> list[
         names = spec["names"]
     storage = next((version["name"] for version in spec["versions"] if version.get("storage")), "")
     return [
-        _resource(spec, names, version, storage)
+        _resource(definition, names, version, storage)
         for version in spec["versions"]
         if version.get("served") or (unserved and version["name"] == storage)
     ]
 
 
-def _resource(spec: dict[str, Any], names: dict[str, Any], version: dict[str, Any], storage: str) -> Resource:
+def _resource(definition: dict[str, Any], names: dict[str, Any], version: dict[str, Any], storage: str) -> Resource:
+    spec = definition["spec"]
     subresources = version.get("subresources") or {}
     parts = {}
     if "status" in subresources:
@@ -215,6 +241,7 @@ def _resource(spec: dict[str, Any], names: dict[str, Any], version: dict[str, An
         columns=version.get("additionalPrinterColumns") or [],
         selectable=[entry["jsonPath"] for entry in version.get("selectableFields") or ()],
         warning=_deprecation(spec, names, version),
+        terminating=bool(definition["metadata"].get("deletionTimestamp")),
     )
     return Resource(
         group=spec["group"], version=version["name"], plural=names["plural"], singular=names.get("singular") or names["kind"].lower(),  # noqa: E501

@@ -8,6 +8,8 @@ from slipway_sandbox.apiserver.resources import Registry, Resource
 
 AGGREGATED = ("apidiscovery.k8s.io", "v2", "APIGroupDiscoveryList")
 _CUSTOM_VERBS = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"]
+_LAST_VERBS = ["delete", "deletecollection", "get", "list", "watch"]
+"""What is left to do with the objects of a definition that is being deleted."""
 
 
 def api_versions(address: str) -> dict[str, Any]:
@@ -39,13 +41,19 @@ def _storage_version(registry: Registry, resource: Resource) -> str:
     return resource.custom.storage_version if resource.custom else registry.versions(resource.group)[0]
 
 
+def _verbs(resource: Resource) -> list[str]:
+    if resource.custom is None:
+        return list(resource.verbs)
+    return _LAST_VERBS if resource.custom.terminating else _CUSTOM_VERBS
+
+
 def _legacy(registry: Registry, resource: Resource) -> list[dict[str, Any]]:
     entry: dict[str, Any] = {
         "name": resource.plural,
         "singularName": resource.singular,
         "namespaced": resource.namespaced,
         "kind": resource.kind,
-        "verbs": _CUSTOM_VERBS if resource.custom else list(resource.verbs),
+        "verbs": _verbs(resource),
     }
     if resource.short_names:
         entry["shortNames"] = list(resource.short_names)
@@ -85,7 +93,7 @@ def _aggregated(resource: Resource) -> dict[str, Any]:
         "responseKind": kind,
         "scope": "Namespaced" if resource.namespaced else "Cluster",
         "singularResource": resource.singular,
-        "verbs": _CUSTOM_VERBS if inside else list(resource.verbs),
+        "verbs": _verbs(resource),
     }
     if resource.short_names:
         entry["shortNames"] = list(resource.short_names)

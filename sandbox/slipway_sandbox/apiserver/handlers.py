@@ -5,57 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from slipway_sandbox.apiserver import (
-    codec,
-    config,
-    errors,
-    parsing,
-    patches,
-    reads,
-    ssa,
-    strategic,
-    tables,
-    typed,
-    views,
-    watches,
-)
+from slipway_sandbox.apiserver import errors, reads, tables, views, watches
 from slipway_sandbox.apiserver.admission import refuse_deletion
 from slipway_sandbox.apiserver.bodies import (
-    check_apply_version,
     check_kind,
     check_name,
     check_uid,
     checked_delete_options,
     collecting,
-    refuse_nulls,
-    renew_last_applied,
     set_namespace,
-    structural_copy,
     unknown_at_that_version,
 )
-from slipway_sandbox.apiserver.calls import Answer, Call, carrying, json_answer, media_type, read_body, read_patch, warn
+from slipway_sandbox.apiserver.calls import Answer, Call, carrying, json_answer, read_body, warn
 from slipway_sandbox.apiserver.codec import Report
-from slipway_sandbox.apiserver.options import (
-    DeleteOptions,
-    WriteOptions,
-    delete_options,
-    write_options,
-)  # fmt: skip
+from slipway_sandbox.apiserver.options import DeleteOptions, boolean, delete_options, write_options
+from slipway_sandbox.apiserver.patching import Patching
 from slipway_sandbox.apiserver.requests import Media, negotiate
 from slipway_sandbox.apiserver.resources import Resource
-from slipway_sandbox.apiserver.ssa import Manager
 from slipway_sandbox.apiserver.store import Record, Store, object_key
 from slipway_sandbox.apiserver.strategy import Strategy
 from slipway_sandbox.apiserver.writes import Outcome, Writer
 
-APPLY_TYPES = {"application/apply-patch+yaml", "application/apply-patch+cbor"}
-JSON_PATCH = "application/json-patch+json"
-MERGE_PATCH = "application/merge-patch+json"
-STRATEGIC_PATCH = "application/strategic-merge-patch+json"
-
 _TABLE = {("meta.k8s.io", version, "Table") for version in ("v1", "v1beta1")}
-_ONE = frozenset(_TABLE | {("meta.k8s.io", version, "PartialObjectMetadata") for version in ("v1", "v1beta1")})
-_MANY = frozenset(_TABLE | {("meta.k8s.io", version, "PartialObjectMetadataList") for version in ("v1", "v1beta1")})
+ONE = frozenset(_TABLE | {("meta.k8s.io", version, "PartialObjectMetadata") for version in ("v1", "v1beta1")})
+MANY = frozenset(_TABLE | {("meta.k8s.io", version, "PartialObjectMetadataList") for version in ("v1", "v1beta1")})
 
 
 class Handlers:
@@ -83,7 +56,9 @@ class Handlers:
     # -- reading
 
     def get(self, resource: Resource, call: Call) -> Answer:
-        media = negotiate(call.accept, allowed=_ONE)
+        media = negotiate(call.accept, allowed=ONE)
+        if boolean(call.query.get("export")):
+            raise errors.bad_request("the export parameter, deprecated since v1.14, is no longer supported")
         version = reads.read_version(call.query)
         if version is not None and version > self.store.revision:
             raise reads.too_new(version, self.store.revision)
@@ -106,7 +81,7 @@ class Handlers:
         return Answer(views.to_media(views.encoded(resource, record), media), status, media.header)
 
     def list(self, resource: Resource, call: Call) -> Answer:
-        media = negotiate(call.accept, allowed=_MANY)
+        media = negotiate(call.accept, allowed=MANY)
         reads.check_list_options(call.query)
         selected = reads.selection(resource, call.target.namespace, "", call.query)
         found = reads.page(self.store, selected, call.query)
@@ -125,13 +100,10 @@ class Handlers:
         return json_answer(body, media)
 
     def watch(self, resource: Resource, call: Call) -> Answer:
-        media = negotiate(call.accept, allowed=_ONE | _MANY)
+        media = negotiate(call.accept, allowed=ONE | MANY)
         reads.check_list_options(call.query)
         selected = reads.selection(resource, call.target.namespace, call.target.name, call.query)
-        try:
-            reads.read_version(call.query)
-        except errors.ApiError as error:
-            raise error from None
+        reads.read_version(call.query)
         encode, bookmark = self._watch_forms(resource, media, call)
         stream = watches.Watch(self.store, selected, call.query, encode, bookmark).stream()
         content_type = "application/yaml;stream=watch" if media.yaml else media.header
@@ -155,7 +127,7 @@ class Handlers:
     # -- writing
 
     def create(self, resource: Resource, call: Call) -> Answer:
-        media = negotiate(call.accept, allowed=_ONE)
+        media = negotiate(call.accept, allowed=ONE)
         options = write_options("CreateOptions", call.query, call.agent)
         report = collecting(options)
         value = read_body(call, report, resource.type_name)
@@ -180,7 +152,7 @@ class Handlers:
         return self.show(resource, record, media, call, code)
 
     def update(self, resource: Resource, call: Call, part: str = "") -> Answer:
-        media = negotiate(call.accept, allowed=_ONE)
+        media = negotiate(call.accept, allowed=ONE)
         options = write_options("UpdateOptions", call.query, call.agent)
         report = collecting(options)
         value = read_body(call, report, resource.type_name)
@@ -211,133 +183,20 @@ class Handlers:
         return record if view == record.obj else Record(view, record.revision)
 
     def patch(self, resource: Resource, call: Call, part: str = "") -> Answer:
-        media = negotiate(call.accept, allowed=_ONE)
-        kind = media_type(call.content_type)
-        self._check_patch_type(resource, kind)
-        options = write_options("PatchOptions", call.query, call.agent, is_apply=kind in APPLY_TYPES)
-        if kind in APPLY_TYPES:
-            return self._apply(resource, call, part, media, options)
-        record = self.current(resource, self.record(resource, call))
-        base = views.shown(resource, record.obj)
-        patched = self._patched(resource, kind, base, call)
-        if not isinstance(patched, dict):
-            raise errors.bad_request("the patch does not leave an object")
-        return self._finish_patch(resource, call, part, media, options, record, patched)
-
-    def _check_patch_type(self, resource: Resource, kind: str) -> None:
-        accepted = [JSON_PATCH, MERGE_PATCH, *sorted(APPLY_TYPES)]
-        if resource.custom is None:
-            accepted.insert(2, STRATEGIC_PATCH)
-        if kind not in accepted:
-            raise errors.unsupported_media_type(", ".join(accepted))
-
-    def _patched(self, resource: Resource, kind: str, base: dict[str, Any], call: Call) -> Any:
-        patch = read_patch(call)
-        if kind == JSON_PATCH:
-            return patches.json_patch(base, patch)
-        if not isinstance(patch, dict):
-            raise errors.bad_request(
-                "error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}"
-            )
-        if kind == MERGE_PATCH:
-            return patches.merge_patch(base, patch)
-        return strategic.strategic_merge(resource.node, base, patch)
-
-    def _finish_patch(  # noqa: PLR0917
-        self,
-        resource: Resource,
-        call: Call,
-        part: str,
-        media: Media,
-        options: WriteOptions,
-        record: Record,
-        patched: dict[str, Any],
-    ) -> Answer:
-        strategy = self.strategy_of(resource)
-        report = collecting(options)
-        check_kind(resource, patched)
-        try:
-            new = strategy.read(structural_copy(patched), report)
-        except errors.ApiError as error:
-            shown = call.body.decode("utf-8", "replace")
-            found = [errors.FieldError(errors.INVALID, "patch", error.message, shown)]
-            raise errors.invalid("", "", "", found) from error
-        check_name(new, call)
-        set_namespace(resource, new, call)
-        warnings = self.writer.strict(resource, report, options) if report else []
-        with carrying(warnings):
-            outcome = self.writer.update(strategy, record, new, options, part=part)
-        return warn(self.answer(resource, outcome, media, call), warnings + outcome.warnings)
-
-    def _apply(self, resource: Resource, call: Call, part: str, media: Media, options: WriteOptions) -> Answer:
-        strategy = self.strategy_of(resource)
-        report = collecting(options)
-        wanted = self._read_config(resource, call, report)
-        warnings = self.writer.strict(resource, report, options) if report else []
-        target = call.target
-        stored = self.store.get(resource.key, object_key(target.namespace, target.name))
-        if stored is None and part:
-            raise errors.not_found(resource.group, resource.plural, target.name)
-        record = self.current(resource, stored) if stored is not None else None
-        check_apply_version(resource, wanted, record)
-        live = views.shown(resource, record.obj) if record is not None else None
-        applier = Manager(options.manager, ssa.APPLY, resource.api_version, part, {}, "")
-        try:
-            applied = ssa.apply(resource.node, live, wanted, applier, strategy.ignored(part), options.force)
-        except typed.TypedError as error:
-            raise errors.bare_500(
-                f"failed to create typed patch object ({target.namespace}/{target.name}; "
-                f"{resource.api_version}, Kind={resource.kind}): {error}"
-            ) from error
-        refuse_nulls(resource, applied.obj)
-        new = strategy.read(structural_copy(applied.obj), None)
-        set_namespace(resource, new, call)
-        renew_last_applied(new, wanted, options)
-        if record is None:
-            if new["metadata"].get("uid"):
-                raise errors.conflict(
-                    resource.group,
-                    resource.plural,
-                    target.name,
-                    (
-                        f"uid mismatch: the provided object specified uid "
-                        f"{new['metadata']['uid']}, and no existing object was found"
-                    ),
-                )
-            outcome = self.writer.create(strategy, new, options, applied.managers)
-        else:
-            outcome = self.writer.update(strategy, record, new, options, part=part, managers=applied.managers)
-        return warn(self.answer(resource, outcome, media, call), warnings + outcome.warnings)
-
-    def _read_config(self, resource: Resource, call: Call, report: Report | None) -> dict[str, Any]:
-        try:
-            value = parsing.parse_yaml(call.body)
-        except ValueError as error:
-            raise errors.bad_request(f"error decoding YAML: {error}") from error
-        if report is not None:
-            parsing.duplicates(value, report)
-        wanted = codec.require_object(value)
-        check_kind(resource, wanted, required=True)
-        metadata = wanted.get("metadata")
-        if metadata is not None and not isinstance(metadata, dict):
-            raise errors.bad_request("metadata must be an object")
-        wanted = {**wanted, "metadata": dict(metadata or {})}
-        if wanted["metadata"].get("managedFields"):
-            raise errors.bad_request("metadata.managedFields must be nil")
-        check_name(wanted, call)
-        if wanted["metadata"].get("namespace"):
-            set_namespace(resource, wanted, call)
-        return config.prepare(resource, wanted, report)
+        return Patching(self).patch(resource, call, ONE, part)
 
     # -- deleting
 
     def delete(self, resource: Resource, call: Call) -> Answer:
-        media = negotiate(call.accept, allowed=_ONE)
+        media = negotiate(call.accept, allowed=ONE)
         options = self.read_delete_options(call)
         record = self.record(resource, call)
         refuse_deletion(resource, call.target.name)
         outcome = self.writer.delete(self.strategy_of(resource), record, options)
-        return warn(self._deleted(resource, outcome, media, call), outcome.warnings)
+        answer = self._deleted(resource, outcome, media, call)
+        if options.cascades and not outcome.gone:
+            answer.status = 202
+        return warn(answer, outcome.warnings)
 
     def read_delete_options(self, call: Call) -> DeleteOptions:
         """The options of a deletion.
@@ -371,7 +230,8 @@ class Handlers:
         return json_answer(body, media)
 
     def delete_collection(self, resource: Resource, call: Call) -> Answer:
-        media = negotiate(call.accept, allowed=_MANY)
+        media = negotiate(call.accept, allowed=MANY)
+        reads.check_list_options(call.query)
         options = self.read_delete_options(call)
         selected = reads.selection(resource, call.target.namespace, "", call.query)
         found = reads.page(self.store, selected, call.query)

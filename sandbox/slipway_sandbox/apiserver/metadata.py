@@ -42,16 +42,19 @@ def validate(
             errors.append(FieldError(INVALID, "metadata.namespace", names.dns_label_problem(namespace), namespace))
     elif namespace:
         errors.append(FieldError(FORBIDDEN, "metadata.namespace", "not allowed on this type"))
-    errors += _validate_labels(metadata.get("labels") or {}, "metadata.labels")
-    errors += _validate_annotations(metadata.get("annotations") or {})
-    errors += _validate_owners(metadata.get("ownerReferences") or [])
     errors += _validate_finalizers(metadata.get("finalizers") or [], qualified_finalizers)
-    errors += _validate_managed(metadata.get("managedFields") or [])
     if metadata.get("generation", 0) < 0:
         errors.append(
             FieldError(INVALID, "metadata.generation", "must be greater than or equal to 0", metadata["generation"])
         )
-    return errors
+    return errors + _validate_parts(metadata)
+
+
+def _validate_parts(metadata: dict[str, Any]) -> list[FieldError]:
+    errors = _validate_labels(metadata.get("labels") or {}, "metadata.labels")
+    errors += _validate_annotations(metadata.get("annotations") or {})
+    errors += _validate_owners(metadata.get("ownerReferences") or [])
+    return errors + _validate_managed(metadata.get("managedFields") or [])
 
 
 def _validate_name(metadata: dict[str, Any], rule: NameRule) -> list[FieldError]:
@@ -117,14 +120,16 @@ def _validate_owners(owners: list[dict[str, Any]]) -> list[FieldError]:
     return errors
 
 
-def finalizer_warnings(metadata: dict[str, Any]) -> list[str]:
-    """Finalizers without a domain are taken from custom resources, with a warning."""
+def finalizer_warnings(metadata: dict[str, Any], old: dict[str, Any] | None = None) -> list[str]:
+    """Finalizers without a domain are taken from custom resources, with a warning when they are new."""
+    before = (old or {}).get("finalizers") or ()
     return [
         (
-            f'metadata.finalizers: "{finalizer}": prefer a domain-qualified finalizer name to avoid '
-            f"accidental conflicts with other finalizer writers"
+            f'metadata.finalizers: "{finalizer}": prefer a domain-qualified finalizer name '
+            f"{'including a path (/) ' if '.' in finalizer else ''}to avoid accidental conflicts with other "
+            "finalizer writers"
         )
-        for finalizer in metadata.get("finalizers") or ()
+        for finalizer in sorted(set(metadata.get("finalizers") or ()) - set(before))
         if "/" not in finalizer and finalizer not in _BUILT_IN_FINALIZERS
     ]
 
@@ -190,18 +195,35 @@ _IMMUTABLE = ("name", "namespace", "uid", "deletionTimestamp", "deletionGracePer
 
 
 def validate_update(new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
-    """What an update may not do to metadata."""
-    errors = []
-    for name in _IMMUTABLE:
-        if new.get(name) != old.get(name):
-            found = FieldError(INVALID, f"metadata.{name}", "field is immutable", new.get(name))
-            errors += [found, found]  # the real server checks this twice, and says so twice
+    """What an update may not do to metadata. The real server checks this twice, and says everything twice."""
+    errors = [
+        FieldError(INVALID, f"metadata.{name}", "field is immutable", new.get(name))
+        for name in _IMMUTABLE
+        if new.get(name) != old.get(name)
+    ]
     if old.get("deletionTimestamp"):
         fresh = [item for item in new.get("finalizers") or [] if item not in (old.get("finalizers") or [])]
         if fresh:
             detail = f"no new finalizers can be added if the object is being deleted, found new finalizers {fresh}"
             errors.append(FieldError(FORBIDDEN, "metadata.finalizers", detail))
-    return errors
+    return (errors + _validate_parts(new)) * 2
+
+
+DUPLICATE_OWNERS = (
+    ".metadata.ownerReferences contains duplicate entries{}; API server dedups owner references in 1.20+, and may "
+    "reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}"
+)
+
+
+def without_repeated_owners(metadata: dict[str, Any], moment: str = "") -> list[str]:
+    """Take repeated owner references out, in place; the warning that the request earns by them."""
+    owners = metadata.get("ownerReferences") or []
+    kept = [owner for index, owner in enumerate(owners) if owner not in owners[:index]]
+    if len(kept) == len(owners):
+        return []
+    repeated = [owner.get("uid", "") for index, owner in enumerate(owners) if owner in owners[:index]]
+    metadata["ownerReferences"] = kept
+    return [DUPLICATE_OWNERS.format(moment, ", ".join(repeated))]
 
 
 _MANAGER_FROM_AGENT = re.compile(r"[^/]*")

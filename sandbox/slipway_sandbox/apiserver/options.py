@@ -31,6 +31,8 @@ class WriteOptions:
     field_validation: str
     manager: str
     force: bool = False
+    moment: str = ""
+    """When repeated owners are noticed, as the warning says it: those of a patch only after it was applied."""
 
 
 def boolean(text: str | None) -> bool:
@@ -68,8 +70,9 @@ def write_options(kind: str, query: Mapping[str, str], agent: str, *, is_apply: 
     return WriteOptions(
         dry_run=dry_run == "All",
         field_validation=validation or WARN,
-        manager=manager or manager_from_agent(agent),
+        manager=manager or manager_from_agent(agent) or "unknown",
         force=boolean(force),
+        moment=" after mutating admission happens" if kind == "PatchOptions" else "",
     )
 
 
@@ -82,6 +85,8 @@ class DeleteOptions:
     propagation: str = ""
     uid: str = ""
     resource_version: str = ""
+    cascades: bool = False
+    """The old way to ask for a cascade (`orphanDependents: false`): the answer says when it is not over yet."""
 
 
 def delete_options(query: Mapping[str, str], body: dict[str, Any] | None) -> DeleteOptions:
@@ -114,6 +119,7 @@ def delete_options(query: Mapping[str, str], body: dict[str, Any] | None) -> Del
         propagation=propagation or "",
         uid=preconditions.get("uid") or "",
         resource_version=preconditions.get("resourceVersion") or "",
+        cascades=orphan is False,
     )
 
 

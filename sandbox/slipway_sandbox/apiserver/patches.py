@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from slipway_sandbox.apiserver.errors import bad_request, unprocessable
+from slipway_sandbox.apiserver.errors import bad_request, too_large, unprocessable
 from slipway_sandbox.apiserver.structural import copy_json
 
 _ABSENT: Any = object()
@@ -32,12 +32,12 @@ def json_patch(target: dict[str, Any], operations: Any) -> Any:
     """RFC 6902. Returns a new value.
 
     Raises:
-        ApiError: 400 when the patch cannot be understood, 422 when it cannot be applied.
+        ApiError: 400 when the patch cannot be understood, 413 when it is too long, 422 when it cannot be applied.
     """
     if not isinstance(operations, list) or not all(isinstance(operation, dict) for operation in operations):
         raise bad_request("error decoding patch: json: cannot unmarshal into a list of operations")
     if len(operations) > MAX_OPERATIONS:
-        raise bad_request(f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}")
+        raise too_large(f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}")
     document: Any = copy_json(target)
     for operation in operations:
         document = _apply(document, operation)

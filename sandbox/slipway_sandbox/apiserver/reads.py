@@ -118,8 +118,10 @@ def selection(resource: Resource, namespace: str, name: str, query: Mapping[str,
                 resource.key == ("", "namespaces") and term.path == "metadata.namespace"
             ):
                 raise errors.bad_request(f"field label not supported: {term.path}")
+    if name and any((term.path, term.equal, term.value) != ("metadata.name", True, name) for term in fields):
+        raise errors.bad_request("fieldSelector metadata.name doesn't match requested name")
     if name:
-        fields = (*fields, FieldTerm("metadata.name", True, name))
+        fields = (FieldTerm("metadata.name", True, name),)
     return Selection(namespace, labels, fields, resource)
 
 
@@ -156,57 +158,49 @@ def check_list_options(query: Mapping[str, str]) -> None:
         ApiError: 400 or 422.
     """
     match, version = query.get("resourceVersionMatch", ""), query.get("resourceVersion", "")
-    found: list[FieldError] = []
-    watching = boolean(query.get("watch"))
-    if "sendInitialEvents" in query and watching:
-        if match != "NotOlderThan":
-            detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-            found.append(FieldError(FORBIDDEN, "resourceVersionMatch", detail))
-            if match:
-                found.append(
-                    FieldError(errors.NOT_SUPPORTED, "resourceVersionMatch", 'supported values: "NotOlderThan"', match)
-                )
-    elif "sendInitialEvents" in query:
-        found.append(FieldError(FORBIDDEN, "sendInitialEvents", "sendInitialEvents is forbidden for list"))
-    elif match:
-        if watching:
-            found.append(
-                FieldError(
-                    FORBIDDEN,
-                    "resourceVersionMatch",
-                    "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-                )
-            )
-        elif not version:
-            found.append(
-                FieldError(
-                    FORBIDDEN,
-                    "resourceVersionMatch",
-                    "resourceVersionMatch is forbidden unless resourceVersion is provided",
-                )
-            )
-        elif match not in {"Exact", "NotOlderThan"}:
-            found.append(
-                FieldError(
-                    errors.NOT_SUPPORTED, "resourceVersionMatch", 'supported values: "Exact", "NotOlderThan", ""', match
-                )
-            )
-        elif match == "Exact" and version == "0":
-            found.append(
-                FieldError(
-                    FORBIDDEN,
-                    "resourceVersionMatch",
-                    'resourceVersionMatch "exact" is forbidden for resourceVersion "0"',
-                )
-            )
-        if query.get("continue"):
-            found.append(
-                FieldError(
-                    FORBIDDEN, "resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"
-                )
-            )
+    if boolean(query.get("watch")):
+        found = _watch_problems(match, "sendInitialEvents" in query)
+    else:
+        found = _list_problems(match, version)
+        if "sendInitialEvents" in query:
+            found.append(FieldError(FORBIDDEN, "sendInitialEvents", "sendInitialEvents is forbidden for list"))
+    if match and query.get("continue"):
+        found.append(_match_forbidden("when continue is provided"))
     if found:
         raise errors.invalid("meta.k8s.io", "ListOptions", "", found)
+
+
+def _match_forbidden(when: str) -> FieldError:
+    return FieldError(FORBIDDEN, "resourceVersionMatch", f"resourceVersionMatch is forbidden {when}")
+
+
+def _match_unknown(match: str, *known: str) -> FieldError:
+    listed = ", ".join(f'"{name}"' for name in known)
+    return FieldError(errors.NOT_SUPPORTED, "resourceVersionMatch", f"supported values: {listed}", match)
+
+
+def _watch_problems(match: str, initial: bool) -> list[FieldError]:
+    found = []
+    if initial and match != "NotOlderThan":
+        detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        found.append(FieldError(FORBIDDEN, "resourceVersionMatch", detail))
+    if match and not initial:
+        found.append(_match_forbidden("for watch unless sendInitialEvents is provided"))
+    if match and match != "NotOlderThan":
+        found.append(_match_unknown(match, "NotOlderThan"))
+    return found
+
+
+def _list_problems(match: str, version: str) -> list[FieldError]:
+    found = []
+    if match and not version:
+        found.append(_match_forbidden("unless resourceVersion is provided"))
+    if match and match not in {"Exact", "NotOlderThan"}:
+        found.append(_match_unknown(match, "Exact", "NotOlderThan", ""))
+    if match == "Exact" and version == "0":
+        detail = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+        found.append(FieldError(FORBIDDEN, "resourceVersionMatch", detail))
+    return found
 
 
 def integer(query: Mapping[str, str], name: str) -> int:

@@ -87,13 +87,27 @@ def read_patch(resource: Resource, obj: dict[str, Any], call: Call) -> dict[str,
     kind = media_type(call.content_type)
     if kind == "application/json-patch+json":
         return _canonical(codec.require_object(patches.json_patch(base, calls.read_patch(call))))
-    if not is_apply(call):
-        return _canonical(patches.merge_patch(base, codec.require_object(calls.read_patch(call))))
+    return _canonical(patches.merge_patch(base, codec.require_object(calls.read_patch(call))))
+
+
+def read_config(resource: Resource, call: Call) -> dict[str, Any]:
+    """What an applied scale means for the object that is scaled: a configuration with its replicas alone.
+
+    Raises:
+        ApiError: it is no scale.
+    """
     try:
-        value = parsing.parse_yaml(call.body)
+        value = codec.require_object(parsing.parse_yaml(call.body))
     except ValueError as error:
         raise errors.bad_request(f"error decoding YAML: {error}") from error
-    return _canonical(patches.merge_patch(base, codec.require_object(value)))
+    if (value.get("apiVersion"), value.get("kind")) != ("autoscaling/v1", "Scale"):
+        raise errors.bad_request(f"invalid object type: {value.get('apiVersion', '/')}, Kind={value.get('kind', '')}")
+    wanted = _canonical(value)
+    check(wanted, call.target.name)
+    found = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {"name": call.target.name}}
+    if "replicas" not in (value.get("spec") or {}):
+        return found
+    return dict(_with(found, _path(resource), wanted["spec"].get("replicas", 0)))
 
 
 def check(scale: dict[str, Any], name: str) -> None:
@@ -119,10 +133,14 @@ def with_replicas(resource: Resource, obj: dict[str, Any], scale: dict[str, Any]
     metadata["resourceVersion"] = wanted or metadata["resourceVersion"]
     if scale["metadata"].get("uid"):
         metadata["uid"] = scale["metadata"]["uid"]
-    path = ["spec", "replicas"]
+    return {**_with(obj, _path(resource), scale["spec"].get("replicas", 0)), "metadata": metadata}
+
+
+def _path(resource: Resource) -> list[str]:
+    """Where the replicas are."""
     if resource.custom is not None and resource.custom.scale is not None:
-        path = [step[1] for step in jsonpath.compile_path(resource.custom.scale["specReplicasPath"])]
-    return {**_with(obj, path, scale["spec"].get("replicas", 0)), "metadata": metadata}
+        return [step[1] for step in jsonpath.compile_path(resource.custom.scale["specReplicasPath"])]
+    return ["spec", "replicas"]
 
 
 def _with(value: Any, path: list[str], new: Any) -> Any:

@@ -205,9 +205,10 @@ class Applied:
 
 
 def apply(  # noqa: PLR0917
-    node: Node, live: dict[str, Any] | None, config: dict[str, Any], applier: Manager, ignored: FieldSet, force: bool
-) -> Applied:
-    """Merge an applied configuration into the live object.
+    node: Node, live: dict[str, Any] | None, config: dict[str, Any], applier: Manager, ignored: FieldSet, force: bool,
+    forgiven: FieldSet | None = None,
+) -> Applied:  # fmt: skip
+    """Merge an applied configuration into the live object. Fields that are `forgiven` are taken over without force.
 
     Raises:
         ApiError: 409 with one cause for each field that another manager owns.
@@ -225,7 +226,8 @@ def apply(  # noqa: PLR0917
     difference = typed.compare(node, base, merged)
     managers[applier.key].time = now() if difference.changed() or live is None else mine.time if mine else ""
     changed = fieldsets.subtract_trees(fieldsets.union(difference.added, difference.modified), ignored)
-    conflicts = _conflicts(managers, changed, applier.key)
+    disputed = fieldsets.difference(changed, forgiven) if forgiven else changed
+    conflicts = _conflicts(managers, disputed, applier.key)
     if conflicts and not force:
         raise _conflict_error(conflicts)
     _take_from_others(managers, changed, difference.removed, applier.key)
@@ -234,6 +236,20 @@ def apply(  # noqa: PLR0917
     if not fields:
         managers.pop(applier.key, None)
     return Applied(merged, managers)
+
+
+def unchanged_fields(node: Node, config: dict[str, Any], live: dict[str, Any]) -> FieldSet:
+    """The fields of a configuration that the live object still has as they are there.
+
+    Raises:
+        typed.TypedError: one of the two cannot be read by its type.
+    """
+    typed.check(node, config)
+    difference = typed.compare(node, config, live)
+    fields = typed.field_set(node, config)
+    for part in (difference.modified, difference.added, difference.removed):
+        fields = fieldsets.difference(fields, part)
+    return fields
 
 
 def _managers_of(live: dict[str, Any] | None, node: Node) -> Managers:

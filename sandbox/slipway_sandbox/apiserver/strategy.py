@@ -44,6 +44,7 @@ class Strategy(Protocol):
     def for_update(self, new: dict[str, Any], old: dict[str, Any], part: str) -> None: ...
     def check_create(self, obj: dict[str, Any]) -> Verdict: ...
     def check_update(self, new: dict[str, Any], old: dict[str, Any], part: str) -> Verdict: ...
+    def for_delete(self, old: dict[str, Any]) -> dict[str, Any] | None: ...
     def ignored(self, part: str) -> FieldSet: ...
 
 
@@ -110,9 +111,15 @@ class BuiltInStrategy:
     def check_update(self, new: dict[str, Any], old: dict[str, Any], part: str) -> Verdict:
         errors = metadata.validate(new["metadata"], self.resource.namespaced, lambda _: "")
         errors += metadata.validate_update(new["metadata"], old["metadata"])
+        if self.hooks.checks_metadata_again and not part:
+            errors += metadata.validate(new["metadata"], self.resource.namespaced, lambda _: "")
         if part == "status":
             return Verdict(errors + self.hooks.validate_status(new, old))
         return Verdict(errors + self.hooks.validate(new) + self.hooks.validate_update(new, old), self.hooks.warn(new))
+
+    def for_delete(self, old: dict[str, Any]) -> dict[str, Any] | None:
+        """What a deletion makes of the object where that is more than the usual mark."""
+        return self.hooks.for_delete(old)
 
     def ignored(self, part: str) -> FieldSet:
         if part == "" and self.resource.has_status():
@@ -200,11 +207,13 @@ class CustomStrategy:
         self._check_content(found, obj, None)
         return found
 
-    def check_update(self, new: dict[str, Any], old: dict[str, Any], part: str) -> Verdict:  # noqa: ARG002
+    def check_update(self, new: dict[str, Any], old: dict[str, Any], part: str) -> Verdict:
         found = Verdict(
             metadata.validate(new["metadata"], self.resource.namespaced, lambda _: "", qualified_finalizers=False)
         )
         found.errors += metadata.validate_update(new["metadata"], old["metadata"])
+        if not part:
+            found.warnings += metadata.finalizer_warnings(new["metadata"], old["metadata"])
         self._check_content(found, new, old)
         return found
 
@@ -239,6 +248,10 @@ class CustomStrategy:
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             return [FieldError(INVALID, path, "should be a non-negative integer", value)]
         return []
+
+    def for_delete(self, old: dict[str, Any]) -> dict[str, Any] | None:
+        _ = old
+        return None
 
     def ignored(self, part: str) -> FieldSet:
         if part == "" and self.custom.status_enabled:

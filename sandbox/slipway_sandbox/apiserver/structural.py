@@ -34,6 +34,7 @@ class CustomVersion:
     columns: list[dict[str, Any]]
     selectable: list[str]
     warning: str | None = None
+    terminating: bool = False
 
     @cached_property
     def node(self) -> Node:

@@ -10,6 +10,7 @@ from slipway_sandbox.apiserver.calls import Answer, Call, json_answer, read_body
 from slipway_sandbox.apiserver.codec import now
 from slipway_sandbox.apiserver.handlers import Handlers
 from slipway_sandbox.apiserver.options import delete_options, write_options
+from slipway_sandbox.apiserver.patching import merged
 from slipway_sandbox.apiserver.podlog import pod_log
 from slipway_sandbox.apiserver.podstream import STREAMED, pod_stream
 from slipway_sandbox.apiserver.requests import negotiate
@@ -76,10 +77,17 @@ class Subresources:
         options = write_options(
             "PatchOptions" if patching else "UpdateOptions", call.query, call.agent, is_apply=scale.is_apply(call)
         )
-        wanted = scale.read_patch(resource, record.obj, call) if patching else scale.read_body(call)
-        scale.check(wanted, call.target.name)
-        new = scale.with_replicas(resource, record.obj, wanted)
-        outcome = self._handlers.writer.update(self.strategy(resource), record, new, options, part="scale")
+        managers = None
+        if scale.is_apply(call):
+            applied = merged(resource, record, scale.read_config(resource, call), options, "scale", {})
+            new, managers = self.strategy(resource).read(applied.obj, None), applied.managers
+        else:
+            wanted = scale.read_patch(resource, record.obj, call) if patching else scale.read_body(call)
+            scale.check(wanted, call.target.name)
+            new = scale.with_replicas(resource, record.obj, wanted)
+        outcome = self._handlers.writer.update(
+            self.strategy(resource), record, new, options, part="scale", managers=managers
+        )
         return warn(json_answer(scale.to_scale(resource, outcome.obj), media), outcome.warnings)
 
     def strategy(self, resource: Resource) -> Strategy:

@@ -61,6 +61,47 @@ def _child(node: Node, name: str) -> Node:
     return node.child(name) or ANY_NODE
 
 
+_WORDS = {"string": str, "bytes": str, "bool": bool}
+_LOOSE = {"IntOrString", "Quantity", "Time", "MicroTime", "Duration"}
+
+
+def check(node: Node, value: Any, path: str = "") -> None:
+    """Whether a value has the form of its type: known fields, lists and maps where they belong, scalars of the kind.
+
+    Raises:
+        TypedError: it has not.
+    """
+    if value is None or node.kind == nodes.ANY:
+        return
+    if node.kind == nodes.LIST:
+        if not isinstance(value, list):
+            raise TypedError(f"{path}: expected list, got {value!r}")
+        for index, item in enumerate(value):
+            check(node.item, item, f"{path}[{index}]")
+    elif node.kind == nodes.SCALAR:
+        _check_scalar(node.scalar, value, path)
+    elif not isinstance(value, dict):
+        raise TypedError(f"{path}: expected map, got {value!r}")
+    elif node.kind == nodes.MAP or node.fields:
+        for name, below in value.items():
+            child = node.child(name)
+            if child is None:
+                raise TypedError(f"{path}.{name}: field not declared in schema")
+            check(child, below, f"{path}.{name}")
+
+
+def _check_scalar(scalar: str, value: Any, path: str) -> None:
+    if isinstance(value, dict | list):
+        raise TypedError(f"{path}: expected scalar, got {value!r}")
+    if scalar in _LOOSE:
+        return
+    wanted = _WORDS.get(scalar)
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (isinstance(value, wanted) if wanted is not None else numeric):
+        word = {str: "string", bool: "boolean"}[wanted] if wanted else "numeric (int or float)"
+        raise TypedError(f"{path}: expected {word}, got {value!r}")
+
+
 def field_set(node: Node, value: Any) -> FieldSet:
     """The paths that a value sets.
 

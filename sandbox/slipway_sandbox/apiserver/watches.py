@@ -100,8 +100,9 @@ class Watch:
             return events
         if version is None and self._initial is not None:
             return []
-        if not version:
-            return self._current()
+        if not version:  # such a watch streams the list first as if it had asked for that
+            ending = [self._bookmark(self._store.revision, True)] if self._bookmarks else []
+            return self._current() + ending
         return [event for change in self._collection.since(version) if (event := self._translate(change))]
 
     def _current(self) -> list[bytes]:

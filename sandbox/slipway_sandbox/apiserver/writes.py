@@ -12,7 +12,7 @@ from typing import Any
 from slipway_sandbox.apiserver import errors, metadata, names, ssa
 from slipway_sandbox.apiserver.calls import carrying
 from slipway_sandbox.apiserver.codec import Report, now
-from slipway_sandbox.apiserver.errors import INVALID, REQUIRED, FieldError
+from slipway_sandbox.apiserver.errors import INVALID, FieldError
 from slipway_sandbox.apiserver.matching import Write
 from slipway_sandbox.apiserver.options import STRICT, WARN, DeleteOptions, WriteOptions, junk_version
 from slipway_sandbox.apiserver.resources import Resource
@@ -76,10 +76,14 @@ class Writer:
         resource = strategy.resource
         _check_depth(obj)
         meta = obj["metadata"]
+        if resource.custom is not None and resource.custom.terminating:
+            why = "create not allowed while custom resource definition is terminating"
+            raise errors.forbidden(resource.group, resource.plural, meta.get("name", ""), why)
         if meta.get("resourceVersion") and meta["resourceVersion"] != "0":
             raise errors.bare_500("resourceVersion should not be set on objects to be created")
         meta.pop("resourceVersion", None)
         metadata.begin(obj)
+        repeated = metadata.without_repeated_owners(meta, options.moment)
         if meta.get("generateName") and not meta.get("name"):
             meta["name"] = names.generate(meta["generateName"])
         strategy.default(obj)
@@ -88,6 +92,7 @@ class Writer:
         self._admit(resource, obj, None, "")
         self._record_ownership(strategy, None, obj, options, managers, "")
         verdict = strategy.check_create(obj)
+        verdict.warnings = repeated + verdict.warnings
         self._refuse(resource, obj, verdict)
         with carrying(verdict.warnings):
             verdict.warnings += self._review(Write("CREATE", resource, obj, None, "", options.dry_run))
@@ -132,6 +137,7 @@ class Writer:
         _check_depth(new)
         meta = new["metadata"]
         self._check_version(strategy, meta, old)
+        repeated = metadata.without_repeated_owners(meta, options.moment)
         metadata.carry_over(meta, old["metadata"])
         if resource.namespaced:
             meta.setdefault("namespace", old["metadata"].get("namespace", ""))
@@ -141,6 +147,7 @@ class Writer:
         self._admit(resource, new, old, part)
         self._record_ownership(strategy, old, new, options, managers, part)
         verdict = strategy.check_update(new, old, part)
+        verdict.warnings = repeated + verdict.warnings
         self._refuse(resource, new, verdict)
         with carrying(verdict.warnings):
             verdict.warnings += self._review(Write("UPDATE", resource, new, old, part, options.dry_run))
@@ -195,9 +202,18 @@ class Writer:
         resource, old = strategy.resource, record.obj
         self._check_preconditions(resource, old, options)
         warnings = self._review(Write("DELETE", resource, None, old, "", options.dry_run))
-        outcome = self.remove(resource, record, options)
+        marked = strategy.for_delete(old)
+        if marked is not None:
+            outcome = Outcome(marked) if options.dry_run else self._put(resource, marked)
+        else:
+            outcome = self.remove(resource, record, options)
         outcome.warnings += warnings
         return outcome
+
+    def _put(self, resource: Resource, obj: dict[str, Any]) -> Outcome:
+        meta = obj["metadata"]
+        written = self._store.write(resource.key, object_key(meta.get("namespace", ""), meta["name"]), obj)
+        return Outcome(written.obj, written)
 
     def remove(self, resource: Resource, record: Record, options: DeleteOptions) -> Outcome:
         """Delete without asking anybody, as the server itself does."""
@@ -315,14 +331,3 @@ def _later(seconds: int) -> str:
     if not seconds:
         return now()
     return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def require_name(resource: Resource, name: str, url_name: str) -> None:
-    """The name in a body has to be the one in the address.
-
-    Raises:
-        ApiError: 400 when it is another one.
-    """
-    _ = resource, REQUIRED
-    if name != url_name:
-        raise errors.bad_request(f"the name of the object ({name}) does not match the name on the URL ({url_name})")

@@ -66,6 +66,8 @@ class Namespaces(Hooks):
 
 
 class ConfigMaps(Hooks):
+    checks_metadata_again = True
+
     def validate(self, obj: dict[str, Any]) -> list[FieldError]:
         data, binary = obj.get("data") or {}, obj.get("binaryData") or {}
         errors = _validate_keys(data, "data") + _validate_keys(binary, "binaryData")
@@ -83,6 +85,7 @@ class ConfigMaps(Hooks):
 
 
 class Secrets(Hooks):
+    checks_metadata_again = True
     _REQUIRED: ClassVar = {"kubernetes.io/dockercfg": ".dockercfg", "kubernetes.io/dockerconfigjson": ".dockerconfigjson",  # noqa: E501
                  "kubernetes.io/ssh-auth": "ssh-privatekey"}  # fmt: skip
 
@@ -121,6 +124,8 @@ class Secrets(Hooks):
 
 class ServiceAccounts(Hooks):
     """Plain data; tokens are a subresource."""
+
+    checks_metadata_again = True
 
 
 class Nodes(Hooks):

@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 from slipway_sandbox.apiserver import names
-from slipway_sandbox.apiserver.crds import APPROVAL, is_protected
+from slipway_sandbox.apiserver.codec import now
+from slipway_sandbox.apiserver.crds import APPROVAL, FINALIZER, is_protected, terminating
 from slipway_sandbox.apiserver.definition_schema import check_schema
 from slipway_sandbox.apiserver.errors import DUPLICATE, INVALID, NOT_SUPPORTED, REQUIRED, FieldError
 from slipway_sandbox.apiserver.kinds.hooks import Hooks
@@ -39,6 +40,16 @@ class Definitions(Hooks):
             if version.get("storage") and version["name"] not in stored:
                 stored.append(version["name"])
         new["status"] = {**status, "storedVersions": stored}
+
+    def for_delete(self, old: dict[str, Any]) -> dict[str, Any] | None:
+        """A definition goes after its objects: it is marked, and a finalizer keeps it until then."""
+        metadata = dict(old["metadata"])
+        if metadata.get("deletionTimestamp"):
+            return None
+        metadata["deletionTimestamp"] = now()
+        metadata["finalizers"] = [*(metadata.get("finalizers") or ()), FINALIZER]
+        pending = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"
+        return terminating({**old, "metadata": metadata}, "InstanceDeletionPending", pending)
 
     def validate(self, obj: dict[str, Any]) -> list[FieldError]:
         spec, found = obj["spec"], obj["spec"]["names"]

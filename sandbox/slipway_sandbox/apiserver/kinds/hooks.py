@@ -21,6 +21,8 @@ class Hooks:
     """Whether a PUT without a resource version is taken."""
     create_on_update = False
     """Whether a PUT to a name that does not exist creates it."""
+    checks_metadata_again = False
+    """Whether an update is told what is wrong with its metadata once more, as for kinds whose check is one for both."""
 
     def name_rule(self, name: str) -> str:
         return subdomain_problem(name)
@@ -45,6 +47,11 @@ class Hooks:
                 new["metadata"][name] = old["metadata"][name]
             else:
                 new["metadata"].pop(name, None)
+
+    def for_delete(self, old: dict[str, Any]) -> dict[str, Any] | None:
+        """What a deletion makes of the object, or None for what it does to any kind."""
+        _ = old
+        return None
 
     def spec_changed(self, new: dict[str, Any], old: dict[str, Any]) -> bool:
         return bool(new.get("spec") != old.get("spec"))

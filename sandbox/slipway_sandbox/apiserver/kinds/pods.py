@@ -16,6 +16,7 @@ _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 
 class Pods(Hooks):
+    checks_metadata_again = True
     generation = True
 
     def default(self, obj: dict[str, Any]) -> None:

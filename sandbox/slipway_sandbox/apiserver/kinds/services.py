@@ -21,6 +21,8 @@ _PROTOCOLS = ("TCP", "UDP", "SCTP")
 class Services(Hooks):
     """Addresses and node ports are drawn at random; the ranges are large and a sandbox holds few services."""
 
+    checks_metadata_again = True
+
     def name_rule(self, name: str) -> str:
         return names.dns_label_problem(name)
 

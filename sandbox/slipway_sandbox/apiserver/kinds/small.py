@@ -160,6 +160,7 @@ class DisruptionBudgets(Hooks):
 
 
 class Ingresses(Hooks):
+    checks_metadata_again = True
     generation = True
     _PATH_TYPES = ("ImplementationSpecific", "Exact", "Prefix")
 
@@ -221,6 +222,8 @@ class NetworkPolicies(Hooks):
 
 
 class Roles(Hooks):
+    checks_metadata_again = True
+
     def name_rule(self, name: str) -> str:
         return names.path_segment_problem(name)
 
@@ -247,6 +250,7 @@ class Roles(Hooks):
 
 
 class RoleBindings(Hooks):
+    checks_metadata_again = True
     GROUP = "rbac.authorization.k8s.io"
 
     def name_rule(self, name: str) -> str:

@@ -83,6 +83,7 @@ class ReplicaSets(Workload):
 
 
 class StatefulSets(Workload):
+    checks_metadata_again = True
     _MUTABLE = ("replicas", "ordinals", "template", "updateStrategy", "persistentVolumeClaimRetentionPolicy",
                 "minReadySeconds", "revisionHistoryLimit")  # fmt: skip
 
