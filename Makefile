@@ -32,7 +32,7 @@ lint: $(READY) ## check format, lint rules and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 
-types: $(READY) ## check the operator's types
+types: $(READY) ## check the types of both packages
 	$(BIN)/mypy
 
 bench: $(READY) ## measure, and print the numbers the documents quote

@@ -155,7 +155,7 @@ def _shown(number: Any) -> dict[str, str]:
 
 def _sign(value: Any) -> int:
     number = _amount(value)
-    return (number > 0) - (number < 0)
+    return int(number > 0) - int(number < 0)
 
 
 def _is_integer(value: Any) -> bool:
@@ -264,7 +264,7 @@ def _contains_cidr(value: Any, other: Any) -> bool:
     plain = _plain(other)
     text = plain if isinstance(plain, str) else _unwrap(other, _CIDR)
     outer, inner = _network(_unwrap(value, _CIDR)).network, _network(text).network
-    return outer.version == inner.version and inner.subnet_of(outer)
+    return bool(outer.version == inner.version and inner.subnet_of(outer))
 
 
 # -- formats

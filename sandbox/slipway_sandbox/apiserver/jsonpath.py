@@ -101,9 +101,9 @@ def _holds(found: list[Any], operator: str, wanted: Any) -> bool:
         return False
     value = found[0]
     if operator in {"==", "!="}:
-        return (value == wanted) == (operator == "==")
+        return bool(value == wanted) == (operator == "==")
     if isinstance(value, bool) or (
         not isinstance(value, type(wanted)) and not (isinstance(value, int | float) and isinstance(wanted, int | float))
     ):
         return False
-    return {"<": value < wanted, ">": value > wanted, "<=": value <= wanted, ">=": value >= wanted}[operator]
+    return bool({"<": value < wanted, ">": value > wanted, "<=": value <= wanted, ">=": value >= wanted}[operator])

@@ -289,7 +289,7 @@ def _conflicts(managers: Managers, changed: FieldSet, mine: tuple[str, ...]) -> 
 
 
 def _conflict_error(conflicts: list[tuple[Manager, FieldSet]]) -> ApiError:
-    causes = []
+    causes: list[dict[str, str]] = []
     for manager, fields in conflicts:
         who = json.dumps(manager.name)
         if manager.subresource:

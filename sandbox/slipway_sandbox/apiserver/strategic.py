@@ -28,7 +28,8 @@ def strategic_merge(node: Node, target: dict[str, Any], patch: dict[str, Any]) -
         directive = patch[_PATCH]
         rest = {name: value for name, value in patch.items() if name != _PATCH}
         if directive == "replace":
-            return _clean(rest)
+            replaced: dict[str, Any] = _clean(rest)
+            return replaced
         if directive == "delete":
             return {}
         if directive != "merge":

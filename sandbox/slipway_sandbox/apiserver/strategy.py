@@ -153,7 +153,7 @@ class CustomStrategy:
         Raises:
             ApiError: 400 when the metadata have the wrong type.
         """
-        obj = structural.prune(self.resource.node, value, report)
+        obj: dict[str, Any] = structural.prune(self.resource.node, value, report)
         read = value.get("metadata") or {}
         inner = Report()
         try:

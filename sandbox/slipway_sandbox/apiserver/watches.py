@@ -114,7 +114,7 @@ class Watch:
         return found
 
     def _drain(self) -> bytes:
-        parts = []
+        parts: list[bytes] = []
         pending = self._subscription.pending
         while pending and len(parts) < BATCH:
             event = self._translate(pending.popleft())

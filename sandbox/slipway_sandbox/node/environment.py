@@ -60,7 +60,7 @@ class PodFacts:
         """
         name, spec = reference.get("containerName") or container, self.pod["spec"]
         containers = [*spec["containers"], *(spec.get("initContainers") or ())]
-        declared = next((entry.get("resources", {}) for entry in containers if entry["name"] == name), {})
+        declared: Manifest = next((entry.get("resources", {}) for entry in containers if entry["name"] == name), {})
         kind, _, resource = reference["resource"].partition(".")
         default = self.capacity.get(resource, "0") if kind == "limits" else "0"
         amount = (declared.get(kind) or {}).get(resource, default)

@@ -32,7 +32,7 @@ class LastWords:
         """The message of a run that ended with this code and these last lines in its log; empty if there is none."""
         try:
             with self._path.open("rb") as stream:
-                message = stream.read(LONGEST_BYTES)
+                message: bytes = stream.read(LONGEST_BYTES)
         except OSError:  # the container may do with its file what it likes
             message = b""
         if not message and self._from_log and code:

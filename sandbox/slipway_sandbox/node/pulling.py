@@ -65,7 +65,7 @@ class ImagePuller:
         note = entry.difference(self._image)
         told = f". Note: {note}" if note else ""
         try:
-            environment = plan and await asyncio.to_thread(self._node.environments.cache.find, plan)
+            environment = None if plan is None else await asyncio.to_thread(self._node.environments.cache.find, plan)
             if plan is None or environment is not None:
                 self._event("Normal", "Pulled", f'Container image "{self._image}" already present on machine{told}')
                 return PulledImage(entry, environment)

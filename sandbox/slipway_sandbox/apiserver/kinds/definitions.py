@@ -144,7 +144,7 @@ class Definitions(Hooks):
         return errors
 
     def _columns(self, columns: list[dict[str, Any]], path: str) -> list[FieldError]:
-        errors = []
+        errors: list[FieldError] = []
         for index, column in enumerate(columns):
             here = f"{path}[{index}]"
             errors.extend(
