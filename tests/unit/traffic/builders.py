@@ -1,22 +1,14 @@
-"""Routes and Gateways as a real API server returns them."""
+"""Routes and their settings with good defaults, as a real API server returns them."""
 
 from __future__ import annotations
 
 import copy
 from typing import Any
 
-from slipway.api import GatewayTraffic
-from slipway.traffic import Backend, route_manifest
+from unit.traffic.served import NAMESPACE, OWNER
 
-UID = "uid-of-fraud"
-OWNER = {
-    "apiVersion": "slipway.dev/v1alpha1",
-    "kind": "ModelDeployment",
-    "name": "fraud",
-    "uid": UID,
-    "controller": True,
-    "blockOwnerDeletion": False,
-}
+from slipway.api import GatewayTraffic, Traffic
+from slipway.traffic import Backend, RoutePlan, router_of
 
 
 def a_traffic(*parents: dict[str, str], **fields: Any) -> GatewayTraffic:
@@ -26,10 +18,13 @@ def a_traffic(*parents: dict[str, str], **fields: Any) -> GatewayTraffic:
 def a_route(
     *, backends: list[Backend] | None = None, traffic: GatewayTraffic | None = None, name: str = "fraud"
 ) -> dict[str, Any]:
+    """The manifest of an owned HTTPRoute."""
     shares = [Backend("fraud-old", 9000), Backend("fraud-new", 1000)] if backends is None else backends
-    return route_manifest(
-        model_deployment=name, namespace="shop", traffic=traffic or a_traffic(), backends=shares, owner=OWNER
+    router, settings = router_of(Traffic(gateway=traffic or a_traffic()))
+    (change,) = router.changes(
+        model_deployment=name, namespace=NAMESPACE, traffic=settings, plan=RoutePlan(shares), owner=OWNER, live={}
     )
+    return change.body
 
 
 def an_answer(parent: dict[str, Any] | None = None, *, generation: int = 3, **statuses: Any) -> dict[str, Any]:
@@ -39,21 +34,12 @@ def an_answer(parent: dict[str, Any] | None = None, *, generation: int = 3, **st
         status = statuses.get(kind, "True")
         status, reason = status if isinstance(status, tuple) else (status, kind)
         if status is not None:
-            conditions.append(
-                {
-                    "type": kind,
-                    "status": status,
-                    "reason": reason,
-                    "message": f"about {kind}",
-                    "observedGeneration": statuses.get(f"{kind}_generation", generation),
-                }
-            )
+            about = {"reason": reason, "message": f"about {kind}"}
+            observed = statuses.get(f"{kind}_generation", generation)
+            conditions.append({"type": kind, "status": status, "observedGeneration": observed, **about})
     reference = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "public", **(parent or {})}
-    return {
-        "parentRef": reference,
-        "controllerName": statuses.get("controller", "example.com/gw"),
-        "conditions": conditions,
-    }
+    controller = statuses.get("controller", "example.com/gw")
+    return {"parentRef": reference, "controllerName": controller, "conditions": conditions}
 
 
 def as_served_route(manifest: dict[str, Any], *answers: dict[str, Any], generation: int = 3) -> dict[str, Any]:

@@ -1,104 +1,206 @@
-"""The HTTPRoute: what is written, and when it is in force."""
+"""The owned HTTPRoute: what is written, and when it is in force."""
 
 from __future__ import annotations
 
-from itertools import pairwise
+import copy
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.traffic.builders import OWNER, UID, a_route, a_traffic, an_answer, as_served_route
+from unit.traffic.builders import an_answer as an_answer_about
+from unit.traffic.served import NEW, OLD, Served, settings
 
-from slipway.api import ANNOTATION_APPLIED, GatewayTraffic
-from slipway.traffic import GATEWAY_API, WHOLE, Backend, RouteStatus, route_manifest, route_status
+from slipway.api import CookieMatch, HeaderMatch, Preview, RequestMatch
+from slipway.traffic import WHOLE, Backend, RoutePlan, RouteStatus, gateway_features, router_of
+from slipway.traffic.gateway_api import route_traffic
+from slipway.workload import needs_apply
+
+PLAN = RoutePlan([Backend(OLD, 9000), Backend(NEW, 1000)])
+PUBLIC = {"name": "public"}
+HEADER = HeaderMatch(name="X-Group", value="b")
 
 
-def read(live: dict[str, Any] | None, traffic: GatewayTraffic | None = None, uid: str = UID) -> RouteStatus:
-    return route_status(live, owner_uid=uid, namespace="shop", traffic=traffic or a_traffic())
+def a_route(plan: RoutePlan = PLAN, *parents: dict[str, str], **fields: Any) -> Served:
+    return Served(settings("gateway", parentRefs=list(parents) or [PUBLIC], **fields)).lead(plan)
+
+
+def rules(at: Served, name: str | None = None) -> dict[str, dict[str, Any]]:
+    return {rule["name"]: rule for rule in at.of("HTTPRoute", name)["spec"]["rules"]}
+
+
+def an_answer(parent: dict[str, Any] | None = None, *, generation: int = 1, **statuses: Any) -> dict[str, Any]:
+    """About the first version of the route unless it says otherwise."""
+    return an_answer_about(parent, generation=generation, **statuses)
+
+
+def answered(at: Served, *answers: dict[str, Any]) -> RouteStatus:
+    """The status after the controllers wrote this."""
+    at.of("HTTPRoute")["status"] = {"parents": list(answers)}
+    return at.status()
 
 
 # --- what is written
 
 
-def test_a_route_is_named_labelled_owned_and_stamped_like_every_child() -> None:
-    metadata = a_route()["metadata"]
-    assert (metadata["name"], metadata["namespace"]) == ("fraud", "shop")
-    assert metadata["labels"]["slipway.dev/model-deployment"] == "fraud"
-    assert metadata["ownerReferences"] == [OWNER]
-    assert ANNOTATION_APPLIED in metadata["annotations"]
-
-
 def test_shares_are_weights_out_of_ten_thousand() -> None:
-    (rule,) = a_route(backends=[Backend("a", 9975), Backend("b", 25)])["spec"]["rules"]
-    assert rule["name"] == "model"
-    assert rule["backendRefs"] == [
-        {"name": "a", "port": 80, "weight": 9975},
-        {"name": "b", "port": 80, "weight": 25},
+    rule = rules(a_route(RoutePlan([Backend(OLD, 9975), Backend(NEW, 25)])))["model"]
+    assert [(backend["name"], backend["port"], backend["weight"]) for backend in rule["backendRefs"]] == [
+        (OLD, 80, 9975),
+        (NEW, 80, 25),
     ]
 
 
-def test_a_backend_at_0_is_left_out() -> None:
-    (rule,) = a_route(backends=[Backend("a", WHOLE), Backend("b", 0)])["spec"]["rules"]
-    assert [backend["name"] for backend in rule["backendRefs"]] == ["a"]
-
-
-@pytest.mark.parametrize("backends", [[], [Backend("a", 0)]])
+@pytest.mark.parametrize("backends", [[], [Backend(OLD, 0)]])
 def test_a_route_without_a_backend_keeps_its_rule(backends: list[Backend]) -> None:
-    (rule,) = a_route(backends=backends)["spec"]["rules"]
-    assert rule["backendRefs"] == []
+    assert rules(a_route(RoutePlan(backends)))["model"]["backendRefs"] == []
 
 
 def test_the_users_parents_hosts_and_path_are_written() -> None:
-    traffic = a_traffic(
-        {"name": "public", "namespace": "edge", "sectionName": "https"},
-        {"name": "internal"},
-        hostnames=["fraud.example"],
-        path="/v2",
-    )
-    spec = a_route(traffic=traffic)["spec"]
-    assert spec["parentRefs"] == [
-        {"name": "public", "namespace": "edge", "sectionName": "https"},
-        {"name": "internal"},
-    ]
+    parents = [{"name": "public", "namespace": "edge", "sectionName": "https"}, {"name": "internal"}]
+    at = a_route(PLAN, *parents, hostnames=["fraud.example"], path="/v2")
+    (change,) = at.changes(PLAN)
+    spec = change.body["spec"]
+    assert spec["parentRefs"] == parents
     assert spec["hostnames"] == ["fraud.example"]
     assert spec["rules"][0]["matches"] == [{"path": {"type": "PathPrefix", "value": "/v2"}}]
 
 
+def test_hosts_are_said_even_when_there_are_none_so_that_a_foreign_one_is_removed() -> None:
+    (change,) = a_route().changes(PLAN)
+    assert change.body["spec"]["hostnames"] == []
+
+
+def test_matches_come_before_the_shares_and_the_preview_before_both() -> None:
+    matches = [RequestMatch(header=HEADER), RequestMatch(cookie=CookieMatch(name="group", value="b"))]
+    plan = replace(PLAN, matches=matches, matched=NEW, preview=Preview(header=HEADER), previewed=NEW)
+    written = rules(a_route(plan, path="/v2"))
+    assert list(written) == ["preview", "match", "model"]
+    assert [backend["name"] for backend in written["match"]["backendRefs"]] == [NEW]
+    for match in (*written["match"]["matches"], *written["preview"]["matches"]):
+        assert match["path"] == {"type": "PathPrefix", "value": "/v2"}
+        assert len(match["headers"]) == 1  # one more than the rule with the shares, so it wins wherever it stands
+    types = [match["headers"][0]["type"] for match in written["match"]["matches"]]
+    assert types == ["Exact", "RegularExpression"]
+
+
+def test_a_preview_host_has_a_route_of_its_own_that_goes_when_it_is_not_needed() -> None:
+    plan = replace(PLAN, preview=Preview(hostname="next.example"), previewed=NEW)
+    at = a_route(plan, PUBLIC, hostnames=["fraud.example"])
+    preview = at.of("HTTPRoute", "fraud-preview")["spec"]
+    assert preview["hostnames"] == ["next.example"]
+    assert at.of("HTTPRoute")["spec"]["hostnames"] == ["fraud.example"]
+    assert preview["parentRefs"] == at.of("HTTPRoute")["spec"]["parentRefs"]
+    assert at.status().previewed == NEW
+    assert at.status().written == {OLD: 9000, NEW: 1000}
+    at.lead(PLAN)
+    assert [reference.name for reference in at.objects] == ["fraud"]
+    assert at.status().previewed is None
+
+
+def test_a_service_of_the_preview_alone_is_known_to_be_reached() -> None:
+    at = a_route(RoutePlan([Backend(OLD, WHOLE)], preview=Preview(hostname="next.example"), previewed=NEW))
+    assert at.status().written == {OLD: WHOLE, NEW: 0}
+
+
+def test_a_preview_that_no_listener_takes_is_not_in_force() -> None:
+    at = a_route(replace(PLAN, preview=Preview(hostname="next.example"), previewed=NEW))
+    refused = an_answer(Accepted=("False", "NoMatchingListenerHostname"))
+    at.of("HTTPRoute", "fraud-preview")["status"] = {"parents": [refused]}
+    assert "NoMatchingListenerHostname" in str(at.status().problem)
+    assert at.status().observed is None
+
+
+def test_a_preview_host_that_users_have_too_is_refused() -> None:
+    plan = replace(PLAN, preview=Preview(hostname="fraud.example"), previewed=NEW)
+    said = a_route(PLAN, PUBLIC, hostnames=["fraud.example"]).refusal(plan)
+    assert said.startswith("spec.strategy.blueGreen.preview.hostname: fraud.example is a host of")
+
+
+def test_somebodys_route_with_the_name_of_our_preview_is_in_nobodys_way_until_there_is_one() -> None:
+    at = a_route()
+    theirs = copy.deepcopy(at.of("HTTPRoute"))
+    theirs["metadata"] |= {"name": "fraud-preview", "ownerReferences": []}
+    at.objects[at.references[1]] = theirs
+    assert at.status().observed == {OLD: 9000, NEW: 1000}
+    assert at.lead(PLAN).objects[at.references[1]] == theirs
+    plan = replace(PLAN, preview=Preview(hostname="next.example"), previewed=NEW)
+    assert "HTTPRoute shop/fraud-preview exists and does not belong" in at.refusal(plan)
+
+
 @pytest.mark.parametrize(
-    ("backends", "said"),
+    ("share", "part"), [(WHOLE, {}), (500, {"percent": 5}), (25, {"fraction": {"numerator": 25, "denominator": 10000}})]
+)
+def test_copies_say_their_part_as_plainly_as_it_can_be_said(share: int, part: dict[str, Any]) -> None:
+    at = a_route(replace(PLAN, mirror=Backend(NEW, share)))
+    (entry,) = rules(at)["model"]["filters"]
+    assert {key: value for key, value in entry["requestMirror"].items() if key != "backendRef"} == part
+    assert at.status().mirrored == Backend(NEW, share)
+
+
+@pytest.mark.parametrize(
+    ("part", "share"),
+    [({"fraction": {"numerator": 1, "denominator": 3}}, 3333), ({"fraction": {"numerator": 7}}, 700), ({}, WHOLE)],
+)
+def test_the_part_of_the_copies_is_read_in_every_form(part: dict[str, Any], share: int) -> None:
+    at = a_route(replace(PLAN, mirror=Backend(NEW, 500)))
+    (entry,) = rules(at)["model"]["filters"]
+    entry["requestMirror"] = {"backendRef": entry["requestMirror"]["backendRef"], **part}
+    assert at.status().mirrored == Backend(NEW, share)
+
+
+# --- what it can do
+
+
+def features(*names: Any, controller: str = "example.com/gw") -> frozenset[str] | None:
+    return gateway_features([{"spec": {"controllerName": controller}, "status": {"supportedFeatures": list(names)}}])
+
+
+MIRROR, PERCENT = {"name": "HTTPRouteRequestMirror"}, {"name": "HTTPRouteRequestPercentageMirror"}
+
+
+@pytest.mark.parametrize(
+    ("known", "mirror", "percent", "cookies"),
     [
-        ([Backend("a", 500)], "500 in total"),
-        ([Backend("a", 9000), Backend("b", 2000)], "11000 in total"),
-        ([Backend("a", 5000), Backend("a", 5000)], "named twice"),
+        (None, False, False, False),
+        (features(), False, False, False),
+        (features(MIRROR), True, False, False),
+        (features("HTTPRouteRequestMirror"), True, False, False),
+        (features(MIRROR, PERCENT), True, True, False),
+        (features(controller="traefik.io/gateway-controller"), False, False, True),
     ],
 )
-def test_shares_that_a_gateway_would_read_otherwise_are_refused(backends: list[Backend], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        route_manifest(model_deployment="fraud", namespace="shop", traffic=a_traffic(), backends=backends, owner=OWNER)
+def test_what_an_implementation_may_leave_out_is_there_when_it_says_so(
+    known: frozenset[str] | None, mirror: bool, percent: bool, cookies: bool
+) -> None:
+    router, traffic = router_of(settings("gateway", parentRefs=[PUBLIC]))
+    able = router.capabilities(traffic=traffic, features=known)
+    assert (able.mirror, able.mirror_percent, able.cookies) == (mirror, percent, cookies)
+    assert (able.match, able.preview, able.observable, able.resolution, able.sticky) == (True, True, True, 1, False)
 
 
-@pytest.mark.parametrize("share", [-1, 10_001])
-def test_a_share_outside_of_the_whole_is_refused(share: int) -> None:
-    with pytest.raises(ValueError, match="0 to 10000"):
-        Backend("a", share)
+def test_several_gateways_can_do_what_each_of_them_can() -> None:
+    one = {"status": {"supportedFeatures": [MIRROR, PERCENT]}}
+    other = {"status": {"supportedFeatures": [MIRROR]}}
+    assert gateway_features([one, other]) == {"HTTPRouteRequestMirror"}
+    assert gateway_features([None]) is None
 
 
 # --- what is read
 
 
 def test_no_route_is_no_problem_yet() -> None:
-    status = read(None)
+    status = Served(settings("gateway", parentRefs=[PUBLIC])).status()
     assert status == RouteStatus(exists=False, owned=False, written={}, accepted=False, problem=None)
-    assert status.observed is None
 
 
 def test_shares_are_observed_when_every_parent_has_taken_up_the_latest_generation() -> None:
-    status = read(as_served_route(a_route(), an_answer()))
-    assert status == RouteStatus(
-        exists=True, owned=True, written={"fraud-old": 9000, "fraud-new": 1000}, accepted=True, problem=None
-    )
-    assert status.observed == {"fraud-old": 9000, "fraud-new": 1000}
+    status = answered(a_route(), an_answer())
+    written = {OLD: 9000, NEW: 1000}
+    assert status == RouteStatus(exists=True, owned=True, written=written, accepted=True, problem=None)
+    assert status.observed == written
 
 
 @pytest.mark.parametrize(
@@ -108,10 +210,11 @@ def test_shares_are_observed_when_every_parent_has_taken_up_the_latest_generatio
         ([an_answer({"name": "other"})], "no controller has answered for Gateway shop/public"),
         ([an_answer({"namespace": "edge"})], "no controller has answered for Gateway shop/public"),
         ([an_answer({"sectionName": "http"})], "no controller has answered for Gateway shop/public"),
+        ([an_answer({"port": 8080})], "no controller has answered for Gateway shop/public"),
         ([an_answer({"kind": "Service", "group": ""})], "no controller has answered for Gateway shop/public"),
-        ([an_answer(generation=2)], "Gateway shop/public has not taken up the latest version of the route yet"),
-        ([an_answer(ResolvedRefs_generation=2)], "has not taken up the latest version"),
-        ([an_answer(Accepted_generation=2)], "has not taken up the latest version"),
+        ([an_answer(generation=0)], "Gateway shop/public has not taken up the latest version of the route yet"),
+        ([an_answer(ResolvedRefs_generation=0)], "has not taken up the latest version"),
+        ([an_answer(Accepted_generation=0)], "has not taken up the latest version"),
         ([an_answer(ResolvedRefs=None)], "has not taken up the latest version"),
         (
             [an_answer(Accepted=("False", "NotAllowedByListeners"))],
@@ -122,82 +225,53 @@ def test_shares_are_observed_when_every_parent_has_taken_up_the_latest_generatio
             "Gateway shop/public: ResolvedRefs is False (BackendNotFound): about ResolvedRefs",
         ),
         ([an_answer(Accepted=("Unknown", "Pending"))], "Gateway shop/public: Accepted is Unknown (Pending)"),
-        ([an_answer(Accepted=("False", "Old"), generation=2)], "has not taken up the latest version"),
+        ([an_answer(Accepted=("False", "Old"), generation=0)], "has not taken up the latest version"),
     ],
 )
 def test_shares_are_not_observed_before_that_and_the_reason_is_said(answers: list[Any], said: str) -> None:
-    status = read(as_served_route(a_route(), *answers))
+    status = answered(a_route(), *answers)
     assert not status.accepted
     assert status.observed is None
-    assert status.written == {"fraud-old": 9000, "fraud-new": 1000}
+    assert status.written == {OLD: 9000, NEW: 1000}
     assert status.problem is not None
     assert said in status.problem
 
 
 def test_each_listener_that_is_named_has_to_answer() -> None:
-    traffic = a_traffic({"name": "public", "sectionName": "http"}, {"name": "public", "sectionName": "https"})
-    http, https = ({"sectionName": name, "namespace": "shop"} for name in ("http", "https"))
-    route = a_route(traffic=traffic)
-    half = read(as_served_route(route, an_answer(http)), traffic)
+    http, https = ({"name": "public", "sectionName": name} for name in ("http", "https"))
+    half = answered(a_route(PLAN, http, https), an_answer(http))
     assert half.problem == "no controller has answered for Gateway shop/public, listener https"
-    assert read(as_served_route(route, an_answer(http), an_answer(https)), traffic).accepted
-    refused = read(as_served_route(route, an_answer(http), an_answer(https, Accepted="False")), traffic)
-    assert refused.problem is not None
-    assert "listener https: Accepted is False" in refused.problem
+    assert answered(a_route(PLAN, http, https), an_answer(http), an_answer({**https, "namespace": "shop"})).accepted
+    refused = answered(a_route(PLAN, http, https), an_answer(http), an_answer(https, Accepted="False"))
+    assert "listener https: Accepted is False" in str(refused.problem)
 
 
 def test_a_newer_answer_counts_and_a_left_over_one_of_another_controller_does_not() -> None:
-    leftover = an_answer(Accepted="False", generation=1, controller="example.com/before")
-    assert read(as_served_route(a_route(), leftover, an_answer(generation=4))).accepted
+    leftover = an_answer(Accepted="False", generation=0, controller="example.com/before")
+    assert answered(a_route(), leftover, an_answer(generation=4)).accepted
 
 
 def test_one_current_refusal_outweighs_an_acceptance() -> None:
     refusing = an_answer(ResolvedRefs="False", controller="example.com/other")
-    assert not read(as_served_route(a_route(), an_answer(), refusing)).accepted
+    assert not answered(a_route(), an_answer(), refusing).accepted
 
 
-@pytest.mark.parametrize(
-    "edit",
-    [
-        lambda metadata: metadata.pop("ownerReferences"),
-        lambda metadata: metadata["ownerReferences"][0].update(uid="uid-of-the-fraud-before"),
-    ],
-)
-def test_a_route_of_somebody_else_is_refused(edit: Any) -> None:
-    live = as_served_route(a_route(), an_answer())
-    edit(live["metadata"])
-    status = read(live)
-    assert (status.exists, status.owned, status.observed) == (True, False, None)
-    assert status.problem is not None
-    assert "HTTPRoute shop/fraud exists and does not belong to this ModelDeployment" in status.problem
+def test_a_route_of_a_model_deployment_that_had_this_name_before_is_not_ours() -> None:
+    assert not a_route().status(uid="uid-of-the-fraud-before").owned
 
 
-@pytest.mark.parametrize(
-    "edit",
-    [
-        lambda metadata: metadata.pop("labels"),
-        lambda metadata: metadata["labels"].update({"slipway.dev/model-deployment": "other"}),
-    ],
-)
-def test_a_route_whose_labels_were_changed_is_still_ours_to_repair(edit: Any) -> None:
-    live = as_served_route(a_route(), an_answer())
-    edit(live["metadata"])
-    assert read(live).owned
+# --- what others do to it
 
 
 def _written(backends: Any, **rule: Any) -> dict[str, int]:
-    live = as_served_route(a_route(), an_answer())
-    live["spec"]["rules"] = [{"name": "model", "backendRefs": backends, **rule}]
-    return dict(read(live).written)
+    at = a_route()
+    at.of("HTTPRoute")["spec"]["rules"] = [{"name": "model", "backendRefs": backends, **rule}]
+    return dict(at.status().written)
 
 
 def test_foreign_weights_are_read_as_the_shares_that_they_are() -> None:
     assert _written([{"name": "a", "weight": 3}, {"name": "b"}]) == {"a": 7500, "b": 2500}
-    assert _written([{"name": "a", "weight": 1}, {"name": "b", "weight": 1}, {"name": "c", "weight": 1}]) == {
-        "a": 3334,
-        "b": 3333,
-        "c": 3333,
-    }
+    assert _written([{"name": name, "weight": 1} for name in "abc"]) == {"a": 3334, "b": 3333, "c": 3333}
 
 
 def test_a_service_that_is_referred_to_without_a_share_is_known() -> None:
@@ -210,17 +284,37 @@ def test_a_service_that_is_referred_to_without_a_share_is_known() -> None:
 
 
 def test_rules_and_backends_of_others_have_no_share_of_ours() -> None:
-    live = as_served_route(a_route(), an_answer())
-    live["spec"]["rules"].append({"name": "extra", "backendRefs": [{"name": "fraud-gone", "port": 80}]})
-    live["spec"]["rules"][0]["backendRefs"].append({"name": "fraud-old", "namespace": "other", "weight": 5000})
-    live["spec"]["rules"][0]["backendRefs"].append({"name": "x", "kind": "ServiceImport", "weight": 5000})
-    assert read(live).written == {"fraud-old": 9000, "fraud-new": 1000, "fraud-gone": 0}
+    at = a_route()
+    spec = at.of("HTTPRoute")["spec"]
+    spec["rules"].append({"name": "extra", "backendRefs": [{"name": "fraud-gone", "port": 80}]})
+    spec["rules"][0]["backendRefs"].append({"name": OLD, "namespace": "other", "weight": 5000})
+    spec["rules"][0]["backendRefs"].append({"name": "x", "kind": "ServiceImport", "weight": 5000})
+    assert at.status().written == {OLD: 9000, NEW: 1000, "fraud-gone": 0}
 
 
 def test_a_route_without_rules_has_nothing_written() -> None:
-    live = as_served_route(a_route(), an_answer())
-    del live["spec"]["rules"]
-    assert read(live).written == {}
+    at = a_route()
+    del at.of("HTTPRoute")["spec"]["rules"]
+    assert at.status().written == {}
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda spec: spec["rules"][0]["backendRefs"][0].update(weight=5000),
+        lambda spec: spec["rules"][0].update(timeouts={"request": "1s"}),
+        lambda spec: spec["rules"][0]["filters"].pop(),
+        lambda spec: spec["rules"].append({"name": "extra"}),
+        lambda spec: spec["hostnames"].append("other.example"),
+        lambda spec: spec["parentRefs"].pop(),
+    ],
+)
+def test_what_somebody_changed_is_written_again(edit: Callable[[dict[str, Any]], Any]) -> None:
+    plan = replace(PLAN, mirror=Backend(NEW, 500))
+    at = a_route(plan)
+    edit(at.of("HTTPRoute")["spec"])
+    (change,) = at.changes(plan)
+    assert needs_apply(at.of("HTTPRoute"), change.body)
 
 
 @given(st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 1_000_000), min_size=1))
@@ -233,15 +327,16 @@ def test_shares_are_ten_thousand_in_total_and_within_one_of_exact(weights: dict[
         assert abs(written[name] * total - weight * WHOLE) <= total
 
 
-@given(st.lists(st.integers(1, WHOLE), min_size=1, max_size=6))
-def test_what_is_written_is_what_is_read(parts: list[int]) -> None:
-    bounds = sorted({0, WHOLE, *(part - 1 for part in parts)})
-    shares = {f"s{index}": high - low for index, (low, high) in enumerate(pairwise(bounds))}
-    route = a_route(backends=[Backend(name, share) for name, share in shares.items()])
-    assert read(as_served_route(route, an_answer())).observed == shares
+# --- a route that has to stay where it is
 
 
-def test_the_gateway_api_is_a_router() -> None:
-    assert GATEWAY_API.CAPABILITIES.observable
-    assert GATEWAY_API.CAPABILITIES.resolution == 1
-    assert GATEWAY_API.route_status(None, owner_uid=UID, namespace="shop", traffic=a_traffic()) == read(None)
+def test_where_a_route_attaches_and_what_it_matches_can_be_read_from_it() -> None:
+    parents = [{"name": "public", "namespace": "edge", "sectionName": "https"}, {"name": "internal"}]
+    at = a_route(replace(PLAN, matches=[RequestMatch(header=HEADER)], matched=NEW), *parents, path="/v2")
+    assert route_traffic(at.of("HTTPRoute")) == at.traffic.gateway.model_copy(update={"hostnames": []})  # type: ignore[union-attr]
+
+
+def test_a_route_that_somebody_made_say_what_we_never_do_says_nothing() -> None:
+    at = a_route()
+    at.of("HTTPRoute")["spec"]["rules"][0]["matches"][0]["path"]["value"] = "no path"
+    assert route_traffic(at.of("HTTPRoute")) is None
