@@ -8,6 +8,7 @@ it fits the schema, as on a server.
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,6 @@ from slipway.api.crd import Schema, definitions
 from slipway.api.release import QUANTITY_PATTERN
 from slipway.cli.manifests import FieldPath, Manifest
 from slipway.cli.rules import TRANSITION, predicate
-from slipway.release import NotCanonicalError, canonical
 from slipway.rollout import course_of, needs
 from slipway.rollout import problems as nonsense
 from slipway.traffic import PlanError, gateway_features, router_of
@@ -81,22 +81,37 @@ def concerns(document: Mapping[str, Any]) -> bool:
 
 def problems(manifest: Manifest) -> list[Problem]:
     """Everything that is wrong with an object of Slipway's, in the order of its lines."""
-    document = manifest.document
-    found = [Problem(path, "the key is given twice: leave one of them out") for path in manifest.repeated]
+    repeated = (Problem(path, "the key is given twice: leave one of them out") for path in manifest.repeated)
+    found = [*repeated, *_problems(manifest.document)]
+    return sorted(found, key=lambda problem: manifest.line_of(problem.path))
+
+
+def _problems(document: Mapping[str, Any]) -> list[Problem]:
     schemas = _schemas()
     kind = str(document.get("kind"))
     if document.get("apiVersion") != API_VERSION or kind not in schemas:
         known = ", ".join(schemas)
         message = f"{document.get('apiVersion')} {kind} is not served: write {API_VERSION} and one of {known}"
-        return [*found, Problem(("apiVersion",), message)]
+        return [Problem(("apiVersion",), message)]
     served = {key: value for key, value in document.items() if key != "status"}  # a server leaves it out by itself
+    strange = list(_no_numbers(served, ()))
+    if strange:
+        return strange
     misfits = list(_by_schema(schemas[kind], served))
-    found += misfits
-    found += _repeated(schemas[kind], served, ())
-    found += _by_rules(schemas[kind], served, (), [problem.path for problem in misfits])
+    broken = [problem.path for problem in misfits]
+    found = [*misfits, *_repeated(schemas[kind], served, ()), *_by_rules(schemas[kind], served, (), broken)]
     if kind == MODEL_DEPLOYMENT_KIND and not found:
         found += _by_models(served)
-    return sorted(found, key=lambda problem: manifest.line_of(problem.path))
+    return found
+
+
+def _no_numbers(value: Any, path: FieldPath) -> Iterator[Problem]:
+    """What YAML calls a number, and JSON cannot say."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield Problem(path, f"it is {value}, which is no number to an API server: write a finite one")
+    parts = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for step, inner in parts:
+        yield from _no_numbers(inner, (*path, step))
 
 
 @cache
@@ -248,11 +263,6 @@ def _by_models(document: Mapping[str, Any]) -> Iterator[Problem]:
     except ValidationError as error:
         for item in error.errors():
             yield Problem(tuple(item["loc"]), str(item["msg"]).removeprefix("Value error, "))
-        return
-    try:
-        canonical(document["spec"]["release"])
-    except NotCanonicalError as error:
-        yield Problem(("spec", "release"), f"{error}: write a number or text that JSON has")
         return
     yield from _by_sense(spec)
 

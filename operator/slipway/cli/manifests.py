@@ -103,9 +103,19 @@ def _manifests(source: str, text: str) -> Iterator[Manifest]:
                 places.note(node, (), ())
                 document = loader.construct_document(node)
                 if document is not None:
-                    yield from _objects(source, document, places)
+                    yield from _objects(source, _with_text_keys(document), places)
     finally:
         loader.dispose()
+
+
+def _with_text_keys(value: Any) -> Any:
+    """The value as JSON can say it: kubectl makes text of the keys that are numbers or booleans to YAML."""
+    if isinstance(value, dict):
+        return {
+            str(key).lower() if isinstance(key, bool) else str(key): _with_text_keys(inner)
+            for key, inner in value.items()
+        }
+    return [_with_text_keys(item) for item in value] if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, slots=True)

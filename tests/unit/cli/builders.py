@@ -1,7 +1,7 @@
 """Raw objects as an API server shows them, with good defaults, and a person at a command line.
 
-`a_shop()` is fraud, whose release v1 is stable with 2 of 2 pods, and whose release v2 is at step 2 of 3 with 50 % of the
-traffic. Every builder takes what a test wants otherwise.
+`a_shop()` is fraud, whose release v1 is stable with 2 of 2 pods, and whose release v2 is at step 2 of 3 with 50 % of
+the traffic. Every builder takes what a test wants otherwise.
 """
 
 from __future__ import annotations

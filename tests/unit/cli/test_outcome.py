@@ -1,7 +1,7 @@
 """The exit code of a status.
 
-Cases: not looked at yet; on its way; promoted; rolled back; stalled otherwise; paused by condition; awaiting an approval;
-and, with a generation: an older one, this one, a later one.
+Cases: not looked at yet; on its way; promoted; rolled back; stalled otherwise; paused by condition; awaiting an
+approval; and, with a generation: an older one, this one, a later one.
 """
 
 import pytest

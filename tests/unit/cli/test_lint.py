@@ -1,0 +1,204 @@
+"""What `lint` finds: schema, rules, models and sense; each with the field, the line and the fix.
+
+Cases: what is fine; each word of a schema; list maps; rules, also where something else is broken; routers and courses
+that do not fit; objects that are not Slipway's.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from unit.cli.builders import Object, a_spec, merged
+
+from slipway.cli import lint
+from slipway.cli.lint import concerns, problems
+from slipway.cli.manifests import Manifest, read
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+
+
+def a_manifest(spec: Object | None = None, **more: Any) -> Object:
+    document = {
+        "apiVersion": "slipway.dev/v1alpha1",
+        "kind": "ModelDeployment",
+        "metadata": {"name": "fraud"},
+        "spec": a_spec() if spec is None else spec,
+    }
+    return document | more
+
+
+def found(document: Object) -> dict[str, str]:
+    return {problem.field: problem.message for problem in problems(Manifest("-", document, 1))}
+
+
+def of(**spec: Any) -> dict[str, str]:
+    return found(a_manifest(a_spec(**spec)))
+
+
+def errors(**metric: Any) -> dict[str, Any]:
+    return {"metrics": [{"name": "errors", "gateway": {}, "comparison": {"margin": 0.01}} | metric]}
+
+
+def test_a_good_manifest_has_no_problems() -> None:
+    assert found(a_manifest()) == {}
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("fraud/v*.yaml")), ids=lambda path: path.name)
+def test_the_examples_have_no_problems(path: Path) -> None:
+    assert [problem for manifest in read(str(path)) for problem in problems(manifest)] == []
+
+
+CANARY = "spec.strategy.canary"
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "message"),
+    [
+        ({"replicas": "2"}, "spec.replicas", 'it is "2", and has to be a whole number'),
+        ({"replicas": 1001}, "spec.replicas", "it is 1001, and the most is 1000"),
+        ({"replicas": -1}, "spec.replicas", "it is -1, and the least is 0"),
+        ({"paused": "yes"}, "spec.paused", 'it is "yes", and has to be true or false'),
+        ({"replcias": 2}, "spec.replcias", "there is no such field: did you mean replicas?"),
+        ({"release": None}, "spec.release", "it is missing: add it"),
+        (
+            {"release": {"model": {"version": 1.0}}},
+            "spec.release.model.version",
+            "it is 1.0, and has to be text: write it in quotes",
+        ),
+        ({"strategy": {"canary": {"steps": []}}}, f"{CANARY}.steps", "it has 0 entries: write at least 1"),
+        (
+            {"strategy": {"canary": {"steps": [{"weight": 10, "minDuration": "3x"}]}}},
+            f"{CANARY}.steps[0].minDuration",
+            '"3x" does not fit: write a duration like 90s, 10m or 1h30m',
+        ),
+        (
+            {"strategy": {"canary": {"capacity": "full"}}},
+            f"{CANARY}.capacity",
+            'it is "full", and has to be one of Weighted, Full: did you mean Full?',
+        ),
+        ({"strategy": []}, "spec.strategy", "it is a list, and has to be a block of fields"),
+        (
+            {"analysis": errors(comparison={"margin": 1})},
+            "spec.analysis.metrics[0].comparison.margin",
+            "it is 1, and has to be less than 1",
+        ),
+    ],
+)
+def test_what_does_not_fit_the_schema_is_told_with_a_fix(spec: Any, field: str, message: str) -> None:
+    assert of(**spec)[field] == message
+
+
+def test_an_unknown_field_that_resembles_nothing_is_answered_by_what_there_is() -> None:
+    assert of(xyzzy=1)["spec.xyzzy"].startswith("there is no such field here; there are replicas, paused")
+
+
+def test_two_items_of_one_name_are_told_at_the_second() -> None:
+    (metric,) = errors()["metrics"]
+    assert of(analysis={"metrics": [metric, metric]}) == {
+        "spec.analysis.metrics[1]": "there are two with name errors: give it another one"
+    }
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "words"),
+    [
+        ({"strategy": {"canary": None}}, "spec.strategy", "exactly one strategy"),
+        ({"strategy": {"rollingUpdate": {}}}, "spec.strategy", "exactly one strategy"),
+        (
+            {"strategy": {"canary": {"steps": [{"weight": 50}, {"weight": 10}]}}},
+            "spec.strategy.canary.steps",
+            "have to rise",
+        ),
+        ({"strategy": {"canary": {"steps": [{"weight": 1.234}]}}}, f"{CANARY}.steps[0].weight", "two decimals"),
+        ({"autoscaling": {"minReplicas": 1, "maxReplicas": 2}}, "spec", "name one of replicas and autoscaling"),
+    ],
+)
+def test_what_breaks_a_rule_is_told_in_the_rule_s_words(spec: Any, field: str, words: str) -> None:
+    assert words in of(**spec)[field]
+
+
+def test_a_name_that_children_could_not_carry_is_refused() -> None:
+    assert "at most 54 characters" in found(a_manifest(metadata={"name": "f" * 55}))["the object"]
+
+
+def test_without_a_name_there_is_no_crash() -> None:
+    assert "the object" in found(a_manifest(metadata={}))
+    assert "metadata" in found(a_manifest(metadata=None))
+
+
+def test_a_rule_is_left_alone_where_the_schema_is_broken_below_and_looked_at_elsewhere() -> None:
+    told = of(replicas="2", analysis=errors(threshold={"min": 0.5}))
+    assert set(told) == {"spec.replicas", "spec.analysis.metrics[0]"}
+
+
+def test_a_rule_without_a_predicate_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lint, "predicate", lambda rule: None)
+    assert "can only be checked by an API server" in found(a_manifest())["spec.strategy"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "words"),
+    [
+        (
+            {"traffic": {"gateway": None, "service": {}}},
+            "spec.strategy.canary.steps[0].weight",
+            "10% cannot be made with 2 replicas: it can be 50, 100 percent",
+        ),
+        (
+            {"traffic": {"gateway": None, "service": {}}, "strategy": {"canary": None, "shadow": {}}},
+            "spec.strategy.shadow",
+            "the router service cannot copy requests",
+        ),
+        (
+            {"strategy": {"canary": {"steps": [{"weight": 100, "replicas": 1}]}}},
+            "spec.strategy.canary.steps[0].replicas",
+            "1 pods are too few",
+        ),
+        (
+            {
+                "strategy": {"canary": None, "blueGreen": {}},
+                "analysis": {"metrics": [{"name": "errors", "gateway": {}, "nonInferiority": {"margin": 0.01}}]},
+            },
+            "spec.analysis.metrics[0].nonInferiority",
+            "both releases take at the same time",
+        ),
+    ],
+)
+def test_what_makes_no_sense_together_is_told(spec: Any, field: str, words: str) -> None:
+    assert words in of(**spec)[field]
+
+
+def test_what_only_a_cluster_knows_is_not_held_against_a_manifest() -> None:
+    assert of(strategy={"canary": None, "shadow": {"percent": 10}}) == {}
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_json_cannot_say_is_told(number: float) -> None:
+    told = of(strategy={"canary": {"steps": [{"weight": number}]}})
+    assert "write a finite one" in told[f"{CANARY}.steps[0].weight"]
+
+
+def test_a_status_is_no_problem_because_a_server_leaves_it_out() -> None:
+    assert found(a_manifest(status={"nonsense": True})) == {}
+
+
+@pytest.mark.parametrize("change", [{"apiVersion": "slipway.dev/v1"}, {"kind": "ModelDeploiment"}])
+def test_a_kind_or_version_that_is_not_served_is_told(change: Object) -> None:
+    assert "is not served: write slipway.dev/v1alpha1" in found(a_manifest() | change)["apiVersion"]
+
+
+def test_objects_of_others_are_none_of_its_business() -> None:
+    assert concerns(a_manifest())
+    assert not concerns({"apiVersion": "v1", "kind": "ConfigMap"})
+    assert not concerns({"apiVersion": "slipway.dev.example/v1"})
+
+
+def test_problems_stand_in_the_order_of_their_lines_and_a_key_given_twice_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "model.yaml"
+    path.write_text(yaml.safe_dump(merged(a_manifest(), {"spec": {"replicas": "2"}}), sort_keys=False) + "kind: X\n")
+    (manifest,) = read(str(path))
+    told = [(manifest.line_of(problem.path), problem.field) for problem in problems(manifest)]
+    assert told == [(1, "apiVersion"), (28, "kind")]
