@@ -2,11 +2,14 @@
 
 import asyncio
 import secrets
+from collections.abc import Collection
 from datetime import UTC, datetime
+from itertools import islice, repeat
 from typing import Final
 
 from slipway_sandbox.client import JOBS, PODS, ApiError, Client, InformerSet, Manifest, key_of
 from slipway_sandbox.controllers.base import Controller, moment_of, owner_reference, timestamp
+from slipway_sandbox.controllers.indexes import free_indexes, indexes_of, is_indexed, numbered, shown
 from slipway_sandbox.controllers.replicaset import NAME_ALPHABET
 from slipway_sandbox.controllers.selectors import condition_of, is_active, is_ready
 
@@ -40,16 +43,19 @@ class JobController(Controller):
             return
         pods = self.pods.controlled_by(job["metadata"]["uid"])
         active = [pod for pod in pods if is_active(pod)]
-        succeeded = sum(pod.get("status", {}).get("phase") == "Succeeded" for pod in pods)
+        succeeded = [pod for pod in pods if pod.get("status", {}).get("phase") == "Succeeded"]
+        done: Collection[int] = indexes_of(succeeded) if is_indexed(job) else range(len(succeeded))
         failed = sum(pod.get("status", {}).get("phase") == "Failed" for pod in pods)
         spec = job["spec"]
-        verdict = self._verdict(job, succeeded, failed, active)
+        verdict = self._verdict(job, len(done), failed, active)
         if verdict is not None or spec.get("suspend"):
             await asyncio.gather(*(self._delete(pod) for pod in active))
+            failed += len(active) if verdict is not None else 0  # what had to be ended has not succeeded
             active = []
         elif not self._pausing(job, pods, failed):
-            wanted = _wanted(spec, succeeded, len(active))
-            created = await asyncio.gather(*(self._create(job) for _ in range(wanted - len(active))))
+            wanted = _wanted(spec, len(done), len(active)) - len(active)
+            free = free_indexes(job, indexes_of([*succeeded, *active])) if is_indexed(job) else repeat(None)
+            created = await asyncio.gather(*(self._create(job, index) for index in islice(free, max(wanted, 0))))
             active = [*active, *created]
         await self._report(job, active, succeeded, failed, verdict)
 
@@ -93,18 +99,19 @@ class JobController(Controller):
             self.queue.add_after(key_of(job), left)
         return left > 0
 
-    async def _create(self, job: Manifest) -> Manifest:
+    async def _create(self, job: Manifest, index: int | None) -> Manifest:
         metadata, template = job["metadata"], job["spec"]["template"]
         suffix = "".join(secrets.choice(NAME_ALPHABET) for _ in range(5))
         labels = dict((template.get("metadata") or {}).get("labels") or {})
         labels |= (job["spec"].get("selector") or {}).get("matchLabels") or {}
         labels |= {"batch.kubernetes.io/job-name": metadata["name"], "job-name": metadata["name"]}
-        pod = {
+        stem = metadata["name"][:57] if index is None else f"{metadata['name'][: 56 - len(str(index))]}-{index}"
+        pod: Manifest = {
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {
-                "name": f"{metadata['name'][:57]}-{suffix}",
-                "generateName": f"{metadata['name']}-",
+                "name": f"{stem}-{suffix}",
+                "generateName": f"{stem}-",
                 "namespace": metadata["namespace"],
                 "labels": labels,
                 "annotations": (template.get("metadata") or {}).get("annotations") or {},
@@ -112,6 +119,8 @@ class JobController(Controller):
             },
             "spec": template["spec"],
         }
+        if index is not None:
+            pod = numbered(pod, metadata["name"], index)
         created = await self.client.create(PODS, pod)
         self.pods.observe(created)
         self.events.record("Normal", job, "SuccessfulCreate", f"Created pod: {created['metadata']['name']}")
@@ -122,20 +131,21 @@ class JobController(Controller):
         await self.client.delete(PODS, metadata["namespace"], metadata["name"], uid=metadata["uid"])
 
     async def _report(
-        self, job: Manifest, active: list[Manifest], succeeded: int, failed: int, verdict: Manifest | None
+        self, job: Manifest, active: list[Manifest], succeeded: list[Manifest], failed: int, verdict: Manifest | None
     ) -> None:
         old = job.get("status", {})
         status: Manifest = {
-            "startTime": old.get("startTime") or timestamp(),
             "ready": sum(is_ready(pod) for pod in active),
             "terminating": 0,
             "uncountedTerminatedPods": {},
         }
-        counts = {"active": len(active), "succeeded": succeeded, "failed": failed}
+        if not job["spec"].get("suspend"):
+            status["startTime"] = old.get("startTime") or timestamp()  # a deadline does not run while it is suspended
+        counts = {"active": len(active), "succeeded": len(succeeded), "failed": failed}
         status |= {name: value for name, value in counts.items() if value}
-        conditions = list(old.get("conditions") or ())
-        if job["spec"].get("suspend") and condition_of(job, "Suspended") is None:
-            conditions.append(_condition({"type": "Suspended", "reason": "JobSuspended", "message": "Job suspended"}))
+        if is_indexed(job) and succeeded:
+            status["completedIndexes"] = shown(indexes_of(succeeded))
+        conditions = self._suspension(job)
         if verdict is not None:
             criterion = "SuccessCriteriaMet" if verdict["type"] == "Complete" else "FailureTarget"
             conditions += [_condition({**verdict, "type": criterion}), _condition(verdict)]
@@ -149,6 +159,18 @@ class JobController(Controller):
             status["conditions"] = conditions
         if status != old:
             self.jobs.observe(await self.client.replace(JOBS, {**job, "status": status}, "status"))
+
+    def _suspension(self, job: Manifest) -> list[Manifest]:
+        """The conditions so far, with what a suspension or its end has changed."""
+        conditions = list(job.get("status", {}).get("conditions") or ())
+        known = condition_of(job, "Suspended")
+        wanted = "True" if job["spec"].get("suspend") else "False"
+        if (known["status"] if known is not None else "False") == wanted:
+            return conditions
+        verb = "suspended" if wanted == "True" else "resumed"
+        words = {"type": "Suspended", "reason": f"Job{verb.capitalize()}", "message": f"Job {verb}"}
+        self.events.record("Normal", job, verb.capitalize(), words["message"])
+        return [*(entry for entry in conditions if entry is not known), {**_condition(words), "status": wanted}]
 
     async def _expire(self, job: Manifest) -> None:
         lifetime, ended = job["spec"].get("ttlSecondsAfterFinished"), _concluded(job)

@@ -175,7 +175,7 @@ class Container:
             "PATH": f"{_programs(pulled)}:{DEFAULT_PATH}",
             "HOME": str(self._cwd),
             "TMPDIR": str(self._cwd / "tmp"),
-            "HOSTNAME": self._facts.pod["metadata"]["name"],
+            "HOSTNAME": self._facts.pod["spec"].get("hostname") or self._facts.pod["metadata"]["name"],
             "LANG": "C.UTF-8",
         }
         image = {name: self._paths.rewrite(expand(value, variables)) for name, value in entry.env.items()}

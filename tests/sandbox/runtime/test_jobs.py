@@ -43,6 +43,47 @@ async def test_a_job_that_fails_too_often_says_so(space: Space) -> None:
     assert {entry["reason"] for entry in job["status"]["conditions"]} == {"BackoffLimitExceeded"}
 
 
+async def test_each_number_of_an_indexed_job_succeeds_once(space: Space) -> None:
+    script = 'echo "$JOB_COMPLETION_INDEX of $HOSTNAME" > /dev/termination-log'
+    await space.apply(a_job(script, completions=3, parallelism=2, completionMode="Indexed"))
+    job = await concluded(space)
+    assert (job["status"]["succeeded"], job["status"]["completedIndexes"]) == (3, "0-2")
+    said = {pod["status"]["containerStatuses"][0]["state"]["terminated"]["message"] for pod in await space.pods()}
+    assert said == {f"{index} of job-{index}\n" for index in range(3)}
+
+
+async def test_an_indexed_job_tries_the_numbers_that_failed_again(space: Space) -> None:
+    script = 'test "$JOB_COMPLETION_INDEX" = 0'
+    await space.apply(a_job(script, completions=2, parallelism=2, completionMode="Indexed", backoffLimit=0))
+    job = await concluded(space)
+    assert job["status"]["completedIndexes"] == "0"
+    assert job["status"]["failed"] == 1
+
+
+async def test_a_suspended_job_has_no_pods_and_no_start_until_it_is_resumed(space: Space) -> None:
+    await space.apply(a_job("exit 0", suspend=True, activeDeadlineSeconds=30))
+
+    async def suspended() -> Manifest | None:
+        job = await space.get(JOBS, "job")
+        return job if job.get("status", {}).get("conditions") else None
+
+    job = await eventually(suspended)
+    assert [(entry["type"], entry["status"]) for entry in job["status"]["conditions"]] == [("Suspended", "True")]
+    assert "startTime" not in job["status"]
+    assert await space.pods() == []
+    await space.apply(a_job("exit 0", suspend=False, activeDeadlineSeconds=30))
+    told = {entry["type"]: entry for entry in (await concluded(space))["status"]["conditions"]}
+    assert (told["Suspended"]["status"], told["Suspended"]["reason"]) == ("False", "JobResumed")
+    assert told["Complete"]["status"] == "True"
+
+
+async def test_a_job_that_is_too_late_fails_with_its_pods(space: Space) -> None:
+    await space.apply(a_job("sleep 60", activeDeadlineSeconds=1))
+    job = await concluded(space)
+    assert {entry["reason"] for entry in job["status"]["conditions"]} == {"DeadlineExceeded"}
+    assert job["status"]["failed"] == 1
+
+
 async def test_a_budget_says_how_many_pods_may_go(space: Space) -> None:
     await space.apply(
         a_deployment(replicas=2),
