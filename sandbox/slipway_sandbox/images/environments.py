@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from slipway_sandbox.images.interpreters import Interpreter, MissingPythonError, interpreter_of
+
 CACHE_VARIABLE: Final = "SLIPWAY_SANDBOX_CACHE"
 """Names the folder of the cache, in place of `slipway-sandbox` in the user's cache folder."""
 
@@ -54,17 +56,26 @@ class Plan:
 
     title: str
     requirements: tuple[str, ...]
+    pythons: tuple[str, ...] = ()
+    """The minor versions of Python (`3.12`) that the packages are made for; any, if none is named."""
+
+    @property
+    def interpreter(self) -> Interpreter:
+        """What it is made with. Raises `MissingPythonError` when this machine has nothing fitting."""
+        return interpreter_of(self.pythons)
 
     @property
     def key(self) -> str:
         """The folder's name: the interpreter's version, and a digest of all that the environment depends on.
 
-        A file that a requirement names counts with its contents. Raises `OSError` when one cannot be read.
+        A file that a requirement names counts with its contents. Raises `OSError` when one cannot be read, and
+        `MissingPythonError`.
         """
-        parts = [sys.implementation.cache_tag, platform.machine(), sys.base_prefix]
+        interpreter = self.interpreter
+        parts = [sys.implementation.name, platform.machine(), interpreter.home]
         for line in self.requirements:
             parts += [line, *(_digest(path) for path in local_files(line))]
-        return f"py{platform.python_version()}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]}"
+        return f"py{interpreter.version}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]}"
 
 
 class Cache:
@@ -74,8 +85,11 @@ class Cache:
         self.folder = folder or cache_folder() / "environments"
 
     def find(self, plan: Plan) -> Environment | None:
-        """The environment for a plan, or None when it has to be made."""
-        return _read(self.folder / plan.key)
+        """The environment for a plan, or None when it has to be made. Raises `OSError` as `Plan.key` does."""
+        try:
+            return _read(self.folder / plan.key)
+        except MissingPythonError:
+            return None
 
     def environments(self) -> list[Environment]:
         """All that can be used, by name."""

@@ -31,6 +31,8 @@ class _Server:
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    pythons: tuple[str, ...] = ()
+    """What the product says it runs on, of the versions that the requirements are resolved for."""
 
 
 # The image has no entry point but a command, so arguments of a pod replace all of it. Model folder and variables are
@@ -42,6 +44,7 @@ _MLSERVER_ENV: Final = {
     "MLSERVER_MODELS_DIR": "/mnt/models",
     "MLSERVER_PARALLEL_WORKERS": "0",
 }
+_MLSERVER_PYTHONS: Final = ("3.12", "3.11")
 
 
 def _mlserver(runtime: str) -> _Server:
@@ -51,6 +54,7 @@ def _mlserver(runtime: str) -> _Server:
         images=(f"seldonio/mlserver:*-{runtime}",),
         args=_MLSERVER_ARGS,
         env=_MLSERVER_ENV,
+        pythons=_MLSERVER_PYTHONS,
     )
 
 
@@ -65,6 +69,7 @@ _ALL: Final = (
         images=("seldonio/mlserver:*[0-9]", "seldonio/mlserver:latest"),
         args=_MLSERVER_ARGS,
         env=_MLSERVER_ENV,
+        pythons=_MLSERVER_PYTHONS,
     ),
     _Server(
         name="kserve-sklearnserver",
@@ -72,6 +77,7 @@ _ALL: Final = (
         images=("kserve/sklearnserver:*",),
         command=("python", "-m", "sklearnserver"),
         env={"PYTHONPATH": str(_SERVERS), "SERVER_ADDRESS": "$(POD_IP)"},
+        pythons=("3.13", "3.12", "3.11"),
     ),
     _Server(
         name="mlflow",
@@ -106,5 +112,6 @@ def _entry(server: _Server) -> ImageEntry:
         args=server.args,
         env=server.env,
         requirements=(NO_DEPENDENCIES, *(line for line in lines if line)),
+        pythons=server.pythons,
         version=pins[server.product],
     )

@@ -6,13 +6,13 @@ import logging
 import os
 import re
 import shutil
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from slipway_sandbox.images.environments import CACHE_VARIABLE, NO_DEPENDENCIES, Cache, Environment, Plan
+from slipway_sandbox.images.interpreters import MissingPythonError
 from slipway_sandbox.processes import Process
 
 log = logging.getLogger(__name__)
@@ -69,6 +69,8 @@ class EnvironmentStore:
             key = await asyncio.to_thread(lambda: plan.key)
         except OSError as problem:
             raise BuildError(f"a file that the requirements name cannot be read: {problem}") from problem
+        except MissingPythonError as problem:
+            raise BuildError(str(problem)) from problem
         build = self._builds.get(key)
         if build is None:
             build = self._builds[key] = asyncio.create_task(self._build(plan))
@@ -113,7 +115,7 @@ class EnvironmentStore:
         try:
             with self.cache.log_path(plan).open("wb") as output:
                 run = _Runner(plan, output.write, self.cache.log_path(plan), self._variables)
-                await run([sys.executable, "-I", "-m", "venv", str(folder)])
+                await run([plan.interpreter.path, "-I", "-m", "venv", str(folder)])
                 lines = [line for line in plan.requirements if line != NO_DEPENDENCIES]
                 listed.write_text("\n".join(lines) + "\n")
                 python = str(folder / "bin" / "python")

@@ -13,7 +13,9 @@ import yaml
 from slipway_sandbox.images.environments import Plan
 from slipway_sandbox.images.wanted import RequirementsError, read_requirements, resolved_requirements
 
-_KEYS: Final = frozenset({"image", "command", "args", "env", "workingDir", "root", "requirements", "version"})
+_KEYS: Final = frozenset(
+    {"image", "command", "args", "env", "workingDir", "root", "requirements", "pythons", "version"}
+)
 _VERSION: Final = re.compile(r"v?(\d+(?:\.\d+)*)")
 
 
@@ -37,12 +39,14 @@ class ImageEntry:
     """A folder that holds files of the image: absolute paths that exist below it are rewritten to point there."""
     requirements: tuple[str, ...] = ()
     """Python packages, in lines of pip's format: the image runs in a virtual environment that is made of them once."""
+    pythons: tuple[str, ...] = ()
+    """The minor versions of Python that those are made for, such as `3.12`; any, if none is named."""
     version: str | None = None
     """The version that runs, whatever the tag says; a pod whose image's tag says another is told so."""
 
     def plan(self, image: str) -> Plan | None:
         """The environment that it runs in, or None for one that needs none."""
-        return Plan(image, self.requirements) if self.requirements else None
+        return Plan(image, self.requirements, self.pythons) if self.requirements else None
 
     def difference(self, image: str) -> str:
         """In what it is not what the image's name asks for; empty where it is, or where the name leaves it open."""
@@ -146,10 +150,10 @@ def _parsed(entry: Any, where: str, folder: Path) -> tuple[str, ImageEntry]:
     unknown = sorted(set(entry) - _KEYS)
     if unknown:
         raise ImageError(f"{where}: unknown key {unknown[0]!r}; known are {', '.join(sorted(_KEYS))}")
-    for name in ("command", "args"):
+    for name in ("command", "args", "pythons"):
         value = entry.get(name, [])
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise ImageError(f"{where}.{name}: expected a list of strings")
+            raise ImageError(f"{where}.{name}: expected a list of strings (quote numbers)")
     env = entry.get("env", {})
     if not isinstance(env, dict) or not all(isinstance(value, str) for value in env.values()):
         raise ImageError(f"{where}.env: expected names and strings (quote numbers)")
@@ -163,6 +167,7 @@ def _parsed(entry: Any, where: str, folder: Path) -> tuple[str, ImageEntry]:
         working_dir=entry.get("workingDir"),
         root=entry.get("root"),
         requirements=_requirements(entry.get("requirements", []), f"{where}.requirements", folder),
+        pythons=tuple(entry.get("pythons", ())),
         version=entry.get("version"),
     )
     return entry["image"], parsed

@@ -46,3 +46,21 @@ def test_files_of_the_image_are_found_below_its_root(tmp_path: Path) -> None:
     paths = PathRewriter([], tmp_path)
     assert paths.rewrite("--model=/opt/model.onnx") == f"--model={tmp_path}/opt/model.onnx"
     assert paths.rewrite("/opt/other.onnx") == "/opt/other.onnx"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0.0.0.0", "127.1.1.1"),
+        ("--host=0.0.0.0", "--host=127.1.1.1"),
+        ("--bind 0.0.0.0:8080 --workers 1", "--bind 127.1.1.1:8080 --workers 1"),
+        ('{"host": "0.0.0.0"}', '{"host": "127.1.1.1"}'),
+        ("http://0.0.0.0:80/0.0.0.0", "http://127.1.1.1:80/127.1.1.1"),
+        ("0.0.0.0/0", "0.0.0.0/0"),
+        ("10.0.0.0", "10.0.0.0"),
+        ("0.0.0.0.1", "0.0.0.0.1"),
+    ],
+)
+def test_all_addresses_are_all_addresses_of_the_pod(text: str, expected: str) -> None:
+    assert PathRewriter([], address="127.1.1.1").rewrite(text) == expected
+    assert PathRewriter([]).rewrite(text) == text

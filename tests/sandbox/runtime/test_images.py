@@ -1,6 +1,7 @@
 """The image table: which command stands for an image.
 
-Cases: precedence, names without a tag, files (good, unknown key, wrong type, unreadable), built-in entries, round trip.
+Cases: precedence, names without a tag, with a digest, files (good, unknown key, wrong type, unreadable), built-in
+entries, round trip, requirements.
 """
 
 import sys
@@ -67,7 +68,19 @@ images:
 
 
 def test_a_table_that_was_saved_is_read_back_the_same(tmp_path: Path) -> None:
-    table = ImageTable({"a:*": ImageEntry(command=("x",), env={"A": "b"}, working_dir="/w", root="/r")})
+    table = ImageTable(
+        {
+            "a:*": ImageEntry(
+                command=("x",),
+                env={"A": "b"},
+                working_dir="/w",
+                root="/r",
+                requirements=("a==1",),
+                pythons=("3.12",),
+                version="1",
+            )
+        }
+    )
     table.save(tmp_path / "images.json")
     assert ImageTable.load(tmp_path / "images.json").resolve("a:1") == table.resolve("a:1")
 
@@ -80,6 +93,8 @@ def test_a_table_that_was_saved_is_read_back_the_same(tmp_path: Path) -> None:
         ("images: [{image: a, comand: [x]}]", "comand"),
         ("images: [{image: a, command: x}]", "images[0].command"),
         ("images: [{image: a, env: {PORT: 80}}]", "images[0].env"),
+        ("images: [{image: a, pythons: [3.12]}]", "images[0].pythons"),
+        ("images: [{image: a, version: 1}]", "images[0].version"),
         ("images: [", "images.yaml"),
     ],
 )
