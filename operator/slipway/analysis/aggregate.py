@@ -79,11 +79,12 @@ def aggregate(
     """Decide on the judgements of one look.
 
     In this order: a Fail hauls back or holds, by the metric's action; traffic that does not follow the weights (a Fail
-    of `routing`, the judgement of `ShareEvidence` where requests are counted at the gateway) holds; a source that does not answer holds, and after
-    `error_timeout_seconds` does what `on_metric_error` says; a metric without data holds until the deadline; when every
-    gate is met the rollout advances, unless the minimum time is not over; else it continues until the deadline, at
-    which `on_inconclusive` decides. Guardrails that lack samples do not stand in the way at the deadline; a metric
-    without any data does, and so does one on which harm looks likely. Without metrics only the minimum time counts.
+    of `routing`, the judgement of `ShareEvidence` where requests are counted at the gateway) holds; a source that does
+    not answer holds, and after `error_timeout_seconds` does what `on_metric_error` says; a metric without data holds
+    until the deadline; when every gate is met the rollout advances, unless the minimum time is not over; else it
+    continues until the deadline, at which `on_inconclusive` decides. Guardrails that lack samples do not stand in the
+    way at the deadline; a metric without any data does, and so does one on which harm looks likely. Without metrics
+    only the minimum time counts.
     """
     acting = [result for result in results if result.action is not Action.OBSERVE]
     trouble = _harm(acting) or _mismatch(routing) or _outage(acting, on_metric_error, error_timeout_seconds)
