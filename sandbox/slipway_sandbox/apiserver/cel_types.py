@@ -136,42 +136,94 @@ class _Messages:
         return cel.new_environment(pool, variable)
 
 
-def check_rules(schema: dict[str, Any], path: str, *, root: bool) -> list[FieldError]:
-    """What is wrong with the rules that stand at one schema."""
+_LINE_BREAK = re.compile(r"[\n\r]")
+_OLD_SELF = re.compile(r"\boldSelf\b")
+
+
+def rule_form_errors(schema: dict[str, Any], path: str) -> list[FieldError]:
+    """What is wrong with the rules at one schema before anybody compiles them."""
     errors: list[FieldError] = []
-    checked: Any = None
     for index, rule in enumerate(schema.get(_RULES) or ()):
         here = f"{path}.{_RULES}[{index}]"
-        if not rule.get("rule", "").strip():
+        text, message = rule.get("rule", "").strip(), rule.get("message", "")
+        if not text:
             errors.append(FieldError(REQUIRED, f"{here}.rule", "rule is not specified"))
-            continue
-        if checked is None:
-            messages = _Messages()
-            checked = messages.environment(messages.cel_type(schema, root=root))
-        errors += _check_expression(checked, rule, "rule", "bool", here)
-        if rule.get("messageExpression"):
-            errors += _check_expression(checked, rule, "messageExpression", "string", here)
+        elif message and not message.strip():
+            errors.append(FieldError(INVALID, f"{here}.message", "must be non-empty if specified", message))
+        elif _LINE_BREAK.search(message.strip()):
+            errors.append(FieldError(INVALID, f"{here}.message", "must not contain line breaks", message))
+        elif _LINE_BREAK.search(text) and not message:
+            detail = "message must be specified if rule contains line breaks"
+            errors.append(FieldError(REQUIRED, f"{here}.message", detail))
+        if rule.get("messageExpression") and not rule["messageExpression"].strip():
+            detail = "messageExpression must be non-empty if specified"
+            errors.append(FieldError(REQUIRED, f"{here}.messageExpression", detail))
         if rule.get("reason") and rule["reason"] not in _REASONS:
             listed = ", ".join(f'"{reason}"' for reason in sorted(_REASONS))
             errors.append(FieldError(NOT_SUPPORTED, f"{here}.reason", f"supported values: {listed}", rule["reason"]))
         if rule.get("fieldPath") and not _leads_somewhere(schema, rule["fieldPath"]):
             errors.append(FieldError(INVALID, f"{here}.fieldPath", "must be a valid path", rule["fieldPath"]))
-        if not errors and _nested_loops(rule["rule"]) and _unbounded(schema):
-            detail = "estimated rule cost exceeds budget by factor of more than 100x (try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)"  # noqa: E501
-            errors.append(FieldError(FORBIDDEN, f"{here}.rule", detail))
-            errors.append(
-                FieldError(
-                    FORBIDDEN,
-                    f"{here}.rule",
-                    "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema",
-                )
-            )
-            whole = (
-                "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema "
-                "exceeds budget by factor of more than 100x"
-            )
-            errors.append(FieldError(FORBIDDEN, path.split(".properties[", maxsplit=1)[0], whole))
     return errors
+
+
+def check_rules(schema: dict[str, Any], path: str, *, root: bool, uncorrelatable: str = "") -> list[FieldError]:
+    """What is wrong with the expressions of the rules that stand at one schema.
+
+    `uncorrelatable` names the part around it, if any, whose old items cannot be told apart.
+    """
+    errors: list[FieldError] = []
+    messages = _Messages()
+    checked = messages.environment(messages.cel_type(schema, root=root))
+    for index, rule in enumerate(schema.get(_RULES) or ()):
+        here = f"{path}.{_RULES}[{index}]"
+        found = _check_expression(checked, rule, "rule", "bool", here)
+        if rule.get("messageExpression"):
+            found += _check_expression(checked, rule, "messageExpression", "string", here)
+        uses_old = _OLD_SELF.search(rule["rule"]) is not None
+        if uses_old and uncorrelatable:
+            detail = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {uncorrelatable}"
+            found.append(FieldError(INVALID, f"{here}.rule", detail, rule["rule"]))
+        if not uses_old and rule.get("optionalOldSelf") is not None:
+            detail = "may not be set if oldSelf is not used in rule"
+            found.append(FieldError(INVALID, f"{here}.optionalOldSelf", detail, rule["optionalOldSelf"]))
+        errors += found or _cost_errors(schema, rule, here, path)
+    return errors
+
+
+def _cost_errors(schema: dict[str, Any], rule: dict[str, Any], here: str, path: str) -> list[FieldError]:
+    """Rules of which it can be told that they may take too long: loops in loops over lists without a limit, and
+    messages that put a number's text, of which no length is known, together with other text."""
+    expensive = []
+    if _nested_loops(rule["rule"]) and _unbounded(schema):
+        expensive.append(("rule", "estimated rule cost"))
+    message = rule.get("messageExpression") or ""
+    if "+" in message and _shows_number(schema, message):
+        expensive.append(("messageExpression", "estimated messageExpression cost"))
+    errors = []
+    for name, what in expensive:
+        errors.append(FieldError(FORBIDDEN, f"{here}.{name}", f"{what} {_TOO_COSTLY}"))
+        detail = "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema"
+        errors.append(FieldError(FORBIDDEN, f"{here}.{name}", detail))
+    if expensive:
+        whole = f"x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema {_TOO_COSTLY}"
+        errors.append(FieldError(FORBIDDEN, path.split(".properties[", maxsplit=1)[0], whole))
+    return errors
+
+
+_TOO_COSTLY = (
+    "exceeds budget by factor of more than 100x (try simplifying the rule, or adding maxItems, maxProperties, and "
+    "maxLength where arrays, maps, and strings are declared)"
+)
+
+
+def _shows_number(schema: dict[str, Any], text: str) -> bool:
+    for argument in re.findall(r"\bstring\(\s*(self(?:\.[A-Za-z0-9_]+)*|oldSelf(?:\.[A-Za-z0-9_]+)*)\s*\)", text):
+        found: Any = schema
+        for name in argument.split(".")[1:]:
+            found = (found.get("properties") or {}).get(name) or {}
+        if found.get("type") in {"integer", "number"}:
+            return True
+    return False
 
 
 def _check_expression(environment: Any, rule: dict[str, Any], name: str, wanted: str, path: str) -> list[FieldError]:

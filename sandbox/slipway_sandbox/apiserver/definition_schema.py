@@ -1,280 +1,221 @@
-"""Whether a schema may stand in a definition: structural, with valid defaults and compilable rules."""
+"""Whether a schema may stand in a definition: structural, well formed, with valid defaults and compilable rules."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from slipway_sandbox.apiserver.cel_types import check_rules
+from slipway_sandbox.apiserver.cel_types import check_rules, rule_form_errors
 from slipway_sandbox.apiserver.errors import FORBIDDEN, INVALID, NOT_SUPPORTED, REQUIRED, FieldError
-from slipway_sandbox.apiserver.schema import ABSENT, Findings, Walk, compile_pattern
+from slipway_sandbox.apiserver.schema import ABSENT, Findings, Walk
+from slipway_sandbox.apiserver.structural import build, prune
+from slipway_sandbox.apiserver.structural_rules import structural_errors
 
-_TYPES = {"string", "integer", "number", "boolean", "object", "array"}
-_NOT_IN_LOGIC = ("type", "default", "nullable", "description", "title", "x-kubernetes-preserve-unknown-fields",
-                 "x-kubernetes-embedded-resource", "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type")  # fmt: skip  # noqa: E501
+Schema = dict[str, Any]
+
+_TYPES = ("array", "boolean", "integer", "number", "object", "string")
+_UNSUPPORTED = ("id", "additionalItems", "patternProperties", "definitions", "dependencies", "$ref")
+_META = {"metadata", "kind", "apiVersion"}
+_AT_THE_ROOT = {
+    "description", "type", "format", "title", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum", "maxLength",
+    "minLength", "pattern", "maxItems", "minItems", "uniqueItems", "multipleOf", "required", "items", "properties",
+    "externalDocs", "example", "x-kubernetes-preserve-unknown-fields", "x-kubernetes-validations",
+}  # fmt: skip
 
 
-def check_schema(schema: dict[str, Any], path: str, *, status: bool) -> list[FieldError]:
-    """What is wrong with a version's schema; `path` is how errors name it."""
-    errors: list[FieldError] = []
-    if schema.get("type") != "object":
-        if not schema.get("type"):
-            errors.append(FieldError(REQUIRED, f"{path}.type", "must not be empty at the root"))
-        else:
-            errors.append(FieldError(INVALID, f"{path}.type", "must be object at the root", schema["type"]))
-    _ = status
-    _check(schema, path, errors, root=True)
+def check_schema(schema: Schema, path: str, *, status: bool) -> list[FieldError]:
+    """What is wrong with a version's schema; `path` is how errors name it, `status` whether the status is apart."""
+    errors = _root_errors(schema, path, status=status)
+    shape = structural_errors(schema, path) or _default_errors(schema, path)
+    form = _Form(allow_rules=not shape)
+    form.visit(schema, path, root=True)
+    return errors + shape + form.errors + ([] if form.errors else form.rule_errors)
+
+
+def _root_errors(schema: Schema, path: str, *, status: bool) -> list[FieldError]:
+    errors = []
+    odd = [
+        name for name, value in schema.items() if name not in _AT_THE_ROOT and value not in (None, {}, [], False, "")
+    ]
+    kind = schema.get("type", "")
+    if status and kind and kind != "object":
+        detail = 'only "object" is allowed as the type at the root of the schema if the status subresource is enabled'
+        errors.append(FieldError(INVALID, f"{path}.type", detail, kind))
+    elif status and odd:
+        detail = f"{odd[0]} is not allowed at the root of the schema if the status subresource is enabled"
+        errors.append(FieldError(INVALID, path, detail, {}))
+    if schema.get("nullable"):
+        errors.append(FieldError(FORBIDDEN, f"{path}.nullable", "nullable cannot be true at the root"))
     return errors
 
 
-def _check(schema: dict[str, Any], path: str, errors: list[FieldError], *, root: bool = False) -> None:  # noqa: PLR0912
-    _check_type(schema, path, errors, root)
-    if schema.get("x-kubernetes-validations"):
-        errors += check_rules(schema, path, root=root)
-    _check_lists(schema, path, errors)
-    if schema.get("properties") and schema.get("additionalProperties"):
-        detail = "additionalProperties and properties are mutual exclusive"
-        errors.append(FieldError(FORBIDDEN, f"{path}.additionalProperties", detail))
-    if schema.get("additionalProperties") is False:
-        errors.append(
-            FieldError(FORBIDDEN, f"{path}.additionalProperties", "additionalProperties cannot be set to false")
-        )
-    for name in ("definitions", "dependencies", "patternProperties", "additionalItems", "$ref", "id"):
-        if schema.get(name):
-            errors.append(FieldError(FORBIDDEN, f"{path}.{name}", f"{name} is not supported"))
-    if schema.get("uniqueItems"):
-        errors.append(
-            FieldError(
-                FORBIDDEN,
-                f"{path}.uniqueItems",
-                "uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
-            )
-        )
-    if schema.get("pattern"):
-        try:
-            compile_pattern(schema["pattern"])
-        except re.error as error:
-            errors.append(
-                FieldError(
-                    INVALID,
-                    f"{path}.pattern",
-                    f"must be a valid regular expression, but isn't: {error}",
-                    schema["pattern"],
-                )
-            )
-    if "default" in schema and schema["default"] is not None:
+def _default_errors(schema: Schema, path: str) -> list[FieldError]:
+    """Defaults have to be valid by the schema that they stand in, and to have known fields only."""
+    errors: list[FieldError] = []
+    default = schema.get("default")
+    if default is not None:
+        if prune(build({**schema, "default": None}), default, None, top=False) != default:
+            errors.append(FieldError(INVALID, f"{path}.default", "must not have unknown fields", default))
         found = Findings()
-        Walk(found).visit(schema, schema["default"], ABSENT, f"{path}.default")
-        errors.extend(found.errors)
-    for branch in ("allOf", "anyOf", "oneOf"):
-        for index, below in enumerate(schema.get(branch) or ()):
-            _check_logic(below, f"{path}.{branch}[{index}]", errors, schema)
-    if schema.get("not"):
-        _check_logic(schema["not"], f"{path}.not", errors, schema)
-    for name, below in (schema.get("properties") or {}).items():
-        if root and name == "metadata":
-            _check_metadata(below, f"{path}.properties[metadata]", errors)
-        _check(below, f"{path}.properties[{name}]", errors)
+        Walk(found).visit(schema, default, ABSENT, f"{path}.default")
+        errors += found.errors
     if isinstance(schema.get("items"), dict):
-        _check(schema["items"], f"{path}.items", errors)
-    if isinstance(schema.get("additionalProperties"), dict):
-        _check(schema["additionalProperties"], f"{path}.additionalProperties", errors)
+        errors += _default_errors(schema["items"], f"{path}.items")
+    for name, below in (schema.get("properties") or {}).items():
+        errors += _default_errors(below, f"{path}.properties[{name}]")
+    return errors
 
 
-def _check_metadata(schema: dict[str, Any], path: str, errors: list[FieldError]) -> None:
-    errors.extend(
-        FieldError(FORBIDDEN, path, f"{name} may not be set: only name and generateName can be restricted")
-        for name in schema
-        if name not in {"type", "description", "properties"}
-    )
-    errors.extend(
-        FieldError(
-            FORBIDDEN,
-            f"{path}.properties[{name}]",
-            "must not specify anything other than name and generateName",
-        )
-        for name in schema.get("properties") or {}
-        if name not in {"name", "generateName"}
-    )
+class _Form:
+    """The walk that looks at every part of a schema by itself. Rules are compiled where nothing else is wrong."""
+
+    def __init__(self, *, allow_rules: bool) -> None:
+        self.errors: list[FieldError] = []
+        self.rule_errors: list[FieldError] = []
+        self._allow_rules = allow_rules
+
+    def visit(
+        self, schema: Schema, path: str, *, root: bool = False, no_default: str = "", no_old: str = "",
+        nested: bool = False,
+    ) -> None:  # fmt: skip
+        """Check one schema and all below it.
+
+        `no_default` says why there may be no default here, `no_old` from where on no old value can be told apart,
+        `nested` that this is below a junctor.
+        """
+        self.errors += _own_errors(schema, path, no_default)
+        self._below(schema, path, root=root, no_default=no_default, no_old=no_old, nested=nested)
+        self.errors += list_errors(schema, path) + rule_form_errors(schema, path)
+        if schema.get("x-kubernetes-validations") and self._allow_rules and not nested and not self.errors:
+            self.rule_errors += check_rules(schema, path, root=root, uncorrelatable=no_old)
+
+    def _below(self, schema: Schema, path: str, *, root: bool, no_default: str, no_old: str, nested: bool) -> None:
+        extra, items = schema.get("additionalProperties"), schema.get("items")
+        if extra is not None and extra is not True and schema.get("properties"):
+            detail = "additionalProperties and properties are mutual exclusive"
+            self.errors.append(FieldError(FORBIDDEN, f"{path}.additionalProperties", detail))
+        kept: dict[str, Any] = {"no_default": no_default, "nested": nested}
+        if isinstance(extra, dict):
+            self.visit(extra, f"{path}.additionalProperties", no_old=no_old, **kept)
+        apart = no_old or (path if schema.get("x-kubernetes-map-type") == "atomic" else "")
+        for name, below in (schema.get("properties") or {}).items():
+            why = f"in top-level {name}" if root and name in _META else no_default
+            here = f"{path}.properties[{name}]"
+            self.visit(below, here, no_default=why, no_old=apart, nested=nested)
+        if isinstance(items, dict):
+            apart = no_old or ("" if schema.get("x-kubernetes-list-type") == "map" else path)
+            self.visit(items, f"{path}.items", no_old=apart, **kept)
+        for name in ("allOf", "anyOf", "oneOf"):
+            for index, below in enumerate(schema.get(name) or ()):
+                self.visit(below, f"{path}.{name}[{index}]", no_default=no_default, nested=True)
+        if schema.get("not") is not None:
+            self.visit(schema["not"], f"{path}.not", no_default=no_default, nested=True)
 
 
-def _check_type(schema: dict[str, Any], path: str, errors: list[FieldError], root: bool) -> None:
+def _own_errors(schema: Schema, path: str, no_default: str) -> list[FieldError]:
+    errors = []
     kind = schema.get("type")
     if kind and kind not in _TYPES:
-        listed = ", ".join(f'"{name}"' for name in sorted(_TYPES))
+        listed = ", ".join(f'"{name}"' for name in _TYPES)
         errors.append(FieldError(NOT_SUPPORTED, f"{path}.type", f"supported values: {listed}", kind))
-    free = schema.get("x-kubernetes-int-or-string") or schema.get("x-kubernetes-preserve-unknown-fields")
-    if not kind and not free and not root:
-        place = "array items" if path.endswith(".items") else "object fields"
-        errors.append(FieldError(REQUIRED, f"{path}.type", f"must not be empty for specified {place}"))
-    if schema.get("x-kubernetes-int-or-string") and kind:
-        errors.append(FieldError(FORBIDDEN, f"{path}.type", "must be empty if x-kubernetes-int-or-string is true"))
-    if schema.get("x-kubernetes-embedded-resource"):
-        if kind != "object":
-            errors.append(
-                FieldError(
-                    INVALID, f"{path}.type", "must be object if x-kubernetes-embedded-resource is true", kind or ""
-                )
-            )
-        if not schema.get("x-kubernetes-preserve-unknown-fields") and not schema.get("properties"):
-            errors.append(
-                FieldError(
-                    REQUIRED,
-                    f"{path}.properties",
-                    (
-                        "must not be empty if x-kubernetes-embedded-resource is true without "
-                        "x-kubernetes-preserve-unknown-fields"
-                    ),
-                )
-            )
-    if kind == "array" and not isinstance(schema.get("items"), dict):
-        errors.append(FieldError(REQUIRED, f"{path}.items", "must be specified"))
+    if kind == "null":
+        detail = "type cannot be set to null, use nullable as an alternative"
+        errors.append(FieldError(FORBIDDEN, f"{path}.type", detail))
+    if schema.get("default") is not None and no_default:
+        errors.append(FieldError(FORBIDDEN, f"{path}.default", f"must not be set {no_default}"))
+    errors += [
+        FieldError(FORBIDDEN, f"{path}.{name}", f"{name} is not supported") for name in _UNSUPPORTED if schema.get(name)
+    ]
+    if isinstance(schema.get("items"), list):
+        errors.append(FieldError(FORBIDDEN, f"{path}.items", "items must be a schema object and not an array"))
+    if schema.get("uniqueItems"):
+        detail = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
+        errors.append(FieldError(FORBIDDEN, f"{path}.uniqueItems", detail))
+    if schema.get("x-kubernetes-preserve-unknown-fields") is False:
+        field = f"{path}.x-kubernetes-preserve-unknown-fields"
+        errors.append(FieldError(INVALID, field, "must be true or undefined", False))
+    return errors
 
 
-def _check_lists(schema: dict[str, Any], path: str, errors: list[FieldError]) -> None:
-    list_type, keys = schema.get("x-kubernetes-list-type"), schema.get("x-kubernetes-list-map-keys") or []
-    items = schema.get("items") if isinstance(schema.get("items"), dict) else {}
-    if list_type and schema.get("type") != "array":
-        errors.append(
-            FieldError(
-                INVALID, f"{path}.type", "must be array if x-kubernetes-list-type is specified", schema.get("type", "")
-            )
-        )
-    if list_type and list_type not in {"atomic", "set", "map"}:
-        errors.append(
-            FieldError(
-                NOT_SUPPORTED, f"{path}.x-kubernetes-list-type", 'supported values: "atomic", "map", "set"', list_type
-            )
-        )
-    if keys and list_type != "map":
-        errors.append(
-            FieldError(
-                INVALID,
-                f"{path}.x-kubernetes-list-type",
-                "must be map if x-kubernetes-list-map-keys is non-empty",
-                list_type,
-            )
-        )
+def _needs_type(schema: Schema, path: str, wanted: str, because: str) -> list[FieldError]:
+    kind = schema.get("type") or ""
+    if kind == wanted:
+        return []
+    return [
+        FieldError(INVALID if kind else REQUIRED, f"{path}.type", f"must be {wanted} if {because} is specified", kind)
+    ]
+
+
+def list_errors(schema: Schema, path: str) -> list[FieldError]:
+    """What is wrong with the way in which a schema says how lists and maps are merged."""
+    errors: list[FieldError] = []
+    list_type, map_type = schema.get("x-kubernetes-list-type"), schema.get("x-kubernetes-map-type")
+    if map_type is not None:
+        errors += _needs_type(schema, path, "object", "x-kubernetes-map-type")
+        if map_type not in {"atomic", "granular"}:
+            detail = 'supported values: "atomic", "granular"'
+            errors.append(FieldError(NOT_SUPPORTED, f"{path}.x-kubernetes-map-type", detail, map_type))
+    if schema.get("x-kubernetes-list-map-keys") and list_type != "map":
+        detail = "must be map if x-kubernetes-list-map-keys is non-empty"
+        reason = REQUIRED if list_type is None else INVALID
+        errors.append(FieldError(reason, f"{path}.x-kubernetes-list-type", detail, list_type))
+    if list_type is None:
+        return errors
+    mistyped = _needs_type(schema, path, "array", "x-kubernetes-list-type")
+    errors += mistyped
+    if list_type not in {"atomic", "set", "map"}:
+        detail = 'supported values: "atomic", "map", "set"'
+        errors.append(FieldError(NOT_SUPPORTED, f"{path}.x-kubernetes-list-type", detail, list_type))
+    items = schema.get("items")
+    items = items if isinstance(items, dict) else None
+    if list_type == "set" and items is not None and not mistyped:
+        errors += _set_errors(items, path)
     if list_type == "map":
-        _check_map_list(keys, items or {}, path, errors)
-    if list_type == "set" and items:
-        shape = items.get("type")
-        loose_object = shape == "object" and items.get("x-kubernetes-map-type") != "atomic"
-        loose_array = shape == "array" and items.get("x-kubernetes-list-type") not in {None, "atomic"}
-        if loose_object:
-            errors.append(
-                FieldError(
-                    INVALID,
-                    f"{path}.items.x-kubernetes-map-type",
-                    "must be atomic as item of a list with x-kubernetes-list-type=set",
-                    items.get("x-kubernetes-map-type"),
-                )
-            )
-        if loose_array:
-            errors.append(
-                FieldError(
-                    INVALID,
-                    f"{path}.items.x-kubernetes-list-type",
-                    "must be atomic as item of a list with x-kubernetes-list-type=set",
-                    items.get("x-kubernetes-list-type"),
-                )
-            )
-        if items.get("nullable"):
-            errors.append(
-                FieldError(FORBIDDEN, f"{path}.items.nullable", "cannot be nullable when x-kubernetes-list-type is set")
-            )
-    if schema.get("x-kubernetes-map-type") not in {None, "atomic", "granular"}:
-        errors.append(
-            FieldError(
-                NOT_SUPPORTED,
-                f"{path}.x-kubernetes-map-type",
-                'supported values: "atomic", "granular"',
-                schema["x-kubernetes-map-type"],
-            )
-        )
-    if schema.get("x-kubernetes-map-type") and schema.get("type") != "object":
-        errors.append(
-            FieldError(
-                INVALID, f"{path}.type", "must be object if x-kubernetes-map-type is specified", schema.get("type", "")
-            )
-        )
+        errors += _map_errors(schema.get("x-kubernetes-list-map-keys") or [], items, path)
+    if list_type in {"set", "map"} and items is not None and items.get("nullable"):
+        detail = f"cannot be nullable when x-kubernetes-list-type is {list_type}"
+        errors.append(FieldError(FORBIDDEN, f"{path}.items.nullable", detail))
+    return errors
 
 
-def _check_map_list(keys: list[str], items: dict[str, Any], path: str, errors: list[FieldError]) -> None:
+def _set_errors(items: Schema, path: str) -> list[FieldError]:
+    """The items of a set are equal or not as a whole."""
+    name = {"object": "x-kubernetes-map-type", "array": "x-kubernetes-list-type"}.get(items.get("type", ""))
+    allowed = {"atomic"} if name == "x-kubernetes-map-type" else {"atomic", None}
+    if name is None or items.get(name) in allowed:
+        return []
+    detail = "must be atomic as item of a list with x-kubernetes-list-type=set"
+    return [FieldError(INVALID, f"{path}.items.{name}", detail, items.get(name))]
+
+
+def _map_errors(keys: list[str], items: Schema | None, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    where = f"{path}.x-kubernetes-list-map-keys"
     if not keys:
-        errors.append(
-            FieldError(
-                REQUIRED, f"{path}.x-kubernetes-list-map-keys", "must not be empty if x-kubernetes-list-type is map"
-            )
-        )
-    if items and items.get("type") != "object":
-        errors.append(
-            FieldError(
-                INVALID,
-                f"{path}.items.type",
-                "must be object if parent array's x-kubernetes-list-type is map",
-                items.get("type", ""),
-            )
-        )
+        errors.append(FieldError(REQUIRED, where, "must not be empty if x-kubernetes-list-type is map"))
+    if items is None:
+        detail = "must have a schema if x-kubernetes-list-type is map"
+        return [*errors, FieldError(REQUIRED, f"{path}.items", detail)]
+    if items.get("type") != "object":
+        detail = "must be object if parent array's x-kubernetes-list-type is map"
+        errors.append(FieldError(INVALID, f"{path}.items.type", detail, items.get("type", "")))
     properties = items.get("properties") or {}
     for index, key in enumerate(keys):
-        if key in keys[:index]:
-            errors.append(
-                FieldError(INVALID, f"{path}.x-kubernetes-list-map-keys[{index}]", "must not contain duplicates", key)
-            )
-        if key not in properties:
-            errors.append(
-                FieldError(
-                    INVALID,
-                    f"{path}.x-kubernetes-list-map-keys[{index}]",
-                    "entries must all be names of item properties",
-                    key,
-                )
-            )
+        below = properties.get(key)
+        here = f"{path}.items.properties[{key}]"
+        if items.get("type") == "object" and below is None:
+            errors.append(FieldError(INVALID, where, "entries must all be names of item properties", keys))
+        if items.get("type") == "object" and key in keys[:index]:
+            errors.append(FieldError(INVALID, where, "must not contain duplicate entries", keys))
+        if below is None:
             continue
-        below = properties[key]
-        if below.get("type") in {"object", "array"}:
+        if items.get("type") == "object" and below.get("type") in {"object", "array"}:
+            detail = "must be a scalar type if parent array's x-kubernetes-list-type is map"
+            errors.append(FieldError(INVALID, f"{here}.type", detail, below["type"]))
+        key_is = "this property is in x-kubernetes-list-map-keys, so it"
+        if key not in (items.get("required") or ()) and below.get("default") is None:
             errors.append(
-                FieldError(
-                    INVALID,
-                    f"{path}.items.properties[{key}].type",
-                    "must be a scalar type if parent array's x-kubernetes-list-type is map",
-                    below["type"],
-                )
+                FieldError(REQUIRED, f"{here}.default", f"{key_is} must have a default or be a required property")
             )
-        if key not in (items.get("required") or ()) and "default" not in below:
-            detail = (
-                "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
-            )
-            errors.append(FieldError(REQUIRED, f"{path}.items.properties[{key}].default", detail))
-
-
-def _check_logic(schema: dict[str, Any], path: str, errors: list[FieldError], around: dict[str, Any]) -> None:
-    """Below a junctor a schema may only restrict what is specified outside."""
-    allowed = around.get("x-kubernetes-int-or-string") and set(schema) == {"type"}
-    errors.extend(
-        FieldError(
-            FORBIDDEN,
-            f"{path}.{name}",
-            "must be empty to be structural" if name == "type" else "must be undefined to be structural",
-        )
-        for name in _NOT_IN_LOGIC
-        if schema.get(name) is not None and schema.get(name) is not False and not allowed
-    )
-    for name, below in (schema.get("properties") or {}).items():
-        outside = (around.get("properties") or {}).get(name)
-        if outside is None:
-            errors.append(
-                FieldError(
-                    REQUIRED,
-                    f"{path[: path.rindex('.')]}.properties[{name}]",
-                    f"because it is defined in {path}.properties[{name}]",
-                )
-            )
-        _check_logic(below, f"{path}.properties[{name}]", errors, outside or {})
-    if isinstance(schema.get("items"), dict):
-        outside = around.get("items")
-        _check_logic(schema["items"], f"{path}.items", errors, outside if isinstance(outside, dict) else {})
-    for branch in ("allOf", "anyOf", "oneOf"):
-        for index, below in enumerate(schema.get(branch) or ()):
-            _check_logic(below, f"{path}.{branch}[{index}]", errors, around)
+        if below.get("nullable"):
+            errors.append(FieldError(FORBIDDEN, f"{here}.nullable", f"{key_is} cannot be nullable"))
+    return errors
