@@ -231,8 +231,6 @@ def apply(  # noqa: PLR0917
     if conflicts and not force:
         raise _conflict_error(conflicts)
     _take_from_others(managers, changed, difference.removed, applier.key)
-    if mine is not None and fields == last and mine.api_version == applier.api_version:
-        managers[applier.key] = mine
     if not fields:
         managers.pop(applier.key, None)
     return Applied(merged, managers)

@@ -6,7 +6,9 @@ configuration, kubectl taking over what it applied from the client's side, and t
 
 from __future__ import annotations
 
+import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 
 from sandbox.apiserver.conftest import BOATS, MERGE, Client, a_boat, a_definition
 
@@ -62,6 +64,20 @@ async def test_kubectl_takes_over_what_it_applied_before(client: Client) -> None
     more = await client.apply(f"{MAPS}/m", a_map(a="2", b="2"), "kubectl")
     assert (more.status, more.causes) == (409, [".data.b"])
     assert (await client.apply(f"{MAPS}/m", a_map(a="2"), "kubectl")).body["data"] == {"a": "2", "b": "1"}
+
+
+async def test_an_apply_that_changes_only_a_value_is_recorded_with_its_time(client: Client) -> None:
+    async def applied(value: str) -> str:
+        answer = (await client.apply(f"{MAPS}/m", a_map(a=value), "kubectl")).body
+        (entry,) = answer["metadata"]["managedFields"]
+        return str(entry["time"])
+
+    first = await applied("1")
+    async with asyncio.timeout(5):
+        while datetime.now(UTC) < datetime.fromisoformat(first) + timedelta(seconds=1):  # times are in whole seconds
+            await asyncio.sleep(0.05)
+    assert await applied("1") == first
+    assert await applied("2") > first
 
 
 async def test_an_applied_scale_owns_the_replicas(client: Client) -> None:
