@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 
-def run(
+def run(  # noqa: PLR0917 - typer makes options of them
     namespaces: Annotated[
         list[str] | None,
         typer.Option(
@@ -52,7 +52,7 @@ def run(
     from slipway.cluster import ClusterError
     from slipway.controller import MissingCrdError, Settings
     from slipway.controller import run as run_operator
-    from slipway.rollout.budget import Limits
+    from slipway.rollout import Limits
 
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,

@@ -168,8 +168,18 @@ class Actor:
             owner=owner,
         )
         await self._apply(scene.services.get(name), service)
-        await self._scale(scene, target, owner)  # before the Deployment: the old floor could take new pods away again
+        unknown: NotServed | None = None
+        try:  # before the Deployment: with the old floor an autoscaler could take new pods away again
+            await self._scale(scene, target, owner)
+        except NotServed as error:
+            unknown = error  # pods do not wait for an autoscaler that nobody knows
         await self._apply(scene.deployments.get(name), deployment)
+        if unknown is not None:
+            field = "keda" if scene.spec.autoscaling is not None and scene.spec.autoscaling.keda else "metrics"
+            raise NotServed(
+                f"spec.autoscaling.{field}: the cluster does not know this kind of autoscaler: install it "
+                f"({'KEDA' if field == 'keda' else 'autoscaling/v2'}), or name another one"
+            ) from unknown
 
     async def _scale(self, scene: Scene, target: FleetTarget, owner: Owner) -> None:
         """The autoscaler and the disruption budget of a revision; those that are not asked for any more are deleted."""

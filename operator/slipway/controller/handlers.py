@@ -7,7 +7,7 @@ An event handler keeps nothing: every event only says that an object should be l
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import kopf
@@ -24,6 +24,7 @@ from slipway.cluster import (
     TRAEFIK_SERVICE,
     VIRTUAL_SERVICE,
     ConnectionInfo,
+    Kind,
 )
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reconciler import Key
@@ -31,19 +32,11 @@ from slipway.controller.reconciler import Key
 FINALIZER: Final = f"{GROUP}/unused"
 """Never set: named only so that kopf's default, which all its operators share, can never be meant."""
 
-WATCHED: Final = (
-    MODEL_DEPLOYMENT,
-    MODEL_REVISION,
-    DEPLOYMENT,
-    SERVICE,
-    HTTP_ROUTE,
-    INGRESS,
-    INGRESS_ROUTE,
-    TRAEFIK_SERVICE,
-    VIRTUAL_SERVICE,
-)
-"""What is watched: ModelDeployments whole, and of the others what carries our label. Pods are never watched. A kind
-that the cluster does not know is left out."""
+WATCHED: Final = (MODEL_DEPLOYMENT, MODEL_REVISION, DEPLOYMENT, SERVICE)
+"""What is watched: ModelDeployments whole, and of the others what carries our label. Pods are never watched."""
+
+ROUTES: Final = (HTTP_ROUTE, INGRESS, INGRESS_ROUTE, TRAEFIK_SERVICE, VIRTUAL_SERVICE)
+"""What is watched too where the cluster knows it."""
 
 REQUEST_TIMEOUT: Final = 30.0
 WATCH_SECONDS: Final = 600
@@ -78,7 +71,7 @@ def settings() -> kopf.OperatorSettings:
     out.watching.server_timeout = WATCH_SECONDS
     out.watching.client_timeout = WATCH_SECONDS + 60
     out.watching.chunk_size = 500
-    for kind in WATCHED[1:]:
+    for kind in (*WATCHED[1:], *ROUTES):
         out.watching.label_selectors[kind.group, kind.version, kind.plural] = LABEL_MODEL_DEPLOYMENT
     return out
 
@@ -92,8 +85,10 @@ def key_of(body: Mapping[str, Any]) -> Key | None:
     return (metadata["namespace"], name) if name else None
 
 
-def registry(queue: WorkQueue[Key], login: Callable[[], Awaitable[ConnectionInfo]]) -> kopf.OperatorRegistry:
-    """The handlers: each event of a ModelDeployment or of a child adds a key."""
+def registry(
+    queue: WorkQueue[Key], login: Callable[[], Awaitable[ConnectionInfo]], routes: Sequence[Kind] = ROUTES
+) -> kopf.OperatorRegistry:
+    """The handlers: each event of a ModelDeployment or of a child adds a key. `routes` are those that are served."""
     out = kopf.OperatorRegistry()
 
     async def on_event(body: kopf.Body, **_: Any) -> None:
@@ -116,7 +111,7 @@ def registry(queue: WorkQueue[Key], login: Callable[[], Awaitable[ConnectionInfo
             expiration=info.expiration,
         )
 
-    for kind in WATCHED:
+    for kind in (*WATCHED, *routes):
         kopf.on.event(kind.group, kind.version, kind.plural, id=f"look-{kind.plural}", registry=out)(on_event)
     kopf.on.login(registry=out)(on_login)
     return out

@@ -21,6 +21,8 @@ from slipway.cluster import (
     ClusterError,
     Conflict,
     ConnectionInfo,
+    Forbidden,
+    Kind,
     NotServed,
     Throttled,
     connect,
@@ -29,11 +31,11 @@ from slipway.cluster import (
 from slipway.cluster.endpoints import http_client
 from slipway.controller.budget import RolloutBudget
 from slipway.controller.collect import Collector
-from slipway.controller.handlers import registry, settings
+from slipway.controller.handlers import ROUTES, registry, settings
 from slipway.controller.queue import QueueShutDown, WorkQueue
 from slipway.controller.reconciler import Key, Reconciler, RefusedError
 from slipway.metrics import GatewayCounters
-from slipway.rollout.budget import Limits
+from slipway.rollout import Limits
 
 WORKERS: Final = 8
 """ModelDeployments that are looked at side by side."""
@@ -86,7 +88,7 @@ async def run(options: Settings) -> None:
             budget = RolloutBudget(cluster, options.limits, options.namespaces)
             reconciler = Reconciler(cluster, collector, budget=budget)
             async with _working(queue, reconciler, cluster, options.namespaces):
-                await _watch(queue, options)
+                await _watch(queue, options, await _served(cluster, options.namespaces, ROUTES))
     finally:
         await cluster.close()
 
@@ -103,7 +105,20 @@ async def _check_crds(cluster: Cluster, namespaces: Sequence[str]) -> None:
             ) from error
 
 
-async def _watch(queue: WorkQueue[Key], options: Settings) -> None:
+async def _served(cluster: Cluster, namespaces: Sequence[str], kinds: Sequence[Kind]) -> list[Kind]:
+    """The kinds that the cluster knows, and lets be read: a watch of any other would complain for ever."""
+    found = []
+    for kind in kinds:
+        try:
+            await cluster.list(kind, namespaces[0] if namespaces else None, labels={"slipway.dev/none": "none"})
+        except (NotServed, Forbidden):
+            _log.debug("%s is not watched: the cluster does not serve it to the operator", kind.kind)
+        else:
+            found.append(kind)
+    return found
+
+
+async def _watch(queue: WorkQueue[Key], options: Settings, routes: Sequence[Kind]) -> None:
     async def login() -> ConnectionInfo:
         return await connection_info(kubeconfig=options.kubeconfig, context=options.context)
 
@@ -112,7 +127,7 @@ async def _watch(queue: WorkQueue[Key], options: Settings) -> None:
     _log.info("watching %s", ", ".join(options.namespaces) or "all namespaces")
     try:
         await kopf.operator(
-            registry=registry(queue, login),
+            registry=registry(queue, login, routes),
             settings=settings(),
             standalone=True,
             clusterwide=not options.namespaces,

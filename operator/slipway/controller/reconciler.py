@@ -14,8 +14,7 @@ from slipway.controller.budget import RolloutBudget
 from slipway.controller.collect import Collector
 from slipway.controller.observe import InvalidSpecError, observe, read_spec, read_status
 from slipway.controller.routing import read_live
-from slipway.rollout import Decision, Observation, decide, plan, reasons, refused, roles, trial
-from slipway.rollout.budget import Limits
+from slipway.rollout import Decision, Limits, Observation, decide, plan, reasons, refused, roles, trial
 from slipway.traffic import router_of
 
 Key = tuple[str, str]
@@ -94,6 +93,8 @@ class Reconciler:
         revision = seen.revisions.get(candidate) if candidate is not None else None
         if revision is None or revision.record.phase != Phase.PENDING:
             return seen
+        if revision.record.fast:
+            return seen  # what is known to be good does not wait for what is on trial
         held = seen.paused or revision.record.paused or seen.unsupported or seen.gateway_problem or seen.route.foreign
         if held:
             self._budget.give_back(namespace, seen.name)

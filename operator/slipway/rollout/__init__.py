@@ -7,6 +7,7 @@ randomness: the shell passes all of it in.
 """
 
 from slipway.rollout import reasons
+from slipway.rollout.budget import Limits
 from slipway.rollout.course import FULL, Course, Judging, Need, Shadow, Shift, Step, course_of, needs, problems
 from slipway.rollout.decide import decide, roles, trial
 from slipway.rollout.decision import Announcement, Decision, FleetTarget
@@ -51,6 +52,7 @@ __all__ = [
     "SourceFailure",
     "Step",
     "Judging",
+    "Limits",
     "Need",
     "Shadow",
     "Shift",

@@ -68,3 +68,17 @@ def shifted(
 def carried(ready: int, replicas: int) -> int:
     """The weight that ``ready`` of ``replicas`` pods carry, in basis points."""
     return FULL if replicas <= 0 else min(FULL, FULL * ready // replicas)
+
+
+def replicas_within(live: int | None, *, floor: int, ceiling: int) -> int:
+    """Pods to ask for where an autoscaler decides between `floor` and `ceiling`.
+
+    `live` is ``spec.replicas`` of the Deployment as it was read, None when there is none. A floor of 0 is an empty
+    fleet. A floor above the ceiling wins: it stands for traffic that is there, or that a step asked for.
+
+    Worked examples as live, floor, ceiling: none, 2, 10 is 2; 5, 2, 10 is 5; 1, 2, 10 is 2; 12, 2, 10 is 10;
+    0, 2, 10 is 2; 5, 0, 10 is 0; 5, 12, 10 is 12.
+    """
+    if floor <= 0:
+        return 0
+    return max(floor, min(live or 0, ceiling))

@@ -256,6 +256,9 @@ def problems(spec: ModelDeploymentSpec, course: Course, *, replicas: int, resolu
                 f"{where}.replicas: {step.replicas} pods are too few for {step.weight / 100:g}% of the traffic of "
                 f"{replicas} pods: it takes {_pods(replicas, step.weight)}"
             )
+        most = spec.autoscaling.max_replicas if spec.autoscaling is not None else None
+        if most is not None and (step.replicas or 0) > most:
+            yield f"{where}.replicas: {step.replicas} pods are more than spec.autoscaling.maxReplicas allows ({most})"
         if step.weight % resolution:
             yield f"{where}.weight: the router keeps steps of {resolution / 100:g}%, and {step.weight / 100:g}% is none"
         if course.by_replicas and step.weight * replicas % FULL and spec.strategy.rolling_update is None:

@@ -162,6 +162,8 @@ def _ready(
     message = f"release {revision.version} serves all traffic, {revision.fleet.ready} of {seen.replicas} pods ready"
     if phase_of(records[stable]) == Phase.WATCHING:
         message += "; the release that it replaced is kept warm"
+    if revision.fleet.problem and revision.fleet.ready >= seen.replicas:
+        message += f"; {revision.fleet.problem}"
     return _Claim(READY, True, reasons.SERVING, message)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from slipway.api import ModelRevisionStatus, Phase
 from slipway.rollout import retired
-from slipway.rollout.capacity import carried, needed, share, shifted
+from slipway.rollout.capacity import carried, needed, replicas_within, share, shifted
 from slipway.rollout.course import FULL
 from slipway.rollout.decision import FleetTarget
 from slipway.rollout.ladder import (
@@ -190,7 +190,7 @@ def _stable_size(seen: Observation, revision: Revision) -> int:
     if seen.autoscaled is None:
         return seen.replicas
     least, most = seen.autoscaled
-    return min(most, max(least, revision.fleet.replicas))
+    return replicas_within(revision.fleet.replicas, floor=least, ceiling=most)
 
 
 def _bounded(
@@ -202,8 +202,8 @@ def _bounded(
         return target
     least, most = seen.autoscaled
     if target.role is Role.CANDIDATE:
-        floor = min(most, max(1, pods_needed(seen, record)))
-        wanted = min(most, max(floor, revision.fleet.replicas))
+        floor = max(1, pods_needed(seen, record))
+        wanted = replicas_within(revision.fleet.replicas, floor=floor, ceiling=most)
         return FleetTarget(target.hash, wanted, target.role, floor, most)
     floor = least
     if who.candidate is not None or who.standby is not None:

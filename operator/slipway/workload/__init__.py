@@ -5,13 +5,13 @@ than any model of ours, and is written by server-side apply, where a field that 
 as one that is.
 
 `manifests` builds the children of a revision, `podspec` the pod inside, and both are the same for the same release
-for ever. `autoscaler` builds what scales a revision, and says how many pods to ask for beside it. `drift` says whether
+for ever. `autoscaler` builds what scales a revision. `drift` says whether
 the cluster still has them as applied. `fleet` reads Deployments and pods, and `unscaled` autoscalers: counts for the
 machine, and one sentence, which names the field to fix, for the person. `quantity` knows how an API server writes an
 amount.
 """
 
-from slipway.workload.autoscaler import autoscaler_manifest, replicas_within
+from slipway.workload.autoscaler import autoscaler_manifest
 from slipway.workload.drift import needs_apply
 from slipway.workload.fleet import FleetStatus, fleet_status, pod_problem
 from slipway.workload.manifests import (
@@ -45,7 +45,6 @@ __all__ = [
     "needs_apply",
     "pod_problem",
     "quantity_value",
-    "replicas_within",
     "revision_manifest",
     "service_manifest",
 ]

@@ -3,7 +3,7 @@
 A Deployment's ``spec.replicas`` has two writers: the operator, which knows that a weight needs pods before it is given,
 and the autoscaler, which knows the load. Neither waits for the other, and they do not fight, because
 
-1. the operator says the live value wherever that lies within the bounds (`replicas_within`). It cannot say nothing: the
+1. the operator says the live value wherever that lies within the bounds. It cannot say nothing: the
    field would be 1 in a new Deployment, and what one manager alone has applied is removed, and 1 again, when it is no
    longer applied. For the same reason the count is no part of the Deployment's stamp: a change by the autoscaler is not
    drift, and costs no write.
@@ -32,20 +32,6 @@ from slipway.api import AutoscalingMetric, AutoscalingSpec, KedaSpec, KedaTrigge
 from slipway.release import revision_name
 from slipway.workload.manifests import Object, Owner, Role, child_metadata
 from slipway.workload.quantity import canonical_quantity
-
-
-def replicas_within(live: int | None, *, floor: int, ceiling: int) -> int:
-    """Pods to ask for where an autoscaler decides between `floor` and `ceiling`.
-
-    `live` is ``spec.replicas`` of the Deployment as it was read, None when there is none. A floor of 0 is an empty
-    fleet. A floor above the ceiling wins: it stands for traffic that is there, or that a step asked for.
-
-    Worked examples as live, floor, ceiling: none, 2, 10 is 2; 5, 2, 10 is 5; 1, 2, 10 is 2; 12, 2, 10 is 10;
-    0, 2, 10 is 2; 5, 0, 10 is 0; 5, 12, 10 is 12.
-    """
-    if floor <= 0:
-        return 0
-    return max(floor, min(live or 0, ceiling))
 
 
 def autoscaler_manifest(

@@ -285,7 +285,8 @@ async def test_a_route_of_somebody_else_is_left_alone_and_named(open_shops: Open
     await shop.apply(a_release("v1"))
     message = await shop.until_told("Ready", "False", "RouteConflict")
     assert (
-        "HTTPRoute fraud exists and belongs to someone else: rename the ModelDeployment or remove the route" in message
+        "does not belong to this ModelDeployment: delete or rename it, or give the ModelDeployment another name"
+        in message
     )
     after = await shop.kubectl("get", "httproute", "fraud", "-ojsonpath={.metadata.generation} {.metadata.labels}")
     assert after == before

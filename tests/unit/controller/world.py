@@ -43,7 +43,7 @@ from slipway.cluster import (
 )
 from slipway.cluster.endpoints import http_client
 from slipway.controller.collect import Collector
-from slipway.controller.handlers import WATCHED, key_of
+from slipway.controller.handlers import ROUTES, WATCHED, key_of
 from slipway.controller.main import _look
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reconciler import Key, Reconciler, RefusedError
@@ -119,7 +119,7 @@ class World:
         """What the watches would bring: kinds that are watched, and of the children those with our label."""
         kind = kind_of(obj)
         labelled = LABEL_MODEL_DEPLOYMENT in (obj["metadata"].get("labels") or {})
-        if kind == MODEL_DEPLOYMENT or (kind in WATCHED and labelled):
+        if kind == MODEL_DEPLOYMENT or (kind in (*WATCHED, *ROUTES) and labelled):
             key = key_of(obj)
             assert key is not None
             self.queue.add(key)

@@ -27,7 +27,7 @@ from unit.workload.builders import (
     an_autoscaling,
 )
 
-from slipway.workload import replicas_within
+from slipway.rollout.capacity import replicas_within
 
 counts = st.integers(0, 1000)
 
