@@ -53,6 +53,7 @@ ADVICE: Final = {
     "WaitingForRoute": "The gateway has not taken the weights yet: kubectl describe httproute {name}",
     "StableUnavailable": "The stable release has no ready pod: kubectl describe pods -l slipway.dev/model-deployment={name}",
     "MetricsUnavailable": "The source of a metric does not answer; the weight is held. Repair the source, or slipway promote {name}, or slipway abort {name}",
+    "RoutingMismatch": "The gateway's counts do not fit the weights: do all requests go through the route that Slipway leads?",
     "NoData": "No request was counted yet: does live traffic reach the gateway, and does the metric name the right counters?",
     "Inconclusive": "analysis.maxDuration passed without a decision: slipway promote {name}, slipway abort {name}, or change the gates.",
     # commands

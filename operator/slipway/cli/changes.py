@@ -18,8 +18,10 @@ from slipway.release import release_hash, revision_name
 LONGEST: Final = 80
 """Characters of a value; the rest says little about what changes."""
 
-_GATES: Final = (("analysis",), ("rollback", "progressDeadline"))
-"""Fields that a candidate is judged under: it is judged anew when they change."""
+
+def _gates(spec: Mapping[str, Any]) -> tuple[Any, Any]:
+    """What a candidate is judged under: it is judged anew when this changes."""
+    return spec.get("analysis"), (spec.get("rollback") or {}).get("progressDeadline")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +77,15 @@ def difference(live: Picture | None, manifest: Manifest, namespace: str, now: da
     if not found:
         return Branch(title, Tone.TITLE, (Branch("nothing changes", Tone.DIM),))
     lines = [change.line() for change in found]
-    return Branch(title, Tone.TITLE, (*lines, *_effects(live, found, wanted, version, now)))
+    return Branch(title, Tone.TITLE, (*lines, *_effects(live, spec, wanted, version, now)))
 
 
-def _effects(live: Picture, found: list[Change], wanted: str, version: str, now: datetime) -> Iterator[Branch]:
+def _effects(live: Picture, spec: Mapping[str, Any], wanted: str, version: str, now: datetime) -> Iterator[Branch]:
     """What the changes mean for releases."""
     candidate = live.of(live.status.candidate)
     if wanted == release_hash(live.raw_spec.get("release") or {}):
         yield Branch("no new revision: the release is the one that is declared now")
-        anew = any(
-            change.path[1 : 1 + len(gate)] == gate[: len(change.path) - 1] for change in found for gate in _GATES
-        )
-        if anew and candidate is not None:
+        if candidate is not None and _gates(live.raw_spec) != _gates(spec):
             what = "is judged anew" if candidate.record.phase in ON_TRIAL else "is tried again"
             yield Branch(f"what it is judged under changes: release {candidate.version} {what}", Tone.WAITING)
         return

@@ -23,7 +23,12 @@ TRIES: Final = 5
 """How often a command is written anew when the object changed since it was read."""
 
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the operator's answer.")]
-Timeout = Annotated[timedelta, typer.Option(parser=a_duration, metavar="DURATION", help="Longest time to wait for it.")]
+Timeout = Annotated[
+    timedelta,
+    typer.Option(
+        parser=a_duration, metavar="DURATION", show_default=False, help="Longest time to wait for it. Default: 30s."
+    ),
+]
 PATIENCE: Final = timedelta(seconds=30)
 
 
