@@ -56,8 +56,8 @@ again in git; with `--apply` it declares that release in the cluster alone, and 
 ## What lint knows
 
 `lint` and `diff` read files, folders and standard input, and leave objects that are not of slipway.dev alone. Checked
-are the schema of the CRD, its rules, and what the operator would refuse: a weight that the router cannot make, a strategy
-that it cannot carry. What only a cluster knows, such as what its GatewayClass supports, is not held against a manifest.
+are the schema of the CRD, its rules, and what the operator would refuse: a weight that the router cannot make, a
+strategy that it cannot carry. What only a cluster knows, such as what its GatewayClass supports, is left open.
 Overlays are checked when they are built: `kustomize build overlay | slipway lint -f -`.
 """
 
