@@ -22,20 +22,25 @@ from slipway.api import (
     ModelRevisionStatus,
     Phase,
     RollbackSpec,
+    Strategy,
 )
 from slipway.rollout import (
     FULL,
+    Beside,
     CounterWindow,
     Course,
     Decision,
     Evidence,
     Fleet,
+    FleetTarget,
     GoldenBatch,
     Observation,
     Revision,
     Route,
+    Shadow,
     SourceFailure,
     Step,
+    course_of,
     decide,
 )
 from slipway.rollout.capacity import needed
@@ -66,6 +71,12 @@ def accuracy(**gates: Any) -> MetricSpec:
 def errors(**gates: Any) -> MetricSpec:
     """A metric on live traffic; without gates the candidate may not fail 2 points more often than stable."""
     return MetricSpec.model_validate(ERRORS | (gates or {"comparison": {"margin": 0.02}, "minSamples": 50}))
+
+
+def errors_in_pods() -> MetricSpec:
+    """The same as the pods count it, which copies of requests are in."""
+    spec = {"name": "errors", "pods": {"bad": ["failed_total"], "total": ["requests_total"]}}
+    return MetricSpec.model_validate(spec | {"comparison": {"margin": 0.02}, "minSamples": 50})
 
 
 def a_batch(*, right: int = 0, lost: int = 0, start: int = 0, size: int = 200, **counts: int) -> GoldenBatch:
@@ -144,19 +155,38 @@ class ARollout:
         return self.in_phase(Phase.EVALUATING).with_candidate_pods(self._first_pods())
 
     def _first_pods(self) -> int:
-        return needed(self.seen.replicas, self.seen.steps[0].weight if V1 in self.seen.revisions else FULL)
+        course, alone = self.seen.course, V1 not in self.seen.revisions
+        if alone or not course.steps or (course.full_size and course.shadow is None):
+            return self.seen.replicas
+        return needed(self.seen.replicas, course.shadow.share if course.shadow else course.steps[0].weight)
+
+    def shadowing(self) -> Self:
+        """Copies of the requests go to it since now, its pods are ready; the stage lasts a minute."""
+        stage = self.seen.course.shadow or Shadow(min_duration=MINUTE)
+        self.on_course(shadow=stage).in_phase(Phase.SHADOWING, weight=0.0, weight_observed_at=NOW)
+        self.with_candidate_pods(needed(self.seen.replicas, stage.share))
+        return self.routed({V1: FULL}, beside=Beside(mirror=V2, mirrored=stage.share))
 
     def at_step(self, number: int) -> Self:
         """At the step counted from 1, since now, with its pods ready and its weight observed."""
-        weight = self.seen.steps[number - 1].weight
+        course, step = self.seen.course, self.seen.steps[number - 1]
+        weight = step.weight
         self.in_phase(Phase.STEPPING, step=number - 1, weight=weight / 100, weight_observed_at=NOW)
-        self.with_candidate_pods(needed(self.seen.replicas, weight))
-        return self.routed({V1: FULL - weight, V2: weight})
+        pods = self.seen.replicas if course.full_size else max(needed(self.seen.replicas, weight), step.replicas or 0)
+        self.with_candidate_pods(pods)
+        beside = Beside(matched=V2 if step.matched else None, previewed=V2 if step.preview else None)
+        return self.routed({V1: FULL - weight, V2: weight}, beside=beside)
 
     def promoting(self) -> Self:
         """Past the last step, with all pods ready and all traffic observed."""
         self.in_phase(Phase.PROMOTING, step=2, weight=100.0).with_candidate_pods(self.seen.replicas)
         return self.routed({V2: FULL})
+
+    def watching(self, *, baseline: str = V1) -> Self:
+        """Promoted now and watched for ten minutes, beside the release that it replaced, which is kept warm."""
+        self.in_phase(Phase.WATCHING, weight=100.0, baseline=baseline).with_candidate_pods(self.seen.replicas)
+        self.in_phase(Phase.SUPERSEDED, of=baseline, weight=0.0, stable_until=NOW, baseline=None)
+        return self.with_rollback(watch=10 * MINUTE).routed({V2: FULL})
 
     def rolling_back(self, *, observed: Mapping[str, int] | None = None) -> Self:
         reason, message = "AnalysisFailed", "errors: Fail n=40/400"
@@ -193,10 +223,13 @@ class ARollout:
         """A revision object without a record: just created."""
         return self._revision(hash_)
 
-    def routed(self, written: Mapping[str, int], *, observed: Mapping[str, int] | None = None) -> Self:
+    def routed(
+        self, written: Mapping[str, int], *, observed: Mapping[str, int] | None = None, beside: Beside | None = None
+    ) -> Self:
         """The route says this, and the gateway has accepted it, or what is given as observed."""
         written = {hash_: weight for hash_, weight in written.items() if weight}
-        return self._set(route=Route(True, False, written, written if observed is None else observed))
+        seen = written if observed is None else observed
+        return self._set(route=Route(True, False, written, seen, beside=beside or Beside()))
 
     def not_observed(self, problem: str | None = None) -> Self:
         """The gateway has not said what it accepted."""
@@ -226,8 +259,37 @@ class ARollout:
         """Another course than the ladder."""
         return self._set(course=replace(self.seen.course, **changes))
 
+    def with_strategy(self, *, by_replicas: bool = False, **strategy: Any) -> Self:
+        """The course that a strategy sets, as the specification declares it."""
+        declared = Strategy.model_validate(strategy)
+        return self._set(course=course_of(declared, replicas=self.seen.replicas, by_replicas=by_replicas))
+
     def with_replicas(self, replicas: int) -> Self:
         return self._set(replicas=replicas)
+
+    def with_autoscaler(self, least: int, most: int) -> Self:
+        return self._set(autoscaled=(least, most))
+
+    def paused(self, value: bool = True) -> Self:
+        """spec.paused."""
+        return self._set(paused=value)
+
+    def paused_by_a_person(self) -> Self:
+        return self._record(V2, paused=True)
+
+    def commanded(self, verb: str, *, of: str = V2, step: int | str | None = None, nonce: int = 1) -> Self:
+        """The annotation with a person's command about a revision, and perhaps about a step, counted from 1."""
+        place = f"/{step}" if step is not None else ""
+        return self.annotated(f"{verb}@{of[:8]}{place}#{nonce}")
+
+    def annotated(self, command: str | None) -> Self:
+        return self._set(command=command)
+
+    def unsupported(self, why: str | None) -> Self:
+        return self._set(unsupported=why)
+
+    def queued(self, behind: str | None) -> Self:
+        return self._set(queued=behind)
 
     def with_gates(self, gates: str) -> Self:
         return self._set(gates=gates)
@@ -260,7 +322,11 @@ class ARollout:
 
     def replicas_of(self, hash_: str) -> int | None:
         """Pods that the decision asks for; None when it asks for no Deployment."""
-        return next((target.replicas for target in self.decide().fleets if target.hash == hash_), None)
+        target = self.target_of(hash_)
+        return target.replicas if target is not None else None
+
+    def target_of(self, hash_: str) -> FleetTarget | None:
+        return next((target for target in self.decide().fleets if target.hash == hash_), None)
 
     def then(self, *, accepted: bool = True) -> Self:
         """The world after the decision was carried out: pods are as they were, the gateway took the route."""
@@ -270,8 +336,10 @@ class ARollout:
         for target in decision.fleets:
             fleet = self.seen.revisions[target.hash].fleet
             self._revision(target.hash, fleet=replace(fleet, exists=True, replicas=target.replicas))
-        if decision.weights is not None and decision.weights != self.seen.route.written:
-            self._set(route=Route(True, False, dict(decision.weights), dict(decision.weights) if accepted else None))
+        route = self.seen.route
+        if decision.weights is not None and (decision.weights, decision.beside) != (route.written, route.beside):
+            weights = dict(decision.weights)
+            self._set(route=Route(True, False, weights, weights if accepted else None, beside=decision.beside))
         if decision.status is not None:
             self._set(status=decision.status)
         return self._set(evidence=())

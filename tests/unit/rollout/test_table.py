@@ -15,10 +15,11 @@ from unit.rollout.builders import (
     a_window,
     accuracy,
     errors,
+    errors_in_pods,
 )
 
 from slipway.api import Phase
-from slipway.rollout import FULL, TABLE, Event
+from slipway.rollout import FULL, TABLE, Event, Shadow
 
 OTHER_GATES = a_hash("other gates")
 
@@ -31,7 +32,48 @@ def _lacking(rollout: ARollout) -> ARollout:
     return rollout.with_candidate_pods(0, of=4).with_stable_pods(0).with_record(capacity_lost_at=rollout.seen.now)
 
 
+def _shadowed(*, steps: bool = True) -> ARollout:
+    """In the shadow stage, which the ladder follows, or nothing."""
+    return (a_rollout() if steps else a_rollout().on_course(steps=())).shadowing()
+
+
+def _replaced_while_watched() -> ARollout:
+    """Release 3 ends its way up in the very look in which the watch over release 2 ends."""
+    rollout = a_rollout().watching().declaring(V3).in_phase(Phase.PROMOTING, of=V3, weight=100.0, baseline=V2)
+    return rollout.with_pods(V3, 4).routed({V3: FULL})
+
+
 REACHED = {
+    (Phase.STARTING, Event.READY_AGAIN): lambda: (
+        a_rollout().starting().with_record(fast=True).with_candidate_pods(4).with_answers(True)
+    ),
+    (Phase.EVALUATING, Event.EVALUATED_FOR_SHADOW): lambda: (
+        a_rollout().on_course(shadow=Shadow(min_duration=MINUTE)).evaluating()
+    ),
+    (Phase.SHADOWING, Event.SHADOW_PASSED): lambda: _shadowed().after(MINUTE),
+    (Phase.SHADOWING, Event.SHADOW_ENDED): lambda: _shadowed(steps=False).after(MINUTE),
+    (Phase.SHADOWING, Event.GATES_CHANGED): lambda: _shadowed().with_gates(OTHER_GATES),
+    (Phase.SHADOWING, Event.FAILED): lambda: (
+        _shadowed().with_metrics(errors_in_pods()).with_evidence(a_window((40, 80), (0, 720)))
+    ),
+    (Phase.SHADOWING, Event.CAPACITY_DEADLINE): lambda: _lacking(_shadowed()).after(10 * MINUTE),
+    (Phase.SHADOWING, Event.WITHDRAWN): lambda: _shadowed().with_revision(V3).declaring(V3),
+    (Phase.EVALUATING, Event.PROMOTED_FULLY): lambda: a_rollout().evaluating().commanded("promote-full"),
+    (Phase.SHADOWING, Event.PROMOTED_FULLY): lambda: _shadowed().commanded("promote-full"),
+    (Phase.STEPPING, Event.PROMOTED_FULLY): lambda: a_rollout().at_step(1).commanded("promote-full"),
+    (Phase.PENDING, Event.ABORTED): lambda: a_rollout().pending().commanded("abort"),
+    (Phase.STARTING, Event.ABORTED): lambda: a_rollout().starting().commanded("abort"),
+    (Phase.EVALUATING, Event.ABORTED): lambda: a_rollout().evaluating().commanded("abort"),
+    (Phase.SHADOWING, Event.ABORTED): lambda: _shadowed().commanded("abort"),
+    (Phase.STEPPING, Event.ABORTED): lambda: a_rollout().at_step(1).commanded("abort"),
+    (Phase.PROMOTING, Event.ABORTED): lambda: a_rollout().promoting().commanded("abort"),
+    (Phase.WATCHING, Event.ABORTED): lambda: a_rollout().watching().commanded("abort"),
+    (Phase.PROMOTING, Event.ALL_TRAFFIC_WATCHED): lambda: a_rollout().promoting().with_rollback(watch=MINUTE),
+    (Phase.WATCHING, Event.WATCH_OVER): lambda: a_rollout().watching().after(10 * MINUTE),
+    (Phase.WATCHING, Event.CAPACITY_LOST): lambda: a_rollout().watching().with_candidate_pods(0, of=4),
+    (Phase.WATCHING, Event.FAILED): lambda: _failing(a_rollout().watching()),
+    (Phase.WATCHING, Event.REPLACED): _replaced_while_watched,
+    (Phase.SUPERSEDED, Event.RESTORED): lambda: a_rollout().watching().commanded("abort"),
     (Phase.PENDING, Event.ROUTE_USABLE): lambda: a_rollout().pending(),
     (Phase.STARTING, Event.READY): lambda: a_rollout().starting().with_candidate_pods(1).with_answers(True),
     (Phase.STARTING, Event.START_DEADLINE): lambda: a_rollout().starting().after(10 * MINUTE),
@@ -67,7 +109,7 @@ REACHED = {
 @pytest.mark.parametrize("transition", TABLE, ids=lambda transition: f"{transition.phase}: {transition.event}")
 def test_every_transition_is_reached_by_what_its_event_says(transition):
     rollout = REACHED[transition.phase, transition.event]()
-    who = V1 if transition.phase == Phase.STABLE else V2
+    who = V1 if transition.phase == Phase.STABLE or transition.event == Event.RESTORED else V2
     assert rollout.seen.revisions[who].record.phase == transition.phase
     assert rollout.record(who).phase == transition.next
 
@@ -86,9 +128,17 @@ def test_from_rolling_back_there_is_no_way_but_down():
 
 
 def test_only_a_candidate_that_was_seen_to_take_all_traffic_becomes_stable():
-    assert [(t.phase, t.event) for t in TABLE if t.next == Phase.STABLE] == [
-        (Phase.PROMOTING, Event.ALL_TRAFFIC_OBSERVED)
-    ]
+    assert {(t.phase, t.event) for t in TABLE if t.next in (Phase.STABLE, Phase.WATCHING)} == {
+        (Phase.PROMOTING, Event.ALL_TRAFFIC_OBSERVED),
+        (Phase.PROMOTING, Event.ALL_TRAFFIC_WATCHED),
+        (Phase.WATCHING, Event.WATCH_OVER),
+        (Phase.SUPERSEDED, Event.RESTORED),
+    }
+
+
+def test_every_way_up_can_be_aborted_and_every_way_down_cannot():
+    can = {t.phase for t in TABLE if t.event == Event.ABORTED}
+    assert can == set(Phase) - {Phase.STABLE, Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.SUPERSEDED}
 
 
 def test_the_first_entry_of_a_release_is_pending():
