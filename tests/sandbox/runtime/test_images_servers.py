@@ -66,7 +66,9 @@ class Server:
     """The beginning of a metrics page on port 8082, for a server that has one."""
 
 
-def mlserver(runtime: str, implementation: str, train: str, file: str, **more: Any) -> Server:
+def mlserver(
+    runtime: str, implementation: str, train: str, file: str, request: Mapping[str, Any] = V2_REQUEST, **more: Any
+) -> Server:
     env = {"MLSERVER_MODEL_NAME": "iris", "MLSERVER_MODEL_IMPLEMENTATION": implementation}
     env["MLSERVER_MODEL_URI"] = f"/mnt/models/{file}"
     return Server(
@@ -74,7 +76,7 @@ def mlserver(runtime: str, implementation: str, train: str, file: str, **more: A
         train=train,
         ready="/v2/models/iris/ready",
         ask="/v2/models/iris/infer",
-        request=V2_REQUEST,
+        request=request,
         container={"env": [{"name": name, "value": value} for name, value in env.items()]},
         also="/metrics",
         **more,
@@ -87,7 +89,13 @@ SERVERS = {
     "mlserver-lightgbm": mlserver(
         "lightgbm", "mlserver_lightgbm.LightGBMModel", LIGHTGBM, "model.bst", answer=(0.5, 1)
     ),
-    "mlserver-mlflow": mlserver("mlflow", "mlserver_mlflow.MLflowRuntime", MLFLOW, "model"),
+    "mlserver-mlflow": mlserver(
+        "mlflow",
+        "mlserver_mlflow.MLflowRuntime",
+        MLFLOW,
+        "model",
+        request={"parameters": {"content_type": "np"}, **V2_REQUEST},
+    ),
     "kserve-v1": Server(
         image="kserve/sklearnserver:v0.21.0",
         train=JOBLIB,
