@@ -42,7 +42,7 @@ GatewayPort = Annotated[
     int, typer.Option("--gateway-port", min=0, max=65535, help="The gateway's port; 0 chooses a free one.")
 ]
 Images = Annotated[Path | None, typer.Option("--images", help="A file with further entries of the image table.")]
-Backoff = Annotated[float, typer.Option("--backoff", help="First pause of crashing containers, in seconds.")]
+Backoff = Annotated[float, typer.Option("--backoff", min=0, help="First pause of crashing containers, in seconds.")]
 Persist = Annotated[
     bool, typer.Option("--persist", help="Keep the objects in the folder, and begin with those that are kept there.")
 ]

@@ -87,9 +87,12 @@ class StateFolder:
                 "the sandbox needs Linux, for the addresses of its pods and for ending them with it. Elsewhere run it "
                 "in Linux: in Lima on macOS, in WSL 2 on Windows, or in a container (docker run -it python:3.12 bash)"
             )
-        self.path.mkdir(parents=True, exist_ok=True)
-        self.path.chmod(0o700)
-        (self.path / "logs").mkdir(exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.chmod(0o700)
+            (self.path / "logs").mkdir(exist_ok=True)
+        except OSError as problem:
+            raise SandboxError(f"{self.path} cannot be the folder of a sandbox: {problem.strerror}") from problem
 
     def acquire(self) -> int:
         """Take the lock and clear away what an earlier run left; the number of processes that had to be killed.
@@ -125,14 +128,16 @@ class StateFolder:
             self._lock.truncate(0)
 
     def running(self) -> bool:
-        """Whether a process holds the lock."""
+        """Whether a process holds the lock. Raises `SandboxError` when the folder is somebody else's."""
         try:
             with (self.path / "lock").open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
-        except OSError:
+        except BlockingIOError:
             return True
+        except OSError as problem:
+            raise SandboxError(f"{self.path} cannot be read: {problem.strerror}") from problem
         return False
 
     def stale(self) -> bool:
@@ -152,13 +157,14 @@ class StateFolder:
 
     def endpoints(self) -> Endpoints | None:
         """Where the sandbox answers, once it is up; None before, after, and for the leftovers of a crash."""
+        if not self.running():
+            return None
         try:
             text = (self.path / "endpoints.json").read_text()
         except FileNotFoundError:
             return None
         known = {field.name for field in fields(Endpoints)}  # a sandbox of another version may say more
-        written = {name: value for name, value in json.loads(text).items() if name in known}
-        return Endpoints(**written) if self.running() else None
+        return Endpoints(**{name: value for name, value in json.loads(text).items() if name in known})
 
     def write_images(self, table: ImageTable) -> None:
         """Put a table in the place of this folder's; the node sees all of it or nothing."""
@@ -199,7 +205,7 @@ class StateFolder:
         """The process that the lock names: the one that holds it, or one that crashed."""
         try:
             text = (self.path / "lock").read_text().strip()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         return int(text) if text.isdigit() else None
 

@@ -1,12 +1,15 @@
 """`slipway sandbox` at a terminal.
 
-Cases: a second `up`, two at once, a port in use, a sandbox that is not there, image mappings that come later, logs by
-name, a crash and what clears it away.
+Cases: a second `up`, two at once, a port in use, a sandbox that is not there, folders and files that cannot be used,
+image mappings that come later, logs by name, a crash and what clears it away.
 """
 
 import os
 import signal
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from sandbox.clients.kit import eventually
@@ -55,6 +58,40 @@ def test_verbs_for_a_sandbox_that_is_not_there_say_so(sandbox_at: Terminal) -> N
     assert "start one with `up`" in sandbox_at("load", "a=b", code=1)
     assert "no sandbox has run there" in sandbox_at("logs", code=1)
     assert not sandbox_at.folder.exists()
+
+
+def test_a_folder_that_cannot_be_one_is_told_in_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+
+    def typed(*words: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "slipway_sandbox", *words, f"--state={file}"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    up = typed("up", "--no-gateway")
+    assert (up.returncode, up.stderr) == (1, f"Error: {file} cannot be the folder of a sandbox: File exists\n")
+    assert typed("status").returncode == 3
+    assert typed("down").stdout == "No sandbox is running.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--images=nowhere.yaml"], "No such file or directory"),
+        (["--persist"], "is damaged or no state file"),
+    ],
+    ids=["images", "objects"],
+)
+def test_a_file_that_cannot_be_used_is_told_in_a_line_and_nothing_is_left(
+    sandbox_at: Terminal, words: list[str], complaint: str
+) -> None:
+    sandbox_at.folder.mkdir(parents=True)
+    (sandbox_at.folder / "objects.sqlite").write_text("no database")
+    said = sandbox_at("up", "--no-gateway", *words, code=1)
+    assert said.startswith("Error: ")
+    assert complaint in said
+    assert said.count("\n") == 1
+    assert sandbox_at("status", code=3) == f"No sandbox is running in {sandbox_at.folder}.\n"
 
 
 def test_a_mapping_that_is_brought_later_is_found_by_a_pod_that_waits(sandbox_at: Terminal) -> None:
