@@ -28,7 +28,7 @@ def show_images(table: ImageTable) -> None:
     made = cache.environments()
     total = sum(environment.size for environment in made)
     typer.echo(
-        f"\n{len(made)} environments,  {total // MIB} MiB, in {cache.folder}: delete a folder to free its space."
+        f"\n{len(made)} environments, {total // MIB} MiB, in {cache.folder}: delete a folder to free its space."
     )
 
 
