@@ -8,13 +8,14 @@ the document.
 """
 
 from slipway.outside.egress import Egress, EgressError, FetchError, Resolved
-from slipway.outside.fetch import Outside, Resolver
+from slipway.outside.fetch import Fetched, Outside, Resolver
 from slipway.outside.jsonpath import JsonPath, JsonPathError
 
 __all__ = [
     "Egress",
     "EgressError",
     "FetchError",
+    "Fetched",
     "JsonPath",
     "JsonPathError",
     "Outside",

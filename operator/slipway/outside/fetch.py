@@ -35,6 +35,14 @@ Resolver = Callable[[str, int], Awaitable[Resolved]]
 
 
 @dataclass(frozen=True, slots=True)
+class Fetched(Answer):
+    """An answer, with what its server calls this version of it."""
+
+    version: str
+    """The ETag without its quotes; empty where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Wanted:
     """What is asked, for whom, at every hop."""
 
@@ -66,7 +74,7 @@ class Outside:
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         redirects: int = MAX_REDIRECTS,
-    ) -> Answer:
+    ) -> Fetched:
         """The answer of a URL, within `timeout` seconds and `limit` bytes in all, for an object of `namespace`.
 
         A GET follows up to `redirects` redirects, each judged like the first URL; it never goes from https to http, and
@@ -80,7 +88,7 @@ class Outside:
         except TimeoutError:
             raise FetchError(f"{shown(url)} did not answer within {timeout:g}s") from None
 
-    async def _follow(self, url: str, wanted: _Wanted, redirects: int) -> Answer:
+    async def _follow(self, url: str, wanted: _Wanted, redirects: int) -> Fetched:
         first = target = _parsed(url)
         for _ in range(redirects + 1):
             here = wanted if _origin(target) == _origin(first) else replace(wanted, headers={})
@@ -93,7 +101,7 @@ class Outside:
             target = following
         raise FetchError(f"{shown(url)} redirects more than {redirects} times")
 
-    async def _one(self, url: httpx.URL, wanted: _Wanted) -> tuple[Answer, str | None]:
+    async def _one(self, url: httpx.URL, wanted: _Wanted) -> tuple[Fetched, str | None]:
         """The answer of one hop, and where it redirects to."""
         host, port = self.egress.name(url.host), url.port or _PORTS[url.scheme]
         try:
@@ -111,7 +119,7 @@ class Outside:
                 raise FetchError(f"{shown(str(url))} gave no whole answer ({type(error).__name__})") from None
         raise FetchError(f"{shown(str(url))} cannot be connected to{_certificate(problem)}")
 
-    async def _send(self, url: httpx.URL, address: str, wanted: _Wanted) -> tuple[Answer, str | None]:
+    async def _send(self, url: httpx.URL, address: str, wanted: _Wanted) -> tuple[Fetched, str | None]:
         if self._certificates is None:
             self._certificates = await asyncio.to_thread(httpx.create_ssl_context)
         async with (
@@ -133,7 +141,9 @@ class Outside:
                 body += chunk
                 if len(body) > wanted.limit:
                     raise FetchError(f"{shown(str(url))} answered with more than {wanted.limit} bytes")
-            return Answer(response.status_code, response.headers.get("content-type", ""), bytes(body)), location
+            kind, version = response.headers.get("content-type", ""), response.headers.get("etag", "")
+            version = version.removeprefix("W/").strip('"')[:128]
+            return Fetched(response.status_code, kind, bytes(body), version), location
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int]:

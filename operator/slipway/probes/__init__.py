@@ -1,23 +1,101 @@
 """Questions put to a model server in its own protocol: does the model answer, and does it answer rightly.
 
-Only status codes are believed where the protocol leaves bodies open, and an answer is a prediction only when all of
-it can be read as one. What the candidate fails to answer is an outcome, not an error: `ProbeError` is kept for when
-neither arm gave any evidence. Bodies are never passed on; what leaves here are counts and a few shortened values.
+A protocol only says which questions to ask and how to read an answer; asking, time limits and sizes are the same for
+all. Only status codes are believed where a protocol leaves bodies open, and an answer is a prediction only when all of
+it can be read as one, and matches the schema that the release declares. What the candidate fails to answer is an
+outcome, not an error: `ProbeError` is kept for when neither arm gave any evidence. Bodies are never passed on; what
+leaves here are counts, values and a few shortened examples.
+
+Golden sets come from text, tables and stores; `matching` says when a prediction is right, `scoring` and `fairness` say
+how good all of them are together. These three are pure.
 """
 
-from slipway.probes.golden import GoldenItem, GoldenSet, GoldenSetError, read_golden_set, shuffled
-from slipway.probes.inference import Readiness, model_ready
-from slipway.probes.replay import ProbeError, Replay, replay
+from slipway.probes.custom import CustomHTTP
+from slipway.probes.fairness import (
+    Gap,
+    Group,
+    Interval,
+    Share,
+    groups_of,
+    hit_shares,
+    largest_gap,
+    newcombe,
+    positive_shares,
+    right_shares,
+    wilson,
+    worst_first,
+)
+from slipway.probes.golden import GoldenSet, GoldenSetError, Reason, read_golden_set, shuffled
+from slipway.probes.inference import Prediction, Readiness, model_ready
+from slipway.probes.kserve_v1 import KServeV1
+from slipway.probes.loading import Loaded, load_golden_set, read_file
+from slipway.probes.matching import Match, embedding_within, exact, most_likely, same_text, within
+from slipway.probes.mlflow import MLflow
+from slipway.probes.open_inference import OpenInferenceV2
+from slipway.probes.openai import OpenAIChat, OpenAICompletions
+from slipway.probes.pace import Pace
+from slipway.probes.protocol import GoldenItem, InferenceProtocol, Question, Scalar
+from slipway.probes.registry import PROTOCOLS
+from slipway.probes.replay import Asked, Outcome, ProbeError, Replay, replay
+from slipway.probes.rows import Format
+from slipway.probes.schema import BodySchema, SchemaError
+from slipway.probes.scoring import HIGHER_IS_BETTER, Metric, Score, match_rate, score
+from slipway.probes.torchserve import TorchServe
 
 __all__ = [
+    "HIGHER_IS_BETTER",
+    "PROTOCOLS",
+    "Asked",
+    "BodySchema",
+    "CustomHTTP",
+    "Format",
+    "Gap",
     "GoldenItem",
     "GoldenSet",
     "GoldenSetError",
+    "Group",
+    "InferenceProtocol",
+    "Interval",
+    "KServeV1",
+    "Loaded",
+    "MLflow",
+    "Match",
+    "Metric",
+    "OpenAIChat",
+    "OpenAICompletions",
+    "OpenInferenceV2",
+    "Outcome",
+    "Pace",
+    "Prediction",
     "ProbeError",
+    "Question",
     "Readiness",
+    "Reason",
     "Replay",
+    "Scalar",
+    "SchemaError",
+    "Score",
+    "Share",
+    "TorchServe",
+    "embedding_within",
+    "exact",
+    "groups_of",
+    "hit_shares",
+    "largest_gap",
+    "load_golden_set",
+    "match_rate",
     "model_ready",
+    "most_likely",
+    "newcombe",
+    "positive_shares",
+    "read_file",
     "read_golden_set",
     "replay",
+    "right_shares",
+    "same_text",
+    "score",
     "shuffled",
+    "wilson",
+    "within",
+    "worst_first",
 ]

@@ -1,23 +1,27 @@
-"""Golden sets: labelled inputs as JSON Lines, read strictly.
+"""Golden sets: labelled inputs, from text of any format to items that can be asked.
 
-A line is ``{"id": "g0001", "inputs": [<V2 tensors>], "expected": [1]}``. A set with one bad line is refused as a
-whole: a set that was quietly shortened would still give a verdict, of something that nobody asked for. Every refusal
-says where and how to correct it.
+An item of JSON Lines is ``{"id": "g0001", "inputs": <what the protocol takes>, "expected": [1]}``, and it may have
+``"slices": {"country": "de"}``. Bad items are counted by reason, and none is repaired. How many are tolerated is said
+by whoever reads: a set that was quietly shortened would still give a verdict, of something that nobody asked for, so
+the default is none. Every refusal says where and how to correct it.
 """
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Final
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-from slipway.probes.schema import ItemSchema, SchemaError
+from slipway.probes.open_inference import OpenInferenceV2
+from slipway.probes.protocol import GoldenItem, InferenceProtocol, Scalar, document
+from slipway.probes.rows import Format, FormatError, Row, json_lines, read_rows
+from slipway.probes.schema import BodySchema, ItemSchema, SchemaError
 
 MAX_ITEMS: Final = 10_000
 """Most items of a golden set: what fits a ConfigMap, and what a replay inside the operator can take."""
@@ -25,49 +29,41 @@ MAX_ITEMS: Final = 10_000
 MAX_ID: Final = 64
 """Longest id, in characters: ids are shown in messages."""
 
-_TENSOR: Final = {
-    "type": "object",
-    "required": ["name", "shape", "datatype", "data"],
-    "additionalProperties": False,
-    "properties": {
-        "name": {"type": "string", "minLength": 1},
-        "shape": {"type": "array", "maxItems": 16, "items": {"type": "integer", "minimum": 0, "maximum": 1 << 31}},
-        "datatype": {
-            "enum": ["BOOL", "BYTES", "FP16", "FP32", "FP64"]
-            + [f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)]
-        },
-        "parameters": {"type": "object"},
-        "data": {"type": "array"},
-    },
-}
+MAX_REJECTED_SHOWN: Final = 5
+"""Rejected items that are told one by one."""
+
 _ITEM: Final = {
     "type": "object",
     "required": ["id", "inputs", "expected"],
     "additionalProperties": False,
     "properties": {
         "id": {"type": "string", "minLength": 1, "maxLength": MAX_ID},
-        "inputs": {"type": "array", "minItems": 1, "maxItems": 64, "items": _TENSOR},
+        "inputs": {},
         "expected": {"type": "array", "minItems": 1, "items": {"type": ["number", "string", "boolean"]}},
+        "slices": {
+            "type": "object",
+            "maxProperties": 16,
+            "additionalProperties": {"type": "string", "minLength": 1, "maxLength": 64},
+        },
     },
 }
 _BUILT_IN: Final = Draft202012Validator(_ITEM)
-
-Scalar = str | int | float | bool
 
 
 class GoldenSetError(ValueError):
     """A golden set or its schema cannot be used. The message says where, what is wrong and how to correct it."""
 
 
-@dataclass(frozen=True, slots=True)
-class GoldenItem:
-    """One labelled input."""
+class Reason(StrEnum):
+    """Why an item was rejected."""
 
-    id: str
-    inputs: tuple[Mapping[str, Any], ...]
-    """V2 tensors as they are sent."""
-    expected: tuple[Scalar, ...]
-    """The output tensor's values in row-major order."""
+    UNREADABLE = "unreadable"
+    SCHEMA = "does not match the schema"
+    DUPLICATE_ID = "duplicate id"
+    MISSING_LABEL = "missing label"
+    MIXED_TYPES = "mixed types"
+    UNKNOWN_CLASS = "unknown class"
+    INPUTS = "inputs that cannot be sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,46 +72,90 @@ class GoldenSet:
 
     items: tuple[GoldenItem, ...]
     digest: str
-    """``sha256:`` and the digest of the text as it was read."""
+    """``sha256:`` and the digest of the file as it was read."""
+    version: str = ""
+    """What its source calls this version of it, such as an ETag; empty where it has no name."""
+    rejected: Mapping[Reason, int] = field(default_factory=dict)
+    """Items that are not among `items`, by reason."""
+    examples: tuple[str, ...] = ()
+    """A few of the rejected items, in words."""
 
 
-def read_golden_set(text: str, *, schema: str | None, where: str) -> GoldenSet:
-    """Reads JSON Lines. `schema` is the text of a JSON Schema that every item has to match as well; `where` names the
-    ConfigMap and the key.
+@dataclass(frozen=True, slots=True)
+class _Rejection:
+    place: str
+    reason: Reason
+    problem: str
 
-    Raises GoldenSetError. Takes seconds for the largest set with a schema, so call it in a thread.
+
+class _Bad(ValueError):
+    def __init__(self, reason: Reason, problem: str) -> None:
+        super().__init__(problem)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    protocol: InferenceProtocol
+    schema: ItemSchema | None
+    requests: BodySchema | None
+    classes: frozenset[Scalar] | None
+
+
+def read_golden_set(
+    data: str | bytes,
+    *,
+    schema: str | None,
+    where: str,
+    form: Format = Format.JSON_LINES,
+    protocol: InferenceProtocol | None = None,
+    requests: BodySchema | None = None,
+    classes: Collection[Scalar] | None = None,
+    tolerance: float = 0.0,
+    limit: int = MAX_ITEMS,
+    version: str = "",
+) -> GoldenSet:
+    """Reads a golden set; `where` says which one in messages.
+
+    `schema` is the text of a JSON Schema that every item has to match as well, `requests` one that every
+    request has to match that is made of an item. `protocol` says which inputs can be sent; without one it is the Open
+    Inference Protocol V2. `classes` are the labels that the model knows, where it knows only some. `tolerance` is the
+    share of items that may be rejected, and `limit` how many items there may be.
+
+    Raises GoldenSetError: for a set that is bad as a whole, for the first bad item where none is tolerated, and for
+    more rejected items than that. Takes seconds for the largest set with a schema, so call it in a thread.
     """
     try:
-        users = None if schema is None else ItemSchema(schema)
+        users = None if schema is None else ItemSchema(schema, steps=100 * limit if limit > MAX_ITEMS else None)
+        known = frozenset(classes) if classes is not None else None
+        rules = _Rules(protocol or OpenInferenceV2(), users, requests, known)
+        raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+        if isinstance(data, str) and form is Format.JSON_LINES:
+            rows = json_lines(data, limit)
+        else:
+            rows = read_rows(raw, form, limit=limit, tolerance=tolerance)
+    except FormatError as error:
+        raise GoldenSetError(f"{where} {error}") from None
     except SchemaError as error:
         raise GoldenSetError(f"{where}: {error}") from None
-    lines = [
-        (number, line)
-        for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1)
-        if line.strip(" \t\r")
-    ]
-    if not lines:
-        raise GoldenSetError(
-            f'{where} is empty: give it one item a line, such as {{"id":"g1","inputs":[…],"expected":[1]}}'
-        )
-    if len(lines) > MAX_ITEMS:
-        raise GoldenSetError(f"{where} has {len(lines)} items: keep at most {MAX_ITEMS}, chosen at random")
     items: list[GoldenItem] = []
-    seen: dict[str, int] = {}
-    for number, line in lines:
-        try:
-            item = _item(line, users)
-            if item.id in seen:
-                raise ValueError(f"id {item.id!r} is that of line {seen[item.id]} too: give each item an id of its own")
-            if items and _kind(item) != _kind(items[0]):
-                raise ValueError(
-                    f"expected holds {_kind(item)} where the first item holds {_kind(items[0])}: label all items alike"
-                )
-        except ValueError as error:
-            raise GoldenSetError(f"{where}, line {number}: {error}") from None
-        seen[item.id] = number
-        items.append(item)
-    return GoldenSet(tuple(items), "sha256:" + sha256(text.encode("utf-8", "surrogatepass")).hexdigest())
+    rejections: list[_Rejection] = []
+    for found in _of_one_kind(_checked(rows, rules), rules.classes):
+        if isinstance(found, GoldenItem):
+            items.append(found)
+            continue
+        rejections.append(found)
+        if not tolerance:
+            raise GoldenSetError(f"{where}, {found.place}: {found.problem}")
+    counts = Counter(one.reason for one in rejections)
+    examples = tuple(f"{one.place}: {one.problem}" for one in rejections[:MAX_REJECTED_SHOWN])
+    if len(rejections) > tolerance * len(rows) or not items:
+        told = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
+        raise GoldenSetError(
+            f"{where}: {len(rejections)} of {len(rows)} items are bad ({told}), "
+            f"which is more than {tolerance:.2%} allows; {examples[0][:300]}"
+        )
+    return GoldenSet(tuple(items), "sha256:" + sha256(raw).hexdigest(), version, dict(counts), examples)
 
 
 def shuffled(golden: GoldenSet, seed: str) -> tuple[GoldenItem, ...]:
@@ -127,83 +167,86 @@ def shuffled(golden: GoldenSet, seed: str) -> tuple[GoldenItem, ...]:
     return tuple(sorted(golden.items, key=lambda item: sha256(f"{seed}\n{item.id}".encode()).digest()))
 
 
-def _item(line: str, users: ItemSchema | None) -> GoldenItem:
-    raw = _json(line)
+def _checked(rows: list[Row], rules: _Rules) -> Iterator[tuple[str, GoldenItem] | _Rejection]:
+    """Every row as an item or a rejection. Of items with one id the first is kept."""
+    seen: dict[str, str] = {}
+    for row in rows:
+        try:
+            if row.problem:
+                raise _Bad(Reason.UNREADABLE, row.problem)
+            item = _item(row.raw, rules)
+            if item.id in seen:
+                raise _Bad(
+                    Reason.DUPLICATE_ID,
+                    f"id {item.id!r} is that of {seen[item.id]} too: give each item an id of its own",
+                )
+        except _Bad as bad:
+            yield _Rejection(row.place, bad.reason, str(bad))
+        else:
+            seen[item.id] = row.place
+            yield row.place, item
+
+
+def _of_one_kind(
+    found: Iterator[tuple[str, GoldenItem] | _Rejection], classes: frozenset[Scalar] | None
+) -> Iterator[GoldenItem | _Rejection]:
+    """Rejects items whose labels are of another kind than most, as text and numbers are never equal, or are none of the
+    known classes."""
+    everything = list(found)
+    kinds = Counter(_kind(one[1]) for one in everything if isinstance(one, tuple))
+    usual = kinds.most_common(1)[0][0] if kinds else ""
+    for one in everything:
+        if isinstance(one, _Rejection):
+            yield one
+        elif (kind := _kind(one[1])) != usual:
+            problem = f"expected holds {kind} where most items hold {usual}: label all items alike"
+            yield _Rejection(one[0], Reason.MIXED_TYPES, problem)
+        elif classes is not None and (unknown := [value for value in one[1].expected if value not in classes]):
+            problem = f"expected holds {repr(unknown[0])[:40]}, which is none of the {len(classes)} classes"
+            yield _Rejection(one[0], Reason.UNKNOWN_CLASS, problem)
+        else:
+            yield one[1]
+
+
+def _item(raw: Any, rules: _Rules) -> GoldenItem:
+    if isinstance(raw, dict) and "features" in raw and "inputs" not in raw:
+        raw = _with_inputs(raw, rules.protocol)
     error = best_match(_BUILT_IN.iter_errors(raw))
     if error is not None:
-        raise ValueError(_explained(error.json_path, error.message))
+        label = raw.get("expected") if isinstance(raw, dict) else 0
+        reason = Reason.MISSING_LABEL if label in (None, [], [None]) else Reason.UNREADABLE
+        raise _Bad(reason, _explained(error.json_path, error.message))
     if not raw["id"].isprintable():
-        raise ValueError("id has characters that cannot be shown: use letters, digits and signs")
-    for index, tensor in enumerate(raw["inputs"]):
-        _check_tensor(tensor, f"inputs[{index}]")
-    if users is not None:
-        users.check(raw)
-    return GoldenItem(id=raw["id"], inputs=tuple(raw["inputs"]), expected=tuple(raw["expected"]))
-
-
-def _json(line: str) -> Any:
+        raise _Bad(Reason.UNREADABLE, "id has characters that cannot be shown: use letters, digits and signs")
+    item = GoldenItem(raw["id"], raw["inputs"], tuple(raw["expected"]), raw.get("slices") or {})
     try:
-        value = json.loads(line, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_no_duplicates)
-        json.dumps(value, ensure_ascii=False).encode()
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON at column {error.colno} ({error.msg}): write one JSON object a line") from None
-    except UnicodeEncodeError:
-        raise ValueError("it has an escape that is half of a character: write text as UTF-8") from None
-    except RecursionError:
-        raise ValueError("it is nested too deeply: write tensors flat, in row-major order") from None
-    return value
+        rules.protocol.check(item.inputs)
+    except (ValueError, OverflowError) as problem:
+        raise _Bad(Reason.INPUTS, str(problem)[:300]) from None
+    try:
+        if rules.schema is not None:
+            rules.schema.check(raw)
+        _check_request(item, rules)
+    except SchemaError as problem:
+        raise _Bad(Reason.SCHEMA, str(problem)) from None
+    return item
 
 
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON, nor a value to judge by: remove the item or give a number")
+def _with_inputs(raw: Mapping[str, Any], protocol: InferenceProtocol) -> Any:
+    try:
+        inputs = protocol.inputs(raw["features"])
+    except (ValueError, OverflowError) as problem:
+        raise _Bad(Reason.INPUTS, str(problem)[:300]) from None
+    return {name: value for name, value in raw.items() if name != "features"} | {"inputs": inputs}
 
 
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if not math.isfinite(number):
-        raise ValueError(f"{digits[:40]} is too large for a number")
-    return number
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f"{name[:40]!r} is given twice in one object: keep one")
-        found[name] = value
-    return found
-
-
-def _check_tensor(tensor: Mapping[str, Any], path: str) -> None:
-    values, shape, datatype = flattened(tensor["data"]), tensor["shape"], tensor["datatype"]
-    if len(values) != math.prod(shape):
-        raise ValueError(
-            f"{path}.data has {len(values)} values, shape {shape} needs {math.prod(shape)}: correct data or shape"
-        )
-    if not all(_fits(value, datatype) for value in values):
-        raise ValueError(f"{path}.data has values that are not {datatype}: correct the data or the datatype")
-
-
-def flattened(data: Any) -> list[Any]:
-    """The values of a tensor's data, which may be nested or flat, in row-major order."""
-    values, pending = [], [data]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, list):
-            pending.extend(reversed(value))
-        else:
-            values.append(value)
-    return values
-
-
-def _fits(value: Any, datatype: str) -> bool:
-    if datatype == "BYTES":
-        return isinstance(value, str)
-    if datatype == "BOOL":
-        return isinstance(value, bool)
-    if datatype.startswith("FP"):
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(value, int) and not isinstance(value, bool)
+def _check_request(item: GoldenItem, rules: _Rules) -> None:
+    if rules.requests is None:
+        return
+    content = rules.protocol.question("", item).content
+    problem = rules.requests.problem(document(content)) if content is not None else ""
+    if problem:
+        raise SchemaError(f"the request that it becomes: {problem}")
 
 
 def _kind(item: GoldenItem) -> str:

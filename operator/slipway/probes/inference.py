@@ -1,25 +1,23 @@
-"""The Open Inference Protocol V2 over REST: is a model ready, and what does it predict.
-
-Readiness is the status code alone: servers answer it with JSON, with an empty body or with text. There is no falling
-back from the model's path to the server's: a server that is ready without the model would then pass, and an unknown
-model is the mistake to find.
-"""
+"""Questions to one pod, in whichever protocol: is a model ready, and what does it predict."""
 
 from __future__ import annotations
 
-import json
-import math
+import time
 from dataclasses import dataclass
-from typing import Any, Final
-from urllib.parse import quote
+from typing import Final
 
 import httpx
 
-from slipway.cluster.endpoints import AnswerError, Endpoint, UnknownPortError, ask
-from slipway.probes.golden import GoldenItem, Scalar, flattened
+from slipway.cluster.endpoints import Answer, AnswerError, Endpoint, UnknownPortError, ask
+from slipway.probes.open_inference import OpenInferenceV2
+from slipway.probes.protocol import GoldenItem, InferenceProtocol, Question, Scalar, document
+from slipway.probes.schema import BodySchema, SchemaError
 
 MAX_ANSWER: Final = 4 * 1024 * 1024
 """Bytes of one answer."""
+
+_UNKNOWN: Final = 501
+"""The status by which a server says that it does not know such a question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,41 +29,75 @@ class Readiness:
 
 
 async def model_ready(
-    client: httpx.AsyncClient, endpoint: Endpoint, *, port: str | None, model: str, timeout: float
+    client: httpx.AsyncClient,
+    endpoint: Endpoint,
+    *,
+    port: str | None,
+    model: str,
+    timeout: float,
+    protocol: InferenceProtocol | None = None,
 ) -> Readiness:
-    """Asks one pod whether it serves the model. `timeout` is in seconds, for the whole answer. Never raises for what
-    a pod does."""
+    """Asks one pod whether it serves the model. `timeout` is in seconds, for each whole answer; `protocol` is the Open
+    Inference Protocol V2 where none is given. Never raises for what a pod does."""
+    used = protocol or OpenInferenceV2()
     try:
-        url = endpoint.url(port, f"/v2/models/{quote(model, safe='')}/ready")
-        answer = await ask(client, "GET", url, timeout=timeout, limit=MAX_ANSWER)
+        answer = await _first_known(client, endpoint, port, used.readiness(model), timeout)
     except UnknownPortError as error:
         return Readiness(False, str(error))
     except AnswerError as error:
         return Readiness(False, f"model {model} on pod {endpoint.pod}: {error}")
-    if answer.ok:
-        return Readiness(True, f"model {model} is ready on pod {endpoint.pod}")
-    return Readiness(False, f"pod {endpoint.pod} {_unready(model, answer.status)}")
+    if not answer.ok:
+        return Readiness(False, f"pod {endpoint.pod} {_unready(model, answer.status, used)}")
+    problem = used.unready(model, answer.body)
+    if problem:
+        return Readiness(False, f"model {model} on pod {endpoint.pod}: the server {problem}")
+    return Readiness(True, f"model {model} is ready on pod {endpoint.pod}")
 
 
-def _unready(model: str, status: int) -> str:
-    if status == 404:
+async def _first_known(
+    client: httpx.AsyncClient, endpoint: Endpoint, port: str | None, questions: tuple[Question, ...], timeout: float
+) -> Answer:
+    for question in questions[:-1]:
+        answer = await _ask(client, endpoint, port, question, timeout)
+        if answer.status != _UNKNOWN:
+            return answer
+    return await _ask(client, endpoint, port, questions[-1], timeout)
+
+
+async def _ask(
+    client: httpx.AsyncClient, endpoint: Endpoint, port: str | None, question: Question, timeout: float
+) -> Answer:
+    return await ask(
+        client,
+        question.method,
+        endpoint.url(port, question.path),
+        timeout=timeout,
+        limit=MAX_ANSWER,
+        content=question.content,
+        headers=None if question.content is None else {"content-type": question.content_type},
+    )
+
+
+def _unready(model: str, status: int, protocol: InferenceProtocol) -> str:
+    if status == 404 and protocol.knows_models:
         return (
             f"does not know model {model} (HTTP 404): "
             "correct spec.release.model.name, or serve the model under that name"
         )
-    if status in (405, 501):
+    if status in (404, 405, 501):
         return (
             f"does not tell whether model {model} is ready (HTTP {status}): "
-            "its first port has to speak the Open Inference Protocol V2"
+            f"its first port has to speak {protocol.title}"
         )
     if 300 <= status < 400:
-        return f"answers for model {model} with a redirect (HTTP {status}), which is not followed: serve /v2 itself"
+        path = protocol.readiness(model)[0].path
+        return f"answers for model {model} with a redirect (HTTP {status}), which is not followed: serve {path} itself"
     return f"says that model {model} is not ready (HTTP {status})"
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One arm's answer to one item: the values of an output tensor, or why there are none."""
+    """One arm's answer to one item: the values of the prediction, or why there are none."""
 
     values: tuple[Scalar, ...] | None
     problem: str = ""
@@ -74,6 +106,8 @@ class Prediction:
     """The HTTP status; None when no whole answer came."""
     reached: bool = True
     """Whether a server is known to have been reached, answering or not."""
+    seconds: float | None = None
+    """How long the whole answer took; None when none came."""
 
     @property
     def refused(self) -> bool:
@@ -88,59 +122,29 @@ async def predict(
     *,
     port: str | None,
     model: str,
-    output: str | None,
+    protocol: InferenceProtocol,
     timeout: float,
+    answers: BodySchema | None = None,
 ) -> Prediction:
-    """One inference. Raises UnknownPortError; whatever else goes wrong is in the Prediction."""
-    url = endpoint.url(port, f"/v2/models/{quote(model, safe='')}/infer")
-    request: dict[str, Any] = {"id": item.id, "inputs": list(item.inputs)}
-    if output is not None:
-        request["outputs"] = [{"name": output}]
+    """One inference. `answers` is what the release declares its answers to be: one that does not match is no
+    prediction. Raises UnknownPortError; whatever else goes wrong is in the Prediction."""
     try:
-        answer = await ask(
-            client,
-            "POST",
-            url,
-            timeout=timeout,
-            limit=MAX_ANSWER,
-            content=json.dumps(request).encode(),
-            headers={"content-type": "application/json"},
-        )
+        question = protocol.question(model, item)
+    except ValueError as error:
+        return Prediction(None, f"cannot be asked: {error}", reached=False)
+    begin = time.perf_counter()
+    try:
+        answer = await _ask(client, endpoint, port, question, timeout)
     except AnswerError as error:
         return Prediction(None, str(error), reached=error.reached)
+    seconds = time.perf_counter() - begin
     if not answer.ok:
-        return Prediction(None, f"answered HTTP {answer.status}", answer.status)
+        return Prediction(None, f"answered HTTP {answer.status}", answer.status, seconds=seconds)
     try:
-        return Prediction(_values(answer.body, output), "", answer.status)
-    except ValueError as error:
-        return Prediction(None, f"gave no prediction: {error}", answer.status)
-
-
-def _values(body: bytes, output: str | None) -> tuple[Scalar, ...]:
-    """The named output tensor, or the first one, in row-major order. Raises ValueError for anything but finite
-    values."""
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        raise ValueError("not JSON") from None
-    outputs = answer.get("outputs") if isinstance(answer, dict) else None
-    if not isinstance(outputs, list) or not outputs or not all(isinstance(tensor, dict) for tensor in outputs):
-        raise ValueError("no outputs")
-    named = outputs if output is None else [tensor for tensor in outputs if tensor.get("name") == output]
-    if not named:
-        raise ValueError(f"no output named {output!r} (see goldenSet.output)")
-    values = flattened(named[0].get("data"))
-    if not all(isinstance(value, str | int | float) for value in values):
-        raise ValueError("data that are no tensor")
-    if not all(math.isfinite(value) for value in values if isinstance(value, float)):
-        raise ValueError("NaN or infinity")
-    if _size(named[0].get("shape"), len(values)) != len(values):
-        raise ValueError("data that do not fit their shape")
-    return tuple(values)
-
-
-def _size(shape: Any, unknown: int) -> int:
-    """How many values a shape holds; servers that leave the shape out, or a dimension open, are believed."""
-    if not isinstance(shape, list) or not all(isinstance(size, int) and size >= 0 for size in shape):
-        return unknown
-    return math.prod(shape)
+        problem = answers.problem(document(answer.body)) if answers is not None else ""
+        values = None if problem else protocol.values(answer.body)
+    except (SchemaError, ValueError) as error:
+        problem, values = str(error), None
+    if values is None:
+        return Prediction(None, f"gave no prediction: {problem}", answer.status, seconds=seconds)
+    return Prediction(values, "", answer.status, seconds=seconds)

@@ -20,6 +20,7 @@ raise the accuracy of a model that refuses what it cannot do.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,8 +31,12 @@ from typing import Final
 import httpx
 
 from slipway.cluster.endpoints import Endpoint, UnknownPortError
-from slipway.probes.golden import GoldenItem, Scalar
 from slipway.probes.inference import Prediction, predict
+from slipway.probes.matching import Match, exact
+from slipway.probes.open_inference import OpenInferenceV2
+from slipway.probes.pace import Pace
+from slipway.probes.protocol import GoldenItem, InferenceProtocol, Scalar
+from slipway.probes.schema import BodySchema
 
 MAX_EXAMPLES: Final = 5
 """Most examples that a replay gives."""
@@ -44,7 +49,9 @@ class ProbeError(Exception):
     """A replay gave no evidence about any release. The message says what to look at."""
 
 
-class _Outcome(StrEnum):
+class Outcome(StrEnum):
+    """What became of an item."""
+
     LOSS = "loss"
     WIN = "win"
     TIE_RIGHT = "tie, right"
@@ -52,6 +59,17 @@ class _Outcome(StrEnum):
     EXCLUDED = "excluded"
     RIGHT = "right"
     WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One item of a replay."""
+
+    item: GoldenItem
+    outcome: Outcome
+    candidate: Prediction
+    stable: Prediction | None
+    """None where there is no stable arm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,30 +91,10 @@ class Replay:
     """Those of `candidate_wrong` that the candidate gave no prediction for."""
     examples: tuple[str, ...]
     """A few items that the candidate lost or got wrong, in words, with shortened values."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Answered:
-    item: GoldenItem
-    candidate: Prediction
-    stable: Prediction | None
-
-    def outcome(self) -> _Outcome:
-        right = self.candidate.values == self.item.expected
-        if self.stable is None:
-            return _Outcome.RIGHT if right else _Outcome.WRONG
-        if self.stable.values is None and self.candidate.values is None:
-            return _Outcome.EXCLUDED
-        if self.stable.values == self.item.expected:
-            return _Outcome.TIE_RIGHT if right else _Outcome.LOSS
-        return _Outcome.WIN if right else _Outcome.TIE_WRONG
-
-    def text(self) -> str:
-        text = f"{self.item.id}: expected {_shown(self.item.expected)}, candidate {_told(self.candidate, 'answered ')}"
-        if self.stable is None:
-            return text
-        verb = "answered " if self.candidate.values is None else ""
-        return f"{text}, stable {_told(self.stable, verb)}"
+    items: tuple[Asked, ...] = ()
+    """Every item that was asked, in the order in which the answers were complete: for scores, slices and latency."""
+    seconds: float = 0.0
+    """How long the replay took; the number of items over it is the throughput."""
 
 
 async def replay(
@@ -108,20 +106,29 @@ async def replay(
     port: str | None,
     candidate_model: str,
     stable_model: str | None,
-    output: str | None,
+    output: str | None = None,
     timeout: float,
     concurrency: int = 4,
+    protocol: InferenceProtocol | None = None,
+    match: Match = exact,
+    answers: BodySchema | None = None,
+    pace: Pace | None = None,
 ) -> Replay:
     """Asks every item of the candidate and, where `stable` is not None, of stable, spread over each arm's ready pods.
 
-    At most `concurrency` requests are in flight, over both arms. `timeout` is in seconds, for each whole answer. A
-    prediction is right when all its values equal the expected ones: 1, 1.0 and true are one value, text equals only
-    text, and shapes do not matter.
+    At most `concurrency` requests are in flight, over both arms, and with a `pace` no more a second than that.
+    `timeout` is in seconds, for each whole answer. A prediction is right when `match` says so; by default when all its
+    values equal the expected ones: 1, 1.0 and true are one value, text equals only text, and shapes do not matter.
+    Without a `protocol` it is the Open Inference Protocol V2 with the named `output`. An answer that does not match the
+    schema `answers` is no prediction.
 
     Raises ProbeError when there is nothing to ask, no ready candidate pod, no server reached at all, or no item that
     either arm of two predicted.
     """
-    arms = _Arms(client, _ready(candidate), None if stable is None else _ready(stable), port, output, timeout)
+    used = protocol or OpenInferenceV2(output=output)
+    arms = _Arms(
+        client, _ready(candidate), None if stable is None else _ready(stable), port, used, timeout, match, answers, pace
+    )
     if not items:
         raise ProbeError("the golden set has no items left to ask")
     if not arms.candidate:
@@ -131,18 +138,19 @@ async def replay(
             pod.url(port, "/")
     except UnknownPortError as error:
         raise ProbeError(str(error)) from None
-    answers: list[_Answered] = []
+    asked: list[Asked] = []
+    begin = time.perf_counter()
     pending = iter(enumerate(items))
 
     async def work() -> None:
         for index, item in pending:
-            answers.append(await arms.ask(index, item, candidate_model, stable_model or candidate_model))
+            asked.append(await arms.ask(index, item, candidate_model, stable_model or candidate_model))
 
     async with asyncio.TaskGroup() as group:
         for _ in range(min(concurrency, len(items))):
             group.create_task(work())
-    _check_heard(answers)
-    return _counted(answers)
+    _check_heard(asked)
+    return _counted(asked, time.perf_counter() - begin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,32 +159,54 @@ class _Arms:
     candidate: tuple[Endpoint, ...]
     stable: tuple[Endpoint, ...] | None
     port: str | None
-    output: str | None
+    protocol: InferenceProtocol
     timeout: float
+    match: Match
+    answers: BodySchema | None
+    pace: Pace | None
 
-    async def ask(self, index: int, item: GoldenItem, candidate_model: str, stable_model: str) -> _Answered:
+    async def ask(self, index: int, item: GoldenItem, candidate_model: str, stable_model: str) -> Asked:
         """Both arms, one after the other, in turns first: neither has the advantage of the warmer client."""
         if self.stable is None:
-            return _Answered(item, await self._one(self.candidate, index, item, candidate_model), None)
+            return self._judged(item, await self._one(self.candidate, index, item, candidate_model), None)
         if index % 2:
             candidate = await self._one(self.candidate, index, item, candidate_model)
             stable = await self._one(self.stable, index, item, stable_model)
         else:
             stable = await self._one(self.stable, index, item, stable_model)
             candidate = await self._one(self.candidate, index, item, candidate_model)
-        return _Answered(item, candidate, stable)
+        return self._judged(item, candidate, stable)
+
+    def _judged(self, item: GoldenItem, candidate: Prediction, stable: Prediction | None) -> Asked:
+        return Asked(item, self._outcome(item, candidate, stable), candidate, stable)
+
+    def _outcome(self, item: GoldenItem, candidate: Prediction, stable: Prediction | None) -> Outcome:
+        right = self._right(item, candidate)
+        if stable is None:
+            return Outcome.RIGHT if right else Outcome.WRONG
+        if stable.values is None and candidate.values is None:
+            return Outcome.EXCLUDED
+        if self._right(item, stable):
+            return Outcome.TIE_RIGHT if right else Outcome.LOSS
+        return Outcome.WIN if right else Outcome.TIE_WRONG
+
+    def _right(self, item: GoldenItem, prediction: Prediction) -> bool:
+        return prediction.values is not None and self.match(item.expected, prediction.values)
 
     async def _one(self, pods: Sequence[Endpoint], index: int, item: GoldenItem, model: str) -> Prediction:
         if not pods:
             return Prediction(None, "has no ready pod", reached=False)
+        if self.pace is not None:
+            await self.pace.turn()
         return await predict(
             self.client,
             pods[index % len(pods)],
             item,
             port=self.port,
             model=model,
-            output=self.output,
+            protocol=self.protocol,
             timeout=self.timeout,
+            answers=self.answers,
         )
 
 
@@ -184,7 +214,7 @@ def _ready(pods: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
     return tuple(pod for pod in pods if pod.ready and not pod.terminating)
 
 
-def _check_heard(answers: Sequence[_Answered]) -> None:
+def _check_heard(answers: Sequence[Asked]) -> None:
     heard = list(chain.from_iterable(filter(None, (answer.candidate, answer.stable)) for answer in answers))
     if not heard:
         raise ProbeError("the replay was broken off before anything was asked")
@@ -194,33 +224,43 @@ def _check_heard(answers: Sequence[_Answered]) -> None:
             f"not one of {len(answers)} golden items was answered (the pod {common}): "
             "check that the operator can reach the pods and that their first port serves inference"
         )
-    if all(answer.outcome() is _Outcome.EXCLUDED for answer in answers):
+    if all(answer.outcome is Outcome.EXCLUDED for answer in answers):
         hint = "compare its inputs with what the model takes" if heard[0].refused else "look at the pods' logs"
         raise ProbeError(f"neither arm predicted any of {len(answers)} golden items (most {common}): {hint}")
 
 
-def _counted(answers: Sequence[_Answered]) -> Replay:
-    outcomes = Counter(answer.outcome() for answer in answers)
-    right = outcomes[_Outcome.WIN] + outcomes[_Outcome.TIE_RIGHT] + outcomes[_Outcome.RIGHT]
-    excluded = outcomes[_Outcome.EXCLUDED]
+def _counted(answers: Sequence[Asked], seconds: float) -> Replay:
+    outcomes = Counter(answer.outcome for answer in answers)
+    right = outcomes[Outcome.WIN] + outcomes[Outcome.TIE_RIGHT] + outcomes[Outcome.RIGHT]
+    excluded = outcomes[Outcome.EXCLUDED]
     return Replay(
-        losses=outcomes[_Outcome.LOSS],
-        wins=outcomes[_Outcome.WIN],
-        ties_right=outcomes[_Outcome.TIE_RIGHT],
-        ties_wrong=outcomes[_Outcome.TIE_WRONG],
+        losses=outcomes[Outcome.LOSS],
+        wins=outcomes[Outcome.WIN],
+        ties_right=outcomes[Outcome.TIE_RIGHT],
+        ties_wrong=outcomes[Outcome.TIE_WRONG],
         excluded=excluded,
         candidate_right=right,
         candidate_wrong=len(answers) - right - excluded,
         candidate_unanswered=sum(answer.candidate.values is None for answer in answers) - excluded,
         examples=tuple(_examples(answers))[:MAX_EXAMPLES],
+        items=tuple(answers),
+        seconds=seconds,
     )
 
 
-def _examples(answers: Sequence[_Answered]) -> Iterator[str]:
+def _examples(answers: Sequence[Asked]) -> Iterator[str]:
     """Losses first: they are what a verdict is about. Then what else went wrong, and what was left out."""
-    for wanted in ((_Outcome.LOSS, _Outcome.WRONG), (_Outcome.TIE_WRONG, _Outcome.EXCLUDED)):
-        chosen = [answer for answer in answers if answer.outcome() in wanted]
-        yield from (answer.text() for answer in sorted(chosen, key=lambda answer: answer.item.id))
+    for wanted in ((Outcome.LOSS, Outcome.WRONG), (Outcome.TIE_WRONG, Outcome.EXCLUDED)):
+        chosen = [answer for answer in answers if answer.outcome in wanted]
+        yield from (_text(answer) for answer in sorted(chosen, key=lambda answer: answer.item.id))
+
+
+def _text(asked: Asked) -> str:
+    text = f"{asked.item.id}: expected {_shown(asked.item.expected)}, candidate {_told(asked.candidate, 'answered ')}"
+    if asked.stable is None:
+        return text
+    verb = "answered " if asked.candidate.values is None else ""
+    return f"{text}, stable {_told(asked.stable, verb)}"
 
 
 def _told(prediction: Prediction, verb: str) -> str:

@@ -29,7 +29,7 @@ def test_items_are_read_as_they_are_written_and_the_text_is_digested() -> None:
     text = a_line() + "\r\n\n" + a_line(id="g2", inputs=[a_tensor(data=[[1, 2]])], expected=[0.5, 2]) + "\n"
     golden = read(text)
     assert [item.id for item in golden.items] == ["g1", "g2"]
-    assert golden.items[1].inputs == (a_tensor(data=[[1, 2]]),)
+    assert golden.items[1].inputs == [a_tensor(data=[[1, 2]])]
     assert golden.items[1].expected == (0.5, 2)
     assert golden.digest == "sha256:" + sha256(text.encode()).hexdigest()
 
@@ -64,7 +64,10 @@ BAD_LINES = {
     "unknown datatype": (a_line(inputs=[a_tensor(datatype="STRING")]), r"inputs\[0\].datatype: 'STRING' is not one of"),
     "too deep": (a_line(inputs=["@"]).replace('"@"', "[" * 9999 + "]" * 9999), "line 1: "),
     "duplicate id": (a_line() + "\n\n" + a_line(), "line 3: id 'g1' is that of line 1 too"),
-    "mixed labels": (a_line() + "\n" + a_line(id="g2", expected=["1"]), "line 2: expected holds text where the first"),
+    "mixed labels": (
+        a_line() + "\n" + a_line(id="g2", expected=["1"]),
+        "line 2: expected holds text where most items hold numbers",
+    ),
     "empty": ("", "is empty: give it one item a line"),
     "blank": (" \n\t\r\n", "is empty"),
     "too many": ((a_line() + "\n") * (MAX_ITEMS + 1), "has 10001 items: keep at most 10000"),

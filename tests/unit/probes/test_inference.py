@@ -12,7 +12,7 @@ from aiohttp import web
 from unit.probes.builders import a_client, a_server, an_answer, an_endpoint, an_item
 
 from slipway.cluster.endpoints import http_client
-from slipway.probes import model_ready
+from slipway.probes import OpenInferenceV2, model_ready
 from slipway.probes.inference import Prediction, predict
 
 
@@ -73,7 +73,15 @@ async def test_a_pod_that_cannot_be_asked_is_not_ready() -> None:
 async def ask(body: bytes | dict[str, Any], *, status: int = 200, output: str | None = None) -> Prediction:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     async with a_client(lambda _: httpx.Response(status, content=content)) as client:
-        return await predict(client, an_endpoint(), an_item(), port=None, model="fraud", output=output, timeout=1)
+        return await predict(
+            client,
+            an_endpoint(),
+            an_item(),
+            port=None,
+            model="fraud",
+            protocol=OpenInferenceV2(output=output),
+            timeout=1,
+        )
 
 
 @pytest.mark.parametrize(
@@ -102,7 +110,15 @@ async def test_the_named_output_is_asked_for_and_read() -> None:
 
     async with a_client(answer) as client:
         for output in (None, "score"):
-            got = await predict(client, an_endpoint(), an_item(), port=None, model="a/b", output=output, timeout=1)
+            got = await predict(
+                client,
+                an_endpoint(),
+                an_item(),
+                port=None,
+                model="a/b",
+                protocol=OpenInferenceV2(output=output),
+                timeout=1,
+            )
             assert got.values == ((0,) if output is None else (7,))
     inputs = list(an_item().inputs)
     assert sent[0] == ("POST", "/v2/models/a/b/infer", {"id": "g1", "inputs": inputs})
@@ -154,6 +170,6 @@ async def test_a_real_server_gets_json_and_answers_in_time() -> None:
 
     async with a_server(infer) as port, http_client() as client:
         answer = await predict(
-            client, an_endpoint(port=port), an_item(), port="http", model="fraud", output=None, timeout=5
+            client, an_endpoint(port=port), an_item(), port="http", model="fraud", protocol=OpenInferenceV2(), timeout=5
         )
     assert answer.values == (1,)

@@ -15,7 +15,7 @@ from aiohttp import web
 from unit.probes.builders import a_client, a_server, an_answer, an_endpoint, an_item
 
 from slipway.cluster.endpoints import Endpoint, http_client
-from slipway.probes import ProbeError, Replay, replay
+from slipway.probes import BodySchema, GoldenItem, KServeV1, Outcome, Pace, ProbeError, Replay, replay, within
 
 CANDIDATE, STABLE = an_endpoint("c", address="10.0.0.1"), an_endpoint("s", address="10.0.0.2")
 
@@ -251,3 +251,96 @@ async def test_a_cancelled_replay_leaves_no_request_behind() -> None:
             await task
         await asyncio.sleep(0)
         assert not [other for other in asyncio.all_tasks() if "work" in str(other.get_coro())]
+
+
+async def test_right_is_what_the_match_says() -> None:
+    def nearly(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=an_answer(1.04))
+
+    assert (await run(["right"], None, client=a_client(nearly))).candidate_wrong == 1
+    assert (await run(["right"], None, client=a_client(nearly), match=within(absolute=0.05))).candidate_right == 1
+
+
+async def test_an_answer_that_does_not_match_the_releases_schema_is_no_prediction() -> None:
+    schema = BodySchema(json.dumps({"properties": {"outputs": {"items": {"required": ["name"]}}}}))
+    got = await run(["right", "wrong"], None, answers=schema)
+    assert (got.candidate_right, got.candidate_unanswered) == (1, 0)
+
+    def nameless(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"outputs": [{"data": [1], "secret": "s3cret"}]})
+
+    got = await run(["right"] * 2, None, client=a_client(nameless), answers=schema)
+    assert (got.candidate_right, got.candidate_unanswered) == (0, 2)
+    assert "$.outputs[0] is not as the schema has it (required)" in got.examples[0]
+    assert "s3cret" not in str(got.examples)
+
+
+async def test_a_schema_that_cannot_be_evaluated_passes_no_answer() -> None:
+    for schema in ({"$ref": "#"}, {"$ref": "http://127.0.0.1:9/x"}, {"patternProperties": {"(a+)+$": {}}}):
+        got = await run(["right"], None, answers=BodySchema(json.dumps(schema)))
+        assert (got.candidate_right, got.candidate_unanswered) == (0, 1)
+
+
+async def test_a_schema_is_evaluated_for_every_answer_however_many_there_were() -> None:
+    schema = BodySchema(json.dumps({"properties": {"outputs": {"items": {"required": ["name"]}}}}))
+    for _ in range(40_000):
+        assert not schema.problem({"outputs": [{"name": "x"}]})
+
+
+async def test_every_item_is_given_with_its_answers_and_their_time() -> None:
+    async def infer(_: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.02)
+        return web.json_response(an_answer(1))
+
+    async with a_server(infer) as port:
+        pod = an_endpoint(port=port)
+        got = await run(["right"] * 8, ["right"] * 8, client=http_client(), candidate=[pod], stable=[pod])
+    assert sorted(asked.item.id for asked in got.items) == [f"g{n}" for n in range(8)]
+    assert {asked.outcome for asked in got.items} == {Outcome.TIE_RIGHT}
+    for asked in got.items:
+        assert asked.stable is not None
+        assert 0.02 <= (asked.candidate.seconds or 0) < 5
+        assert 0.02 <= (asked.stable.seconds or 0) < 5
+    assert 0.04 <= got.seconds < 5
+    silent_ = (await run(["silent", "right"], None)).items
+    assert {asked.candidate.seconds is None for asked in silent_} == {True, False}
+
+
+async def test_a_pace_is_kept_by_all_who_share_it() -> None:
+    pace = Pace(100)
+    start = time.monotonic()
+    await asyncio.gather(*(run(["right"] * 5, ["right"] * 5, pace=pace) for _ in range(2)))
+    assert time.monotonic() - start >= 0.19, "20 requests at 100 a second"
+
+
+async def test_turns_that_nobody_took_are_not_saved_up() -> None:
+    pace = Pace(20)
+    await pace.turn()
+    await asyncio.sleep(0.2)
+    start = time.monotonic()
+    for _ in range(3):
+        await pace.turn()
+    assert time.monotonic() - start >= 0.095
+
+
+@pytest.mark.parametrize("pace", [0, -1, float("nan"), float("inf")])
+def test_a_pace_that_is_none_is_refused(pace: float) -> None:
+    with pytest.raises(ValueError, match="no pace"):
+        Pace(pace)
+
+
+async def test_arms_are_asked_in_the_protocol_that_is_given() -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(200, json={"predictions": [1]})
+
+    items = [GoldenItem("g1", [[1]], (1,))]
+    async with a_client(answer) as client:
+        got = await replay(
+            client, items, candidate=[CANDIDATE], stable=[STABLE], port=None, candidate_model="new",
+            stable_model="old", timeout=1, protocol=KServeV1(),
+        )  # fmt: skip
+    assert got.ties_right == 1
+    assert sorted(asked) == ["/v1/models/new:predict", "/v1/models/old:predict"]
