@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from typing import Any
 
-from slipway_sandbox.apiserver.schema import DURATION
+from slipway_sandbox.apiserver.formats import DURATION
 
 _RESERVED = frozenset(
     {"true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let",  # noqa: E501

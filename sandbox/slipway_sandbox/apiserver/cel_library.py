@@ -15,7 +15,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 from cel_expr_python import cel
 
 from slipway_sandbox.apiserver import names, quantity
-from slipway_sandbox.apiserver.schema import compile_pattern, has_format
+from slipway_sandbox.apiserver.formats import has_format
+from slipway_sandbox.apiserver.schema import compile_pattern
 
 _QUANTITY = "$quantity"
 _URL = "$url"

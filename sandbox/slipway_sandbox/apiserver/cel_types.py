@@ -161,7 +161,7 @@ def rule_form_errors(schema: dict[str, Any], path: str) -> list[FieldError]:
         if rule.get("reason") and rule["reason"] not in _REASONS:
             listed = ", ".join(f'"{reason}"' for reason in sorted(_REASONS))
             errors.append(FieldError(NOT_SUPPORTED, f"{here}.reason", f"supported values: {listed}", rule["reason"]))
-        if rule.get("fieldPath") and not _leads_somewhere(schema, rule["fieldPath"]):
+        if rule.get("fieldPath") and schema_at(schema, rule["fieldPath"]) is None:
             errors.append(FieldError(INVALID, f"{here}.fieldPath", "must be a valid path", rule["fieldPath"]))
     return errors
 
@@ -250,19 +250,19 @@ def _check_expression(environment: Any, rule: dict[str, Any], name: str, wanted:
     return []
 
 
-def _leads_somewhere(schema: dict[str, Any], path: str) -> bool:
-    """Whether a field path names something that the schema declares."""
+def schema_at(schema: dict[str, Any], path: str) -> dict[str, Any] | None:
+    """The schema of the field that a path leads to, or None where it leads nowhere."""
     found: Any = schema
     steps = re.findall(r"\.([^.\[\]]+)|\[['\"]([^'\"]+)['\"]\]", path)
     if not steps or not path.startswith((".", "[")):
-        return False
+        return None
     for plain, quoted in steps:
         name = plain or quoted
         properties, extra = found.get("properties") or {}, found.get("additionalProperties")
         found = properties.get(name) or (extra if isinstance(extra, dict) else None)
         if found is None:
-            return False
-    return True
+            return None
+    return found if isinstance(found, dict) else None
 
 
 def _nested_loops(text: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from slipway_sandbox.apiserver.cel_types import check_rules, rule_form_errors
+from slipway_sandbox.apiserver.content import inner_object_errors, member_errors
 from slipway_sandbox.apiserver.errors import FORBIDDEN, INVALID, NOT_SUPPORTED, REQUIRED, FieldError
 from slipway_sandbox.apiserver.schema import ABSENT, Findings, Walk
 from slipway_sandbox.apiserver.structural import build, prune
@@ -58,6 +59,8 @@ def _default_errors(schema: Schema, path: str) -> list[FieldError]:
         found = Findings()
         Walk(found).visit(schema, default, ABSENT, f"{path}.default")
         errors += found.errors
+        here = f"{path}.default"
+        errors += inner_object_errors(schema, default, here) + member_errors(schema, default, here)
     if isinstance(schema.get("items"), dict):
         errors += _default_errors(schema["items"], f"{path}.items")
     for name, below in (schema.get("properties") or {}).items():

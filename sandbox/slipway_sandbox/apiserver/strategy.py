@@ -6,18 +6,19 @@ common interface.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from slipway_sandbox.apiserver import fieldsets, jsonpath, metadata, names, structural
+from slipway_sandbox.apiserver import fieldsets, metadata, names, structural
 from slipway_sandbox.apiserver.codec import DecodeError, Report, canonicalise
+from slipway_sandbox.apiserver.content import inner_object_errors, member_errors
 from slipway_sandbox.apiserver.errors import INVALID, FieldError, bad_request
 from slipway_sandbox.apiserver.fieldsets import FieldSet
 from slipway_sandbox.apiserver.kinds.hooks import Hooks
 from slipway_sandbox.apiserver.metadata import NameRule
 from slipway_sandbox.apiserver.nodes import type_node
 from slipway_sandbox.apiserver.resources import Resource
-from slipway_sandbox.apiserver.schema import validate_value
+from slipway_sandbox.apiserver.schema import blocks_rules, validate_value
 
 _STATUS: FieldSet = {"f:status": fieldsets.leaf()}
 
@@ -115,7 +116,8 @@ class BuiltInStrategy:
             errors += metadata.validate(new["metadata"], self.resource.namespaced, lambda _: "")
         if part == "status":
             return Verdict(errors + self.hooks.validate_status(new, old))
-        return Verdict(errors + self.hooks.validate(new) + self.hooks.validate_update(new, old), self.hooks.warn(new))
+        errors += self.hooks.validate(new) + self.hooks.validate_update(new, old)
+        return Verdict(errors, self.hooks.warn_update(new, old))
 
     def for_delete(self, old: dict[str, Any]) -> dict[str, Any] | None:
         """What a deletion makes of the object where that is more than the usual mark."""
@@ -214,15 +216,23 @@ class CustomStrategy:
         found.errors += metadata.validate_update(new["metadata"], old["metadata"])
         if not part:
             found.warnings += metadata.finalizer_warnings(new["metadata"], old["metadata"])
-        self._check_content(found, new, old)
+        self._check_content(found, new, old, status=part == "status")
         return found
 
-    def _check_content(self, found: Verdict, new: dict[str, Any], old: dict[str, Any] | None) -> None:
-        outcome = validate_value(self.custom.schema, new, old)
-        found.errors += outcome.errors + self._scale_errors(new)
+    def _check_content(
+        self, found: Verdict, new: dict[str, Any], old: dict[str, Any] | None, *, status: bool = False
+    ) -> None:
+        schema = self.custom.schema
+        errors = self._status_errors(new, old or {}) if status else validate_value(schema, new, old).errors
+        errors += self._scale_errors(new, status=status)
+        if not status:
+            errors += inner_object_errors(schema, new)
+        if old is None or not member_errors(schema, old):
+            errors += member_errors(schema, new)
+        found.errors += errors
         if not self.custom.rules.any:
             return
-        if outcome.blocks_rules:
+        if blocks_rules(errors):
             detail = (
                 "some validation rules were not checked because the object was invalid; correct "
                 "the existing errors to complete validation"
@@ -233,21 +243,27 @@ class CustomStrategy:
         found.errors += checked.errors
         found.warnings += checked.warnings
 
-    def _scale_errors(self, obj: dict[str, Any]) -> list[FieldError]:
-        """The replicas that the scale subresource points at have to be a count, if they are there."""
-        if self.custom.scale is None:
+    def _status_errors(self, new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
+        """A change of the status is asked about the status only, which is also where whole-value errors are told."""
+        schema = (self.custom.schema.get("properties") or {}).get("status")
+        if schema is None or "status" not in new:
             return []
-        path = self.custom.scale["specReplicasPath"]
-        value: Any = obj
-        for _, name in jsonpath.compile_path(path):
-            if not isinstance(value, dict):
-                return [FieldError(INVALID, path, "must be reachable through objects", value)]
-            value = value.get(name)
-            if value is None:
-                return []
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            return [FieldError(INVALID, path, "should be a non-negative integer", value)]
-        return []
+        errors = validate_value({"properties": {"status": schema}}, {"status": new["status"]}, old).errors
+        return [replace(error, field="status") if error.field == "<nil>" else error for error in errors]
+
+    def _scale_errors(self, obj: dict[str, Any], *, status: bool) -> list[FieldError]:
+        """What the scale subresource points at has to be a count or a selector, if it is there."""
+        scale = self.custom.scale
+        if scale is None:
+            return []
+        errors = [] if status else _count_errors(obj, scale["specReplicasPath"])
+        errors += _count_errors(obj, scale["statusReplicasPath"])
+        selector = scale.get("labelSelectorPath")
+        if selector:
+            value = _nested(obj, selector)
+            if value is not None and not isinstance(value, str):
+                errors.append(FieldError(INVALID, selector, "accessor error: it is not text", ""))
+        return errors
 
     def for_delete(self, old: dict[str, Any]) -> dict[str, Any] | None:
         _ = old
@@ -260,3 +276,26 @@ class CustomStrategy:
             known = [name for name in self.resource.node.fields if name not in {"status", "apiVersion", "kind"}]
             return {f"f:{name}": fieldsets.leaf() for name in known}
         return {}
+
+
+def _nested(obj: dict[str, Any], path: str) -> Any:
+    """The value at a path, None where it or what is above it is missing."""
+    value: Any = obj
+    for name in path.lstrip(".").split("."):
+        if not isinstance(value, dict):
+            return value
+        value = value.get(name)
+    return value
+
+
+def _count_errors(obj: dict[str, Any], path: str) -> list[FieldError]:
+    value = _nested(obj, path)
+    if value is None:
+        return []
+    if isinstance(value, bool) or not isinstance(value, int):
+        return [FieldError(INVALID, path, "accessor error: it is not an integer", 0)]
+    if value < 0:
+        return [FieldError(INVALID, path, "should be a non-negative integer", value)]
+    if value >= 2**31:
+        return [FieldError(INVALID, path, f"should be less than or equal to {2**31 - 1}", value)]
+    return []

@@ -59,3 +59,67 @@ async def test_names_that_a_definition_held_are_free_when_it_is_gone(client: Cli
     async with asyncio.timeout(5):
         while (await client.get("/apis/test.example/v1/ships")).status != 200:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
+
+
+async def refused(client: Client, schema: dict[str, Any] | None = None, **version: Any) -> list[str]:
+    answer = await client.post(DEFINITIONS, a_definition(schema, **version), dryRun="All")
+    assert answer.status == 422, answer.body
+    return answer.causes
+
+
+async def test_the_columns_of_a_definition_have_a_type_and_a_path(client: Client) -> None:
+    columns = [{"name": "A", "type": "text", "jsonPath": "spec.a"}]
+    place = "spec.additionalPrinterColumns[0]"
+    assert await refused(client, additionalPrinterColumns=columns) == [f"{place}.JSONPath", f"{place}.type"]
+
+
+async def test_a_scale_counts_in_the_spec_and_in_the_status(client: Client) -> None:
+    scale = {"specReplicasPath": ".status.n", "statusReplicasPath": ".spec.n", "labelSelectorPath": ".x"}
+    place = "spec.subresources.scale"
+    wanted = [f"{place}.specReplicasPath", f"{place}.statusReplicasPath", f"{place}.labelSelectorPath"]
+    assert await refused(client, subresources={"scale": scale}) == sorted(wanted)
+
+
+async def test_fields_to_select_by_are_plain_values_outside_of_the_metadata(client: Client) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string"}, "o": {"type": "object"}}}
+    paths = (".spec.a", ".spec.a", ".spec.o", ".spec.nowhere")
+    found = await refused(client, schema, selectableFields=[{"jsonPath": path} for path in paths])
+    assert found == [f"spec.selectableFields[{index}].jsonPath" for index in (1, 2, 3)]
+
+
+async def test_exactly_one_version_is_for_storage(client: Client) -> None:
+    assert await refused(client, storage=False) == ["spec.versions", "status.storedVersions"]
+
+
+async def test_only_deprecated_versions_warn(client: Client) -> None:
+    assert await refused(client, deprecationWarning="old") == ["spec.versions[0].deprecationWarning"]
+
+
+async def test_a_format_that_the_server_does_not_know_is_warned_of(client: Client) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string", "format": "semver"}}}
+    answer = await client.post(DEFINITIONS, a_definition(schema))
+    assert answer.status == 201
+    assert answer.headers.getall("Warning") == ['299 - "unrecognized format \\"semver\\""']
+
+
+async def test_what_a_branch_restricts_is_specified_outside_of_it(client: Client) -> None:
+    definition = a_definition({"type": "object"})
+    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema["anyOf"] = [{"properties": {"spec": {"properties": {"a": {"minLength": 1}}}}}]
+    answer = await client.post(DEFINITIONS, definition)
+    assert answer.causes == ["spec.validation.openAPIV3Schema.properties[spec].properties[a]"]
+
+
+async def test_a_branch_names_no_types(client: Client) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string", "allOf": [{"type": "string"}]}}}
+    place = "spec.validation.openAPIV3Schema.properties[spec].properties[a].allOf[0].type"
+    assert await refused(client, schema) == [place]
+
+
+async def test_a_conversion_by_webhook_says_where_and_in_which_versions(client: Client) -> None:
+    definition = a_definition()
+    definition["spec"]["conversion"] = {"strategy": "Webhook"}
+    answer = await client.post(DEFINITIONS, definition)
+    place = "spec.conversion"
+    wanted = [f"{place}.webhookClientConfig", f"{place}.conversionReviewVersions"]
+    assert answer.causes == sorted(wanted)

@@ -86,6 +86,11 @@ class Hooks:
         _ = obj
         return []
 
+    def warn_update(self, new: dict[str, Any], old: dict[str, Any]) -> list[str]:
+        """What a user should know of a change that is taken nevertheless."""
+        _ = old
+        return self.warn(new)
+
     def ignored_by_status(self) -> FieldSet:
         """Fields that the status endpoint does not write, for ownership."""
         return {"f:spec": fieldsets.leaf()}
