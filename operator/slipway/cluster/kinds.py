@@ -84,8 +84,6 @@ TRAEFIK_SERVICE = Kind("traefik.io", "v1alpha1", "TraefikService", "traefikservi
 """Carries the weights and the copies for Traefik."""
 VIRTUAL_SERVICE = Kind("networking.istio.io", "v1", "VirtualService", "virtualservices")
 """Carries the weights and the copies for Istio."""
-DESTINATION_RULE = Kind("networking.istio.io", "v1", "DestinationRule", "destinationrules")
-"""Says how Istio treats a Service that a VirtualService leads to."""
 GATEWAY = Kind("gateway.networking.k8s.io", "v1", "Gateway", "gateways")
 """What a route attaches to."""
 GATEWAY_CLASS = Kind("gateway.networking.k8s.io", "v1", "GatewayClass", "gatewayclasses", namespaced=False)
@@ -116,7 +114,6 @@ _KINDS = {
         INGRESS_ROUTE,
         TRAEFIK_SERVICE,
         VIRTUAL_SERVICE,
-        DESTINATION_RULE,
         GATEWAY,
         GATEWAY_CLASS,
         CRD,

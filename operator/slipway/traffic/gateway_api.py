@@ -36,7 +36,7 @@ from slipway.traffic.http_rules import (
     sole_backend,
 )
 from slipway.traffic.objects import ABSENT, foreign, metadata, not_ours, owned
-from slipway.traffic.plan import copied, serving_backends
+from slipway.traffic.plan import copied, preview_host, serving_backends
 from slipway.traffic.router import (
     Backend,
     Capabilities,
@@ -106,10 +106,10 @@ def changes(
             live=live,
         )
     main, preview = _route(model_deployment), _preview_route(model_deployment)
-    for reference in (main, preview):
+    host, standing = preview_host(plan, traffic.hostnames, router=FIELD), live.get(preview)
+    for reference in (main, *((preview,) if host is not None else ())):
         found = live.get(reference)
-        wanted = reference is main or _preview_host(plan) is not None
-        if found is not None and wanted and not owned(found, owner["uid"]):
+        if found is not None and not owned(found, owner["uid"]):
             raise PlanError(foreign(reference, namespace))
 
     def manifest(reference: Reference, hostnames: list[str], rules: list[Object]) -> Change:
@@ -120,13 +120,7 @@ def changes(
         return Change(reference, stamped({"apiVersion": API_VERSION, "kind": KIND, "metadata": about, "spec": spec}))
 
     result = [manifest(main, list(traffic.hostnames or []), _rules(traffic.path, plan, serving))]
-    host, standing = _preview_host(plan), live.get(preview)
     if host is not None and plan.previewed is not None:
-        if host in (traffic.hostnames or []):
-            raise PlanError(
-                f"spec.strategy.blueGreen.preview.hostname: {host} is a host of {FIELD}.hostnames too, where all users "
-                "are: give the preview a host of its own"
-            )
         result.append(manifest(preview, [host], [_rule(PREVIEW_RULE, [path_match(traffic.path)], plan.previewed)]))
     elif standing is not None and owned(standing, owner["uid"]):
         result.append(Change(preview, delete=True))
@@ -205,10 +199,6 @@ def _route(model_deployment: str) -> Reference:
 
 def _preview_route(model_deployment: str) -> Reference:
     return Reference(API_VERSION, KIND, f"{model_deployment}-preview")
-
-
-def _preview_host(plan: RoutePlan) -> str | None:
-    return None if plan.preview is None else plan.preview.hostname
 
 
 def _as_written(parent: ParentReference) -> Object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from slipway.traffic.router import WHOLE, Backend, Capabilities, PlanError, RoutePlan
 
@@ -26,6 +26,17 @@ def serving_backends(plan: RoutePlan, capabilities: Capabilities, *, router: str
 def copied(plan: RoutePlan) -> Backend | None:
     """The Service that gets copies; None where its share of the requests is 0."""
     return plan.mirror if plan.mirror is not None and plan.mirror.basis_points else None
+
+
+def preview_host(plan: RoutePlan, hostnames: Collection[str] | None, *, router: str) -> str | None:
+    """The host of the preview. Raises PlanError when users come by it too: they would all be led to the candidate."""
+    host = plan.preview.hostname if plan.preview is not None else None
+    if host is not None and host in (hostnames or ()):
+        raise PlanError(
+            f"spec.strategy.blueGreen.preview.hostname: {host} is one of {router}.hostnames too, where all users are: "
+            "give the preview a host of its own"
+        )
+    return host
 
 
 def _refusals(plan: RoutePlan, able: Capabilities, router: str) -> Iterator[str]:

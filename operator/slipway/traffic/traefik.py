@@ -22,7 +22,7 @@ from typing import Any, Final
 from slipway.api import SERVICE_PORT, HeaderMatch, RequestMatch, TraefikTraffic, stamped
 from slipway.traffic.objects import ABSENT, foreign, metadata, normalised, not_ours, owned, seconds_left
 from slipway.traffic.patterns import cookie_pattern
-from slipway.traffic.plan import copied, serving_backends
+from slipway.traffic.plan import copied, preview_host, serving_backends
 from slipway.traffic.router import (
     Backend,
     Capabilities,
@@ -80,7 +80,7 @@ def changes(
     """What is led to comes before what leads there; what nothing leads to any more goes last."""
     serving = serving_backends(plan, _CAPABILITIES, router=FIELD)
     route, split, mirror = references(model_deployment=model_deployment, traffic=traffic)
-    copies = copied(plan)
+    copies, host = copied(plan), preview_host(plan, traffic.hostnames, router=FIELD)
     for reference in (route, split, *((mirror,) if copies is not None else ())):
         found = live.get(reference)
         if found is not None and not owned(found, owner["uid"]):
@@ -99,7 +99,7 @@ def changes(
         result.append(manifest(mirror, {"mirroring": {**_traefik_service(split), "mirrors": [copy]}}))
     points = {"entryPoints": list(traffic.entry_points)} if traffic.entry_points else {}
     target = _traefik_service(mirror if copies is not None else split)
-    result.append(manifest(route, {**points, "routes": _routes(traffic, plan, target)}))
+    result.append(manifest(route, {**points, "routes": _routes(traffic, plan, host, target)}))
     standing = live.get(mirror)
     if copies is None and standing is not None and owned(standing, owner["uid"]):
         result.append(Change(mirror, delete=True))
@@ -190,12 +190,12 @@ def _traefik_service(reference: Reference) -> Object:
     return {"kind": reference.kind, "name": reference.name}
 
 
-def _routes(traffic: TraefikTraffic, plan: RoutePlan, target: Object) -> list[Object]:
+def _routes(traffic: TraefikTraffic, plan: RoutePlan, host: str | None, target: Object) -> list[Object]:
     path, everybody = _path_rule(traffic.path), _rule(traffic.hostnames or [], traffic.path)
     routes = []
     if plan.preview is not None and plan.previewed is not None:
-        if plan.preview.hostname is not None:
-            rule = f"{_host_rule(plan.preview.hostname)} && {path}"
+        if host is not None:
+            rule = f"{_host_rule(host)} && {path}"
         else:
             rule = f"{everybody} && {_header_rule(plan.preview.header)}"
         routes.append(_as_route(rule, len(everybody) + _PREVIEW, _service(plan.previewed)))

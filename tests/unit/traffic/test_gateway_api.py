@@ -116,7 +116,7 @@ def test_a_preview_that_no_listener_takes_is_not_in_force() -> None:
 def test_a_preview_host_that_users_have_too_is_refused() -> None:
     plan = replace(PLAN, preview=Preview(hostname="fraud.example"), previewed=NEW)
     said = a_route(PLAN, PUBLIC, hostnames=["fraud.example"]).refusal(plan)
-    assert said.startswith("spec.strategy.blueGreen.preview.hostname: fraud.example is a host of")
+    assert said.startswith("spec.strategy.blueGreen.preview.hostname: fraud.example is one of")
 
 
 def test_somebodys_route_with_the_name_of_our_preview_is_in_nobodys_way_until_there_is_one() -> None:
