@@ -41,7 +41,11 @@ METADATA: Final = tuple(
 )
 """Addresses at which clouds give away credentials to whoever asks from a machine."""
 
-_NAT64: Final = IPv6Network("64:ff9b::/96")
+_CARRIERS: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
+"""Networks whose addresses end in the IPv4 address that they go to."""
+
+_PRIVATE_TOO: Final = (IPv6Network("64:ff9b:1::/48"), IPv6Network("fec0::/10"))
+"""Networks of a site's own that are not on the list of private ones."""
 _RULE: Final = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^\s:\[\]]+|[0-9a-fA-F:]+/\d+)(?::(?P<port>\d{1,5}))?")
 _NAME: Final = re.compile(
     r"(?:\*\.)?(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*"
@@ -146,7 +150,7 @@ class Egress:
             return "loopback is allowed by an address only, and no rule has it"
         if named or self._service_namespace(host) == namespace:
             return ""
-        if address.is_global:
+        if address.is_global and not any(address in network for network in _PRIVATE_TOO):
             return "" if self.public else "it is not on the administrator's list"
         return "private addresses need a rule of the administrator"
 
@@ -185,6 +189,6 @@ def _unwrapped(address: Address) -> tuple[Address, ...]:
     if address.ipv4_mapped is not None:
         return (address.ipv4_mapped,)
     inside = [address.sixtofour, *(address.teredo or ())]
-    if address in _NAT64:
+    if any(address in network for network in _CARRIERS) and not (address.is_loopback or address.is_unspecified):
         inside.append(IPv4Address(int(address) & 0xFFFFFFFF))
     return (address, *(one for one in inside if one is not None))

@@ -84,3 +84,8 @@ async def test_an_answer_that_is_no_page_of_metrics_is_no_evidence(response: htt
     async with a_client(lambda _: response) as client:
         with pytest.raises(SourceError, match=problem):
             await scrape(client, "http://10.0.0.1/metrics", "stable/a", ("req_total",), limit=1000)
+
+
+def test_clocks_of_pods_count_for_nothing() -> None:
+    skewed = 'req_total{code="200"} 7 4102444800000\nreq_total{code="500"} 3 1\nreq_total{code="503"} 1 -5\n'
+    assert values(parse(skewed, "stable/a", ("req_total",))) == {"200": 7, "500": 3, "503": 1}

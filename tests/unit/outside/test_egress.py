@@ -40,6 +40,7 @@ NEVER = [
     "::ffff:169.254.169.254",
     "64:ff9b::a9fe:a9fe",
     "2002:a9fe:a9fe::1",
+    "::a9fe:a9fe",
 ]
 
 
@@ -62,8 +63,10 @@ def test_loopback_is_opened_by_an_address_only(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["10.1.2.3", "172.16.0.1", "192.168.0.9", "100.64.0.1", "fd00::9", "::ffff:10.1.2.3"]
-)
+    "address",
+    ["10.1.2.3", "172.16.0.1", "192.168.0.9", "100.64.0.1", "fd00::9", "fec0::9", "64:ff9b:1::9", "::ffff:10.1.2.3",
+     "::10.1.2.3"],
+)  # fmt: skip
 def test_private_addresses_need_a_rule(address: str) -> None:
     with pytest.raises(EgressError, match="private addresses need a rule"):
         reach("data.example.com", address)
@@ -71,7 +74,15 @@ def test_private_addresses_need_a_rule(address: str) -> None:
     reach(
         "data.example.com",
         address,
-        rules=("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fd00::/8"),
+        rules=(
+            "10.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "100.64.0.0/10",
+            "fd00::/8",
+            "fec0::/10",
+            "64:ff9b:1::/48",
+        ),
     )
 
 
