@@ -9,6 +9,7 @@ import aiohttp
 
 from slipway_sandbox.client import Manifest
 from slipway_sandbox.node.environment import ConfigError
+from slipway_sandbox.node.grpchealth import GrpcHealthError, ServingStatus, check
 
 USER_AGENT: Final = "kube-probe/1.36"
 LONGEST_MESSAGE: Final = 10 * 1024
@@ -57,7 +58,7 @@ class Prober:
         self._execute = execute
 
     async def check(self, handler: Manifest, timeout: float) -> ProbeResult:
-        """Carry out one probe (or hook) of the kind httpGet, tcpSocket or exec."""
+        """Carry out one probe (or hook) of the kind httpGet, tcpSocket, grpc or exec."""
         try:
             if "httpGet" in handler:
                 return await self._http(handler["httpGet"], timeout)
@@ -66,11 +67,12 @@ class Prober:
             if "exec" in handler:
                 code, output = await self._execute(list(handler["exec"].get("command") or ()), timeout)
                 return ProbeResult(code == 0, output[:LONGEST_MESSAGE] or f"command exited with {code}")
+            if "grpc" in handler:
+                return await self._grpc(handler["grpc"], timeout)
         except ConfigError as problem:
             return ProbeResult(passed=False, message=str(problem))
-        return ProbeResult(
-            passed=False, message="the sandbox has no probes of this kind: use httpGet, tcpSocket or exec"
-        )
+        kinds = "httpGet, tcpSocket, grpc or exec"
+        return ProbeResult(passed=False, message=f"the sandbox has no probes of this kind: use {kinds}")
 
     async def watch(
         self,
@@ -137,6 +139,23 @@ class Prober:
             return ProbeResult(passed=False, message=message)
         writer.close()
         return ProbeResult(passed=True)
+
+    async def _grpc(self, action: Manifest, timeout: float) -> ProbeResult:
+        port = self._port(action["port"])
+        try:
+            async with asyncio.timeout(timeout):
+                found = await check(self._address, port, action.get("service") or "", user_agent=USER_AGENT)
+        except TimeoutError:
+            message = f'timeout: failed to connect service "{self._address}:{port}" within {timeout:g}s'
+            return ProbeResult(passed=False, message=message)
+        except OSError:
+            message = f"dial tcp {self._address}:{port}: connect: connection refused"
+            return ProbeResult(passed=False, message=message)
+        except GrpcHealthError as problem:
+            return ProbeResult(passed=False, message=f"error: {problem}")
+        if found is ServingStatus.SERVING:
+            return ProbeResult(passed=True)
+        return ProbeResult(passed=False, message=f'service unhealthy (responded with "{found.name}")')
 
     def _port(self, port: int | str) -> int:
         if isinstance(port, int) or port.isdigit():
