@@ -57,6 +57,9 @@ _MATCHED, _PREVIEWED = "matched", "previewed"
 _PLAIN: Final = re.compile(r"[-._~a-zA-Z0-9/:]*")
 """What the controller lets into the annotations for headers; it ignores an annotation with anything else in it."""
 
+_STRICT_PATH: Final = re.compile(r"/[A-Za-z0-9._/-]*")
+"""What a path of type Prefix may hold (``strict-validate-path-type``, on by default)."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Ingress:
@@ -106,6 +109,8 @@ def changes(
     """The Ingresses. A canary that goes while the main release stays goes first: then the main Ingress has the time of
     it. One that becomes the main release goes last: until then it takes what it would take anyway.
     """
+    if not _STRICT_PATH.fullmatch(traffic.path):
+        raise PlanError(f"{FIELD}.path: ingress-nginx takes letters, digits and ._-/ only, and not {traffic.path}")
     weights = {backend.service: backend.basis_points for backend in serving_backends(plan, _CAPABILITIES, router=FIELD)}
     named = references(model_deployment=model_deployment, traffic=traffic)
     before = _service(live.get(named[0]))

@@ -133,6 +133,11 @@ def test_what_its_documentation_rules_out_is_refused(plan: RoutePlan, said: str)
     assert said in ingresses(ALL_OLD).refusal(plan)
 
 
+def test_a_path_that_the_controller_would_not_take_is_refused() -> None:
+    at = Served(settings("ingressNginx", hostnames=["a.example"], path="/v2/models:infer"))
+    assert at.refusal(PLAN).startswith("spec.traffic.ingressNginx.path: ")
+
+
 def test_a_preview_host_is_an_ingress_of_its_own() -> None:
     at = ingresses(replace(ALL_OLD, preview=Preview(hostname="next.example"), previewed=NEW))
     assert [rule["host"] for rule in at.of("Ingress", "fraud-preview")["spec"]["rules"]] == ["next.example"]
