@@ -31,15 +31,16 @@ annotation of the ModelDeployment. As `kubectl-slipway` on the path (a symbolic 
         GatheringEvidence: neither harm nor safety is shown yet
         gate accuracy  Pass  accuracy 91.20% of 500 items, at least 85.00%
         gate errors  Continue  +0.02pp, evidence of harm 1.1 of 100 needed
-        the step is over in 1m30s at the earliest
-        it is promoted in 6m30s at the earliest
-        the step is decided in 29m30s at the latest
+        in 1m30s at the earliest: the step is over
+        in 6m30s at the earliest: it is promoted
+        in 29m30s: no more time for a verdict, and analysis.onInconclusive follows
 
 A pipeline applies a manifest and waits for *its* change:
 
     generation=$(kubectl apply -f fraud.yaml -o jsonpath='{.metadata.generation}')
     slipway status fraud --watch --timeout 1h --generation "$generation"
 
+Promoted (0) means that the release takes all traffic. Where `rollback.watch` is set it can still be hauled back later.
 On a terminal the tree is drawn anew in place. Anywhere else there are plain lines, and a watch prints one for each
 change.
 

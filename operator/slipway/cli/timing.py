@@ -8,9 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from slipway.api import AnalysisSpec, ModelDeploymentSpec, ModelRevisionStatus, Phase, RollbackSpec, format_duration
 from slipway.rollout import Course, course_of
+
+_NO_VERDICT: Final = "no more time for a verdict, and analysis.onInconclusive follows"
+_NOTHING: Final = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +23,11 @@ class Expected:
 
     what: str
     at: datetime
-    earliest: bool = True
+    earliest: bool = False
 
     def sentence(self, now: datetime) -> str:
-        """Such as ``the step is over in 40s at the earliest``."""
-        limit = "at the earliest" if self.earliest else "at the latest"
-        return f"{self.what} in {rounded(self.at - now)} {limit}"
+        """Such as ``in 40s at the earliest: the step is over``."""
+        return f"in {rounded(self.at - now)}{' at the earliest' if self.earliest else ''}: {self.what}"
 
 
 def rounded(span: timedelta) -> str:
@@ -56,13 +59,17 @@ def _expected(spec: ModelDeploymentSpec, record: ModelRevisionStatus, since: dat
     analysis, rollback = spec.analysis or AnalysisSpec(), spec.rollback or RollbackSpec()
     match record.phase:
         case Phase.STARTING:
-            yield Expected("it is hauled back unless it is up", since + rollback.progress_deadline, earliest=False)
+            yield Expected("it is hauled back unless it is up", since + rollback.progress_deadline)
         case Phase.EVALUATING:
-            yield Expected("the golden set is decided", since + analysis.max_duration, earliest=False)
+            yield Expected(_NO_VERDICT, since + analysis.max_duration)
         case Phase.SHADOWING | Phase.STEPPING if record.weight_observed_at is not None:
-            yield from _on_the_ladder(_course(spec), record, record.weight_observed_at, analysis)
+            course = _course(spec)
+            if course is not None:
+                if not (spec.paused or record.paused):
+                    yield from _on_the_ladder(course, record, record.weight_observed_at)
+                yield Expected(_NO_VERDICT, record.weight_observed_at + (course.max_duration or analysis.max_duration))
         case Phase.WATCHING:
-            yield Expected("the watch is over", since + rollback.watch, earliest=False)
+            yield Expected("the watch is over, and the old release may go", since + rollback.watch)
 
 
 def _course(spec: ModelDeploymentSpec) -> Course | None:
@@ -72,19 +79,18 @@ def _course(spec: ModelDeploymentSpec) -> Course | None:
         return None
 
 
-def _on_the_ladder(
-    course: Course | None, record: ModelRevisionStatus, since: datetime, analysis: AnalysisSpec
-) -> Iterator[Expected]:
-    if course is None:
-        return
+def _on_the_ladder(course: Course, record: ModelRevisionStatus, since: datetime) -> Iterator[Expected]:
+    """The ends of this stage and of all that are left; nothing for a course that was changed to one without steps."""
     if record.phase == Phase.SHADOWING:
-        stage, lasting, left = "the shadow stage", course.shadow.min_duration if course.shadow else None, course.steps
-    else:
+        stage, lasting, left = (
+            "the shadow stage",
+            course.shadow.min_duration if course.shadow else _NOTHING,
+            course.steps,
+        )
+    elif course.steps:
         index = min(record.step or 0, len(course.steps) - 1)
         stage, lasting, left = "the step", course.steps[index].min_duration, course.steps[index + 1 :]
-    over = since + (lasting or timedelta(0))
-    yield Expected(f"{stage} is over", over)
-    rest = sum((step.min_duration for step in left), timedelta(0))
-    yield Expected("it is promoted", over + rest)
-    longest = course.max_duration or analysis.max_duration
-    yield Expected(f"{stage} is decided", since + longest, earliest=False)
+    else:
+        return
+    yield Expected(f"{stage} is over", since + lasting, earliest=True)
+    yield Expected("it is promoted", since + sum((step.min_duration for step in left), lasting), earliest=True)

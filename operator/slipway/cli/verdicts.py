@@ -73,8 +73,8 @@ async def _written(cluster: Cluster, namespace: str, name: str, verb: str) -> st
     nonce = secrets.token_hex(4)
     picture = await read(cluster, namespace, name)
     text = command(Verb(verb), picture, nonce)
+    _mention(picture)
     for _ in range(TRIES):
-        _mention(picture)
         try:
             await cluster.merge_patch(MODEL_DEPLOYMENT, namespace, name, patch(picture, text))
         except Conflict:

@@ -77,7 +77,7 @@ async def answer(cluster: Cluster, namespace: str, name: str, text: str, timeout
             if last is not None and last.command == text:
                 return picture
             if picture.command != text:
-                raise ClusterError("somebody gave another command before this one was answered")
+                raise ClusterError("the command was replaced, or taken away, before the operator answered it")
             if time.monotonic() >= deadline:
                 return None
         await asyncio.sleep(min(0.25, max(0.0, deadline - time.monotonic())))

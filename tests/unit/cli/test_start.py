@@ -55,6 +55,12 @@ def test_as_a_plugin_of_kubectl_the_usage_says_so(tmp_path: Path) -> None:
     assert "Usage: slipway status" in run("status", "--help").stdout
 
 
+def test_kubectl_finds_it_as_a_plugin(tmp_path: Path) -> None:
+    (tmp_path / "kubectl-slipway").symlink_to(COMMAND)
+    done = run("slipway", "version", command=COMMAND.with_name("kubectl"), PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", done.stdout), done.stderr
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_is_there_for_each_shell(shell: str) -> None:
     done = run(_SLIPWAY_COMPLETE=f"source_{shell}")

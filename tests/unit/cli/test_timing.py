@@ -17,16 +17,16 @@ def sentences(revision: dict, spec: dict | None = None) -> list[str]:
 
 def test_a_step_ends_after_its_time_and_promotion_follows_those_that_are_left() -> None:
     assert sentences(stepping_revision()) == [
-        "the step is over in 1m30s at the earliest",
-        "it is promoted in 6m30s at the earliest",
-        "the step is decided in 29m30s at the latest",
+        "in 1m30s at the earliest: the step is over",
+        "in 6m30s at the earliest: it is promoted",
+        "in 29m30s: no more time for a verdict, and analysis.onInconclusive follows",
     ]
 
 
 def test_steps_written_in_short_count_too() -> None:
     linear = {"from": 10, "to": 50, "by": 20, "every": "1m"}
     spec = a_spec(strategy={"canary": {"steps": None, "linear": linear}})
-    assert "it is promoted in 1m30s at the earliest" in sentences(stepping_revision(), spec)
+    assert "in 1m30s at the earliest: it is promoted" in sentences(stepping_revision(), spec)
 
 
 def test_nothing_is_promised_before_the_gateway_has_taken_the_weight() -> None:
@@ -36,17 +36,21 @@ def test_nothing_is_promised_before_the_gateway_has_taken_the_weight() -> None:
 def test_what_is_over_is_not_told() -> None:
     late = ago(3 * MINUTE)
     assert sentences(stepping_revision(phaseSince=late, weightObservedAt=late)) == [
-        "it is promoted in 4m at the earliest",
-        "the step is decided in 27m at the latest",
+        "in 4m at the earliest: it is promoted",
+        "in 27m: no more time for a verdict, and analysis.onInconclusive follows",
     ]
 
 
 @pytest.mark.parametrize(
     ("phase", "spec", "told"),
     [
-        ("Starting", {}, "it is hauled back unless it is up in 9m at the latest"),
-        ("Evaluating", {"analysis": {"maxDuration": "5m"}}, "the golden set is decided in 4m at the latest"),
-        ("Watching", {"rollback": {"watch": "1h"}}, "the watch is over in 59m at the latest"),
+        ("Starting", {}, "in 9m: it is hauled back unless it is up"),
+        (
+            "Evaluating",
+            {"analysis": {"maxDuration": "5m"}},
+            "in 4m: no more time for a verdict, and analysis.onInconclusive follows",
+        ),
+        ("Watching", {"rollback": {"watch": "1h"}}, "in 59m: the watch is over, and the old release may go"),
     ],
 )
 def test_other_phases_have_their_own_clock(phase: str, spec: dict[str, Any], told: str) -> None:
@@ -65,9 +69,23 @@ def test_a_shadow_stage_counts_its_own_time_and_all_steps() -> None:
     spec = a_spec(strategy={"canary": {"shadow": {"minDuration": "2m"}}})
     revision = a_revision("v2", "Shadowing", weightObservedAt=ago(MINUTE))
     assert sentences(revision, spec)[:2] == [
-        "the shadow stage is over in 1m at the earliest",
-        "it is promoted in 9m at the earliest",
+        "in 1m at the earliest: the shadow stage is over",
+        "in 9m at the earliest: it is promoted",
     ]
+
+
+@pytest.mark.parametrize(("held", "paused"), [({"paused": True}, None), ({}, True)])
+def test_while_a_person_holds_it_no_end_is_promised_and_the_time_for_a_verdict_runs(
+    held: dict[str, bool], paused: bool | None
+) -> None:
+    assert sentences(stepping_revision(paused=paused), a_spec(**held)) == [
+        "in 29m30s: no more time for a verdict, and analysis.onInconclusive follows"
+    ]
+
+
+def test_a_course_that_was_changed_to_one_without_steps_promises_no_step() -> None:
+    spec = a_spec(strategy={"canary": None, "shadow": {}})
+    assert [told for told in sentences(stepping_revision(), spec) if "step" in told] == []
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def test_another_command_before_the_answer_is_told(terminal: Terminal) -> None:
 
     terminal.on_command(somebody_else)
     code, _, err = terminal("pause", "fraud", *SHOP)
-    assert (code, "somebody gave another command" in err) == (Exit.ERROR, True)
+    assert (code, "was replaced, or taken away" in err) == (Exit.ERROR, True)
 
 
 def test_a_command_that_takes_the_place_of_an_unanswered_one_says_so(terminal: Terminal) -> None:

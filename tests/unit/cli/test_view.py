@@ -38,9 +38,9 @@ def test_a_rollout_in_the_middle_is_told_whole() -> None:
         "    GatheringEvidence: neither harm nor safety is shown yet",
         "    gate accuracy  Pass  accuracy 91.20% of 500 items, at least 85.00%",
         "    gate errors  Continue  +0.02pp, evidence of harm 1.1 of 100 needed",
-        "    the step is over in 1m30s at the earliest",
-        "    it is promoted in 6m30s at the earliest",
-        "    the step is decided in 29m30s at the latest",
+        "    in 1m30s at the earliest: the step is over",
+        "    in 6m30s at the earliest: it is promoted",
+        "    in 29m30s: no more time for a verdict, and analysis.onInconclusive follows",
     ]
 
 
