@@ -188,7 +188,7 @@ class Route:
             writes += 1
         return writes
 
-    async def status(self, *, later: timedelta = timedelta(0)) -> RouteStatus:
+    async def status(self, *, later: timedelta = timedelta(0), ready: Mapping[str, int] | None = None) -> RouteStatus:
         router, settings = router_of(self.traffic)
         return router.status(
             model_deployment=self.name,
@@ -196,7 +196,7 @@ class Route:
             traffic=settings,
             owner_uid=self.uid,
             live=await self.live(),
-            ready={},
+            ready=ready or {},
             now=datetime.now(UTC) + later,
         )
 
