@@ -36,7 +36,7 @@ from slipway.probes.openai import OpenAIChat, OpenAICompletions
 from slipway.probes.pace import Pace
 from slipway.probes.protocol import GoldenItem, InferenceProtocol, Question, Scalar
 from slipway.probes.registry import PROTOCOLS
-from slipway.probes.replay import Asked, Outcome, ProbeError, Replay, replay
+from slipway.probes.replay import Asked, Outcome, ProbeError, Replay, replay, sliced
 from slipway.probes.rows import Format
 from slipway.probes.schema import BodySchema, SchemaError
 from slipway.probes.scoring import HIGHER_IS_BETTER, Metric, Score, match_rate, score
@@ -95,6 +95,7 @@ __all__ = [
     "same_text",
     "score",
     "shuffled",
+    "sliced",
     "wilson",
     "within",
     "worst_first",

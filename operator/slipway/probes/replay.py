@@ -22,7 +22,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
@@ -151,6 +151,19 @@ async def replay(
             group.create_task(work())
     _check_heard(asked)
     return _counted(asked, time.perf_counter() - begin)
+
+
+def sliced(whole: Replay, slice_name: str) -> Mapping[str, Replay]:
+    """The same counts for each group of one kind, such as for each country: a loss in one group alone is a loss there.
+
+    Items of no group are left out. The groups are sorted by name.
+    """
+    groups: dict[str, list[Asked]] = {}
+    for asked in whole.items:
+        group = asked.item.slices.get(slice_name)
+        if group is not None:
+            groups.setdefault(group, []).append(asked)
+    return {group: _counted(groups[group], whole.seconds) for group in sorted(groups)}
 
 
 @dataclass(frozen=True, slots=True)

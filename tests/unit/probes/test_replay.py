@@ -7,6 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -15,7 +16,7 @@ from aiohttp import web
 from unit.probes.builders import a_client, a_server, an_answer, an_endpoint, an_item
 
 from slipway.cluster.endpoints import Endpoint, http_client
-from slipway.probes import BodySchema, GoldenItem, KServeV1, Outcome, Pace, ProbeError, Replay, replay, within
+from slipway.probes import BodySchema, GoldenItem, KServeV1, Outcome, Pace, ProbeError, Replay, replay, sliced, within
 
 CANDIDATE, STABLE = an_endpoint("c", address="10.0.0.1"), an_endpoint("s", address="10.0.0.2")
 
@@ -344,3 +345,24 @@ async def test_arms_are_asked_in_the_protocol_that_is_given() -> None:
         )  # fmt: skip
     assert got.ties_right == 1
     assert sorted(asked) == ["/v1/models/new:predict", "/v1/models/old:predict"]
+
+
+async def test_a_loss_in_one_slice_alone_shows_there() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        french = json.loads(request.content)["id"].startswith("fr")
+        return httpx.Response(200, json=an_answer(0 if french and request.url.host == CANDIDATE.address else 1))
+
+    items = [replace(an_item(f"de{n}"), slices={"country": "de"}) for n in range(6)]
+    items += [replace(an_item(f"fr{n}"), slices={"country": "fr"}) for n in range(3)]
+    async with a_client(answer) as client:
+        whole = await replay(
+            client, [*items, an_item("none")], candidate=[CANDIDATE], stable=[STABLE], port=None, candidate_model="m",
+            stable_model="m", timeout=1,
+        )  # fmt: skip
+    groups = sliced(whole, "country")
+    assert list(groups) == ["de", "fr"]
+    assert (groups["de"].losses, groups["de"].ties_right) == (0, 6)
+    assert (groups["fr"].losses, groups["fr"].ties_right) == (3, 0)
+    assert groups["fr"].examples[0].startswith("fr0: expected [1], candidate answered [0]")
+    assert (whole.losses, whole.ties_right) == (3, 7)
+    assert sliced(whole, "city") == {}
