@@ -6,30 +6,78 @@ between a tenth and nearly all of the releases that changed nothing. Here eviden
 or worse, as long as the candidate does no harm. Such capital seldom grows a hundredfold, and it does not matter when
 one looks.
 
-Three kinds of evidence share one shape. `RatioEvidence` compares live error rates window by window, `PairedEvidence`
-replays a golden set on candidate and stable, `SingleEvidence` replays it on a first release. Each begins with its
-gates, which belong to it (bets are placed against margins, and a Fail stays one), is folded with disjoint counts, is
-judged whenever asked, and is written down as `Vectors`. Nothing here reads a clock, draws a random number or does I/O.
+All kinds of evidence share one shape. Each begins with its gates, which belong to it (bets are placed against margins,
+and a Fail stays one), is folded with disjoint counts or readings, is judged whenever asked, and is written down as
+`Vectors`, a few dozen finite numbers from which it goes on as if nothing had happened. The data decide which kind:
+
+| data | evidence |
+|---|---|
+| two counters an arm: errors, invalid outputs, disagreement with stable on mirrored requests | `RatioEvidence` |
+| a latency histogram an arm | `LatencyEvidence` |
+| the same labelled items, asked of both arms; mirrored requests, slower or faster | `PairedEvidence` |
+| labelled items, asked of a first release | `SingleEvidence` |
+| labels that come hours later | `LabelEvidence` |
+| paired scores in [0, 1] | `ScoreEvidence` |
+| one reading a pod | `GaugeEvidence` |
+| one reading for the whole release | `SteadyEvidence`, a heuristic |
+| a distribution in bins, against a reference | `DriftEvidence` |
+| requests an arm, against the weight | `ShareEvidence` |
 
 A Fail needs evidence of harm and an estimated harm above the margin, a Pass evidence of the opposite; everything else
-is Continue. `aggregate` turns the judgements on all metrics into one move.
+is Continue. `aggregate` turns the judgements on all metrics into one move, `alpha_budget` shares the probability of a
+false Fail out among them, `plan` tells beforehand what a rollout can find out in its time. Nothing here reads a clock,
+draws a random number or does I/O, and the standard library is all that it needs.
 """
 
 from slipway.analysis.aggregate import MetricResult, Move, Outcome, Reason, aggregate
+from slipway.analysis.budget import alpha_budget
+from slipway.analysis.dispersion import Dispersion
+from slipway.analysis.drift import DriftEvidence, Stability, binned, decile_edges
 from slipway.analysis.eprocess import ArmCounts
+from slipway.analysis.gauge import GaugeEvidence
 from slipway.analysis.golden import SingleEvidence
+from slipway.analysis.histogram import Histogram
+from slipway.analysis.labels import LabelCounts, LabelEvidence
+from slipway.analysis.latency import LatencyEvidence
 from slipway.analysis.paired import PairedBatch, PairedEvidence
+from slipway.analysis.planning import (
+    Plan,
+    chance_to_pass,
+    plan,
+    requests_to_fail,
+    requests_to_pass,
+    smallest_harm,
+)
+from slipway.analysis.pods import PodWindow
 from slipway.analysis.ratio import RatioEvidence
+from slipway.analysis.scores import ScoreEvidence
+from slipway.analysis.share import ShareEvidence
+from slipway.analysis.steady import SteadyEvidence
 from slipway.analysis.vectors import EvidenceError, Vectors
-from slipway.analysis.verdict import Action, Gates, Judgement, Verdict, error, no_data
+from slipway.analysis.verdict import Action, Gates, Judgement, Margin, Verdict, error, no_data
 
 __all__ = [
     "RatioEvidence",
     "ArmCounts",
+    "PodWindow",
+    "Dispersion",
+    "LatencyEvidence",
+    "Histogram",
     "PairedEvidence",
     "PairedBatch",
     "SingleEvidence",
+    "LabelEvidence",
+    "LabelCounts",
+    "ScoreEvidence",
+    "GaugeEvidence",
+    "SteadyEvidence",
+    "DriftEvidence",
+    "Stability",
+    "decile_edges",
+    "binned",
+    "ShareEvidence",
     "Gates",
+    "Margin",
     "Verdict",
     "Judgement",
     "error",
@@ -42,4 +90,11 @@ __all__ = [
     "Reason",
     "Outcome",
     "aggregate",
+    "alpha_budget",
+    "Plan",
+    "plan",
+    "requests_to_fail",
+    "requests_to_pass",
+    "smallest_harm",
+    "chance_to_pass",
 ]

@@ -27,9 +27,8 @@ SHARE_FACTORS = (1.1, 1.25, 1.5, 2.0, 4.0)
 LIMIT_FACTORS = (1.2, 1.5, 2.0, 3.0, 5.0, 12.0, 50.0)
 """How many times a limit's odds the true odds are, for the bets that it is broken; the inverses for its being kept."""
 
-REFINEMENTS = 4
-"""Steps of a fixed-point iteration for the nearest point; a bet at a point that is only near is as fair, and as good
-to a part in a thousand."""
+REFINEMENTS = 2
+"""Steps towards the nearest point. A bet at a point that is only near it is as fair, and nearly as good."""
 
 LARGEST_STAKE = 0.999
 """No request may lose more than this share of a capital."""
@@ -102,21 +101,31 @@ def nearest(candidate_total: int, candidate_rate: float, stable_total: int, stab
     """Stable's rate at the point of the null's edge that is nearest to two rates within it.
 
     The divergence, weighted by the totals, is stationary where n_c (1 + relative) (q_c - p_c) / (q_c (1 - q_c)) + n_s
-    (q_s - p_s) / (q_s (1 - q_s)) = 0: with the variances held fixed a linear equation, solved again at its solution.
+    (q_s - p_s) / (q_s (1 - q_s)) = 0. Multiplied by the denominators it is a cubic with one root between the ends,
+    found by Newton's method, which is kept between them by halving. It starts at the root of the quadratic that is left
+    when rates are small.
     """
     slope, shift = 1 + m.relative, m.absolute
     low = max((candidate_rate - shift) / slope, 0.0)
     high = min(stable_rate, (1 - shift) / slope)
-    low, high = low + 1e-3 * (high - low), high - 1e-9 * (high - low)
-    q = high
+    a, b = candidate_total * slope, stable_total
+    half = (a * (shift - candidate_rate) + b * (shift - slope * stable_rate)) / 2
+    whole = slope * (a + b)
+    q = (math.sqrt(half * half + whole * b * stable_rate * shift) - half) / whole
+    if not low < q < high:
+        q = (low + high) / 2
     for _ in range(REFINEMENTS):
         edge = slope * q + shift
-        candidate_weight = candidate_total * slope / (edge * (1 - edge))
-        stable_weight = stable_total / (q * (1 - q))
-        q = (candidate_weight * (candidate_rate - shift) + stable_weight * stable_rate) / (
-            candidate_weight * slope + stable_weight
-        )
-        q = low if q < low else min(q, high)
+        above, below, spread, width = edge - candidate_rate, q - stable_rate, q * (1 - q), edge * (1 - edge)
+        value = a * above * spread + b * below * width
+        if value < 0:
+            low = q
+        else:
+            high = q
+        steep = a * (slope * spread + above * (1 - 2 * q)) + b * (width + below * slope * (1 - 2 * edge))
+        q = q - value / steep if steep > 0 else low
+        if not low < q < high:
+            q = (low + high) / 2
     return q
 
 

@@ -77,3 +77,30 @@ def bonett_price_bound(losses: int, wins: int, items: int, alpha: float) -> floa
 def _adjusted(losses: int, wins: int, items: int) -> tuple[float, float]:
     worse, better = (losses + 1) / (items + 2), (wins + 1) / (items + 2)
     return worse - better, math.sqrt((worse + better - (worse - better) ** 2) / (items + 2))
+
+
+def chi_square_quantile(probability: float, degrees: int) -> float:
+    """The value that a chi-square variable of so many degrees of freedom stays below with this probability."""
+    low, high = 0.0, 1.0
+    while _gamma_lower(degrees / 2, high / 2) < probability:
+        low, high = high, 2 * high
+    for _ in range(60):
+        middle = (low + high) / 2
+        if _gamma_lower(degrees / 2, middle / 2) < probability:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+def _gamma_lower(shape: float, x: float) -> float:
+    """The regularised lower incomplete gamma function, by its power series (Abramowitz and Stegun 1964, 6.5.29)."""
+    if x <= 0:
+        return 0.0
+    term = total = 1 / shape
+    k = shape
+    while term > NEGLIGIBLE * total:
+        k += 1
+        term *= x / k
+        total += term
+    return min(1.0, total * math.exp(shape * math.log(x) - x - math.lgamma(shape)))

@@ -9,7 +9,7 @@ from typing import Self
 
 from slipway.analysis.bets import LIMIT_FACTORS, log_above, log_below, log_tilt
 from slipway.analysis.eprocess import ArmCounts, Mixture, log_mean_exp
-from slipway.analysis.twoarm import EARLY_SHARE, UNKNOWN, smoothed
+from slipway.analysis.twoarm import EARLY_SHARE, UNKNOWN, smoothed, waiting
 from slipway.analysis.vectors import Vectors, mixture_vector, read_mixture
 
 BISECTIONS = 40
@@ -51,13 +51,11 @@ class LimitTest:
         rate = smoothed(counts)
         broken = rate > limit
         capital, needed = (self.above, to_break) if broken else (self.below, to_keep)
-        waits = []
-        for log, factor in zip(capital.logs, LIMIT_FACTORS, strict=True):
-            tilt = factor if broken else 1 / factor
-            grown = (rate * math.log(tilt) - math.log1p((tilt - 1) * limit)) / discount
-            if grown > 0:
-                waits.append((needed - log) / grown)
-        return max(min(waits), 0.0) if waits and capital.log_evidence < needed else UNKNOWN
+        if capital.log_evidence >= needed:
+            return UNKNOWN
+        tilts = [factor if broken else 1 / factor for factor in LIMIT_FACTORS]
+        wait = waiting(capital.logs, [_growth(rate, limit, tilt) / discount for tilt in tilts], needed)
+        return wait if wait < math.inf else UNKNOWN
 
     def to_vectors(self) -> dict[str, tuple[float, ...]]:
         """The test as named vectors."""
@@ -68,6 +66,11 @@ class LimitTest:
         """The inverse of `to_vectors`. Raises EvidenceError when the vectors are not such a test."""
         bets = len(LIMIT_FACTORS)
         return cls(read_mixture(vectors, "above", bets), read_mixture(vectors, "below", bets))
+
+
+def _growth(rate: float, limit: float, tilt: float) -> float:
+    """The expected log e-value of one request."""
+    return rate * math.log(tilt) - math.log1p((tilt - 1) * limit)
 
 
 def upper_bound(counts: ArmCounts, alpha: float, discount: float = 1.0) -> float:

@@ -6,11 +6,12 @@ of the other and see a difference that is not there (Simpson's paradox).
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 from slipway.analysis.bets import HARM_FACTORS, Odds, harm_odds, proof_odds
-from slipway.analysis.eprocess import NO_REQUESTS, ArmCounts, Mixture, expected_rate
+from slipway.analysis.eprocess import NO_REQUESTS, ArmCounts, Mixture, expected_rate, log_sum_exp
 from slipway.analysis.vectors import EvidenceError, Vectors, arm, arm_vector, mixture, mixture_vector, read
 from slipway.analysis.verdict import Gates, Margin
 
@@ -37,6 +38,9 @@ Bets are placed by what stable did so far. Right after an incident on stable the
 grows into evidence slowly; without doubt, enough samples alone would carry such a candidate on. It is a reason to wait
 and never one to haul back, so it costs a good release a look now and then.
 """
+
+REFINEMENTS = 2
+"""Steps towards how long capitals take together: no forecast is worth more."""
 
 UNKNOWN = -1.0
 """No verdict would come if everything went on as observed."""
@@ -160,7 +164,7 @@ class TwoArm:
         return replace(after, ahead=after._forecast(harm, proof, sizes, discount))
 
     def _forecast(self, harm: list[Odds], proof: list[Odds], sizes: tuple[int, int], discount: float) -> float:
-        """Candidate requests until the first bet alone is enough, if windows like the last went on at these rates."""
+        """Candidate requests until the capital is enough, if windows like the last went on at these rates."""
         if self.is_harmful:
             bets, capital, needed = harm, self.harm, self.terms.to_fail
         elif not self.is_safe:
@@ -169,8 +173,8 @@ class TwoArm:
             return UNKNOWN
         rates = smoothed(self.candidate), sizes[0], smoothed(self.stable), sizes[1]
         growths = [odds.growth(*rates) / discount for odds in bets]
-        waits = [(needed - log) / grown for log, grown in zip(capital.logs, growths, strict=True) if grown > 0]
-        return max(min(waits), 0.0) * sizes[0] if waits else UNKNOWN
+        wait = waiting(capital.logs, growths, needed)
+        return wait * sizes[0] if wait < math.inf else UNKNOWN
 
     @property
     def worst(self) -> float:
@@ -241,6 +245,25 @@ class TwoArm:
             this_step=_difference(numbers[7:10], name),
             ahead=numbers[10],
         )
+
+
+def waiting(logs: Sequence[float], growths: Sequence[float], needed: float) -> float:
+    """How many more windows capitals take together that grow so much in each; infinite when none grows.
+
+    The logarithm of their sum is convex in time, so that Newton's method falls from above, where the first of them
+    alone is enough, to what they take together.
+    """
+    waits = [(needed - log) / grown for log, grown in zip(logs, growths, strict=True) if grown > 0]
+    if not waits:
+        return math.inf
+    wait = max(min(waits), 0.0)
+    for _ in range(REFINEMENTS):
+        terms = [log + wait * grown for log, grown in zip(logs, growths, strict=True)]
+        total = log_sum_exp(terms)
+        steep = sum(math.exp(term - total) * grown for term, grown in zip(terms, growths, strict=True))
+        if steep > 0:
+            wait = max(wait - (total - needed) / steep, 0.0)
+    return wait
 
 
 def exceeds(counts: ArmCounts, limit: float, discount: float) -> bool:

@@ -81,6 +81,14 @@ def read_counts(vectors: Vectors, name: str, length: int) -> tuple[int, ...]:
     return tuple(whole(value, name) for value in read(vectors, name, length))
 
 
+def read_flags(vectors: Vectors, name: str, length: int) -> tuple[bool, ...]:
+    """A vector of truths. Raises EvidenceError for a number that is neither 0 nor 1."""
+    values = read(vectors, name, length)
+    if not set(values) <= {0.0, 1.0}:
+        raise EvidenceError(f"{name}: {list(values)} are not all 0 or 1")
+    return tuple(map(bool, values))
+
+
 def arm_vector(counts: ArmCounts) -> tuple[float, ...]:
     """One arm's counts."""
     return (float(counts.bad), float(counts.total))

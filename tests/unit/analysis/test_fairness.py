@@ -7,17 +7,41 @@
 | limit broken / kept, one arm | rate at most / at least the limit | on the edge and inside |
 | McNemar, paired | losses no likelier than wins | on the edge, inside; the whole sequential rule with its final test |
 | betting, paired | accuracy lower by at least the margin | on the edge and inside |
+| safety, relative margin; bounds on the worst case | candidate worse by at least each margin | on the edge, inside |
+| harm, after the promotion | rate at most the ceiling | on the edge and inside, after any past |
+| latency, mean over edges | no more requests slow at any edge | all ways in which six requests fall into buckets |
+| betting, scores | mean difference at the edge | skewed, symmetric and two-point scores |
+| share of traffic | share within its tolerance | both edges and the middle |
+| bin shares | shares as in the reference | the expected evidence over small samples |
+| ranks of pods | pods exchangeable | `test_ranks.py` |
 """
 
 from collections import defaultdict
 from collections.abc import Iterator
-from math import comb, exp
+from itertools import product
+from math import comb, exp, log, prod
 
 import pytest
 
-from slipway.analysis import ArmCounts, Gates, PairedBatch, PairedEvidence, RatioEvidence, SingleEvidence, Verdict
+from slipway.analysis import (
+    ArmCounts,
+    DriftEvidence,
+    Gates,
+    Histogram,
+    LatencyEvidence,
+    Margin,
+    PairedBatch,
+    PairedEvidence,
+    RatioEvidence,
+    ScoreEvidence,
+    ShareEvidence,
+    SingleEvidence,
+    Verdict,
+)
+from slipway.analysis.bets import nearest, proof_odds
 from slipway.analysis.golden import log_accurate, log_inaccurate
 from slipway.analysis.paired import log_no_worse, log_worse
+from slipway.analysis.twoarm import BOUND_FACTORS
 
 TOLERANCE = 1e-9
 WATCH_ONLY = {"min_samples": 10**9, "fail_alpha": 1e-60, "pass_alpha": 1e-60}
@@ -176,3 +200,142 @@ def test_a_golden_set_passes_a_model_at_the_minimum_within_alpha() -> None:
                     following[after] += p * q
         running = following
     assert 0 < passed <= alpha
+
+
+@pytest.mark.parametrize("past", PASTS)
+@pytest.mark.parametrize("sizes", [(3, 9), (8, 4)])
+@pytest.mark.parametrize("relative", [0.2, 9.0])
+@pytest.mark.parametrize(("stable", "beyond"), [(0.01, 0.0), (0.1, 0.0), (0.05, 0.3)])
+def test_evidence_of_safety_within_a_share_of_stables_rate_is_fair(
+    past: str, sizes: tuple[int, int], relative: float, stable: float, beyond: float
+) -> None:
+    evidence = PASTS[past](watching(non_inferiority_relative=relative))
+    assert expected_growth(evidence, sizes, (min((1 + relative) * stable + beyond, 1.0), stable)) <= 1 + TOLERANCE
+
+
+@pytest.mark.parametrize("past", PASTS)
+@pytest.mark.parametrize("margin", [0.02, 0.2])
+@pytest.mark.parametrize("stable", [0.01, 0.3, 0.6])
+def test_no_bound_is_excluded_by_evidence_that_grows_on_average_at_it(past: str, margin: float, stable: float) -> None:
+    evidence = PASTS[past](watching(comparison_margin=margin))
+    assert evidence.comparison is not None
+    for index, factor in enumerate(BOUND_FACTORS):
+        edge = stable + factor * margin
+        if edge >= 1:
+            continue
+        growth = 0.0
+        for p, candidate in outcomes(4, edge):
+            for q, stable_counts in outcomes(9, stable):
+                after = evidence.fold(candidate, stable_counts).comparison
+                assert after is not None
+                growth += p * q * exp(after.bounds[index] - evidence.comparison.bounds[index])
+        assert growth <= 1 + TOLERANCE
+
+
+@pytest.mark.parametrize("sizes", [(1, 1), (3, 90), (80, 8), (1000, 2)])
+@pytest.mark.parametrize("rates", [(0.001, 0.001), (0.01, 0.02), (0.1, 0.05), (0.5, 0.4)])
+@pytest.mark.parametrize("margin", [Margin(0.002), Margin(0.1), Margin(relative=0.1), Margin(relative=3.0)])
+def test_a_bet_on_safety_is_placed_at_the_point_of_the_edge_that_is_nearest(
+    sizes: tuple[int, int], rates: tuple[float, float], margin: Margin
+) -> None:
+    """Which is where it grows fastest: no other point of the edge gives the rates that are bet on a better bet."""
+
+    def distance(q: float) -> float:
+        edge = (1 + margin.relative) * q + margin.absolute
+        return sum(
+            n * (p * log(p / e) + (1 - p) * log((1 - p) / (1 - e)))
+            for n, p, e in zip(sizes, rates, (edge, q), strict=True)
+        )
+
+    if rates[0] >= (1 + margin.relative) * rates[1] + margin.absolute:
+        return
+    q = nearest(sizes[0], rates[0], sizes[1], rates[1], margin)
+    highest = min(rates[1], (1 - margin.absolute) / (1 + margin.relative))
+    lowest = max((rates[0] - margin.absolute) / (1 + margin.relative), 0.0)
+    grid = [lowest + (highest - lowest) * i / 2000 for i in range(1, 2000)]
+    best = min(distance(other) for other in grid)
+    assert distance(q) <= best * 1.01 + 1e-9
+    odds = proof_odds(*sizes, *rates, margin)
+    assert odds.growth(rates[0], sizes[0], rates[1], sizes[1]) >= 0.98 * best - 1e-9
+
+
+@pytest.mark.parametrize("past", PASTS)
+@pytest.mark.parametrize("fraction", [1.0, 0.6])
+def test_evidence_of_harm_after_the_promotion_is_fair_below_the_ceiling(past: str, fraction: float) -> None:
+    before = watching(comparison_margin=0.01).fold(ArmCounts(1, 50), ArmCounts(9, 450))
+    evidence = PASTS[past](before).watch()
+    assert evidence.watched is not None
+    if evidence.watched.ceiling == 1:
+        assert evidence.fold(ArmCounts(9, 9), ArmCounts(0, 0)).judge().evidence == evidence.judge().evidence
+    else:
+        rate = evidence.watched.ceiling * fraction
+        assert expected_growth(evidence, (12, 0), (rate, 0.0)) <= 1 + TOLERANCE
+
+
+def buckets(requests: int, shares: tuple[float, ...]) -> Iterator[tuple[float, Histogram]]:
+    bounds = tuple(float(i) for i in range(1, len(shares)))
+    for counts in product(range(requests + 1), repeat=len(shares)):
+        if sum(counts) == requests:
+            left, ways = requests, 1
+            for count in counts:
+                ways *= comb(left, count)
+                left -= count
+            yield ways * prod(p**k for p, k in zip(shares, counts, strict=True)), Histogram(bounds, counts)
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.3, 0.2), (0.9, 0.05, 0.05), (0.0, 0.5, 0.5)])
+def test_evidence_of_slowness_is_fair_over_all_edges_together(shares: tuple[float, ...]) -> None:
+    gates = Gates(comparison_margin=0.19, **WATCH_ONLY)
+    past = Histogram((1.0, 2.0), (60, 30, 10))
+    evidence = LatencyEvidence.begin(gates, steps=1, past=past).fold(
+        Histogram((1.0, 2.0), (5, 1, 1)), Histogram((1.0, 2.0), (40, 9, 5))
+    )
+    now = evidence.judge().evidence
+    mean = sum(
+        p * q * evidence.fold(candidate, stable).judge().evidence
+        for p, candidate in buckets(4, shares)
+        for q, stable in buckets(6, shares)
+    )
+    assert mean <= now * (1 + TOLERANCE)
+
+
+@pytest.mark.parametrize("scores", [{-1.0: 0.5, 1.0: 0.5}, {-0.9: 0.1, 0.1: 0.9}, {-0.2: 0.25, 0.0: 0.5, 0.2: 0.25}])
+def test_evidence_of_lower_scores_is_fair_when_they_are_equal_on_average(scores: dict[float, float]) -> None:
+    mean = 0.0
+    for draws in product(scores, repeat=5):
+        chance = prod(scores[draw] for draw in draws)
+        mean += chance * ScoreEvidence.begin(Gates(comparison_margin=0.99)).fold(draws).judge().evidence
+    assert mean == pytest.approx(1)
+
+
+@pytest.mark.parametrize("scores", [{-1.0: 0.1, 0.0: 0.9}, {-0.9: 0.2, 0.1: 0.8}, {-0.1: 1.0}])
+def test_evidence_of_safe_scores_is_fair_when_they_are_lower_by_the_margin(scores: dict[float, float]) -> None:
+    gates = Gates(non_inferiority_margin=0.1, min_samples=10**9, pass_alpha=1e-60)
+    mean = bound = 0.0
+    for draws in product(scores, repeat=5):
+        chance = prod(scores[draw] for draw in draws)
+        evidence = ScoreEvidence.begin(gates).fold(draws)
+        mean += chance * evidence.judge().evidence
+        bound += chance * exp(evidence._log_excluded(0.1))
+    assert mean == pytest.approx(1)
+    assert bound <= 1 + TOLERANCE
+
+
+@pytest.mark.parametrize(("weight", "share"), [(0.1, 0.1), (0.1, 0.11), (0.1, 0.09), (0.5, 0.55), (0.95, 0.975)])
+def test_evidence_of_a_mismatch_is_fair_within_the_tolerance(weight: float, share: float) -> None:
+    evidence = ShareEvidence.begin().fold(1, 9, weight=weight)
+    now = evidence.judge().evidence
+    mean = sum(
+        p * evidence.fold(window.bad, window.total - window.bad, weight=weight).judge().evidence
+        for p, window in outcomes(16, share)
+    )
+    assert mean <= now * (1 + TOLERANCE)
+
+
+def test_evidence_of_drift_is_fair_without_drift() -> None:
+    shares = (0.6, 0.3, 0.1)
+    mean = sum(
+        p * exp(DriftEvidence.begin((60, 30, 10)).fold(histogram.counts)._log_evidence())
+        for p, histogram in buckets(9, shares)
+    )
+    assert mean <= 1 + TOLERANCE
