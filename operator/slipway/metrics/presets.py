@@ -54,7 +54,8 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
             path="/metrics",
             bad=("model_infer_request_failure_total",),
             total=("model_infer_request_success_total", "model_infer_request_failure_total"),
-            histogram="model_infer_request_duration",
+            histogram='rest_server_request_duration_seconds{path=~".*/infer"}',
+            note="durations are those of REST alone: model_infer_request_duration is a summary without buckets",
         ),
         "kserve": Preset(
             port=8080,

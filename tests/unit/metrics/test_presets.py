@@ -32,7 +32,9 @@ PAGES = {
     "mlserver": Page(
         'model_infer_request_success_total{model="iris",version="None"} 7\n'
         'model_infer_request_failure_total{model="iris",version="None"} 3\n'
-        + buckets("model_infer_request_duration", 'model="iris",version="None",'),
+        'model_infer_request_duration_count{model="iris",version="None"} 10\n'
+        + buckets("rest_server_request_duration_seconds", 'method="POST",path="/v2/models/{model_name}/infer",')
+        + buckets("rest_server_request_duration_seconds", 'method="GET",path="/v2/models/{model_name}/ready",'),
         bad=3, total=10, slow=4,
     ),
     "kserve": Page(
