@@ -21,7 +21,7 @@ from slipway.api import (
 )
 from slipway.traffic import gateway_api, ingress_nginx, istio, public_service, traefik
 from slipway.traffic.features import gateway_features
-from slipway.traffic.gateway_api import route_manifest, route_status, route_traffic
+from slipway.traffic.gateway_api import route_traffic
 from slipway.traffic.parents import gateway_problem, gateways_of
 from slipway.traffic.plan import refusal
 from slipway.traffic.public_service import reachable
@@ -44,9 +44,6 @@ _INGRESS_NGINX: Final[Router[IngressNginxTraffic]] = ingress_nginx
 _ISTIO: Final[Router[IstioTraffic]] = istio
 _SERVICE: Final[Router[ServiceTraffic]] = public_service
 
-GATEWAY_API = gateway_api
-"""The Gateway API as a router."""
-
 
 def router_of(traffic: Traffic) -> tuple[Router[Any], Any]:
     """The router that the settings name, and its settings. Raises PlanError when none of them can be had."""
@@ -67,7 +64,6 @@ __all__ = [
     "Backend",
     "Capabilities",
     "Change",
-    "GATEWAY_API",
     "Live",
     "PlanError",
     "Reference",
@@ -80,8 +76,6 @@ __all__ = [
     "gateways_of",
     "reachable",
     "refusal",
-    "route_manifest",
-    "route_status",
     "route_traffic",
     "router_of",
 ]

@@ -11,7 +11,7 @@ channel drops the field without a word.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -224,41 +224,3 @@ def _rule(name: str, matches: list[Object], service: str) -> Object:
 
 def _rules_of(route: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
     return list(((route or {}).get("spec") or {}).get("rules") or [])
-
-
-# --- what the controller calls until it asks a router
-
-
-CAPABILITIES: Final = Capabilities(resolution=1, observable=True)
-
-
-def route_manifest(
-    *,
-    model_deployment: str,
-    namespace: str,
-    traffic: GatewayTraffic,
-    backends: Sequence[Backend],
-    owner: Mapping[str, Any],
-) -> Object:
-    """The owned HTTPRoute."""
-    plan = RoutePlan(backends)
-    (change,) = changes(
-        model_deployment=model_deployment, namespace=namespace, traffic=traffic, plan=plan, owner=owner, live={}
-    )
-    return change.body
-
-
-def route_status(
-    route: Mapping[str, Any] | None, *, owner_uid: str, namespace: str, traffic: GatewayTraffic
-) -> RouteStatus:
-    """Read the owned HTTPRoute."""
-    name = str(((route or {}).get("metadata") or {}).get("name", ""))
-    return status(
-        model_deployment=name,
-        namespace=namespace,
-        traffic=traffic,
-        owner_uid=owner_uid,
-        live={_route(name): route},
-        ready={},
-        now=datetime.min.replace(tzinfo=UTC),
-    )

@@ -55,6 +55,9 @@ _EXACT: Final = frozenset({"selector"})
 _ROUTE_LISTS: Final = frozenset({"rules", "parentRefs", "matches", "backendRefs"})
 
 
+_SAID_IN_FULL: Final = frozenset({"IngressRoute", "TraefikService", "VirtualService", "Ingress"})
+"""Kinds in whose spec no server fills anything in that we leave out: what is there and was not said is somebody's."""
+
 _IDENTITY: Final = frozenset({"apiVersion", "kind"})
 """Left out of items of a list by the API, and never subject to drift."""
 
@@ -65,6 +68,8 @@ def needs_apply(live: Mapping[str, Any] | None, desired: Mapping[str, Any]) -> b
     Status is not looked at, because a manifest has none.
     """
     if live is None:
+        return True
+    if desired.get("kind") in _SAID_IN_FULL and live.get("spec") != desired.get("spec"):
         return True
     return not all(_holds(live.get(part), value, part) for part, value in desired.items() if part not in _IDENTITY)
 

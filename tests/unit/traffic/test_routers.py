@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -289,6 +290,27 @@ def test_labels_that_somebody_changed_are_drift_and_not_another_owner(name: str)
         obj["metadata"]["labels"] = {}
     assert at.status().owned
     assert any(needs_apply(at.objects.get(change.reference), change.body) for change in at.changes(PLAN))
+
+
+def somebodys_additions(value: Any) -> Iterator[dict[str, Any]]:
+    """Every map below, for somebody to add a field to."""
+    if isinstance(value, dict):
+        yield value
+    for below in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from somebodys_additions(below)
+
+
+@pytest.mark.parametrize("name", ["traefik", "ingressNginx", "istio"])
+def test_whatever_somebody_adds_to_a_route_is_taken_away_again(name: str) -> None:
+    plan = replace(PLAN, mirror=Backend(NEW, 5000)) if able(name).mirror else PLAN
+    at = served(name).lead(plan)
+    for reference, obj in at.objects.items():
+        for part in somebodys_additions(obj["spec"]):
+            part["added"] = "by somebody"
+            (change,) = [change for change in at.changes(plan) if change.reference == reference]
+            assert needs_apply(obj, change.body)
+            del part["added"]
+        assert not needs_apply(obj, change.body)
 
 
 @pytest.mark.parametrize("name", [name for name in ROUTERS if not able(name).observable])
