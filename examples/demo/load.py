@@ -87,10 +87,14 @@ class Load:
                 if pending:
                     await asyncio.wait(pending)
 
+    def address(self) -> str:
+        """Where the next request goes."""
+        return self.url
+
     async def _send(self, session: aiohttp.ClientSession, body: bytes) -> None:
         at = time.monotonic()
         try:
-            async with session.post(self.url, data=body, headers={"host": self.host}) as response:
+            async with session.post(self.address(), data=body, headers={"host": self.host}) as response:
                 text = await response.text()
                 status, version = response.status, response.headers.get(VERSION_HEADER)
                 problem = "" if status == 200 else f"{status} {text[:120]}"

@@ -281,7 +281,7 @@ class Collector:
         arms = {Role.CANDIDATE: candidate, Role.STABLE: stable}
         if metric.pods is not None:
             return {
-                role: await read_pods(self._client, role, arm.endpoints, _by_service_port(metric.pods, arm))
+                role: await self._of_pods(role, arm, metric.pods) if _has_pods(role, arm) else ()
                 for role, arm in arms.items()
             }
         services = {
@@ -294,6 +294,15 @@ class Collector:
             for role, arm in arms.items()
         }
         return await self._gateway.read(services)
+
+    async def _of_pods(self, role: Role, arm: _Arm, source: PodsSource) -> tuple[Reading, ...]:
+        return await read_pods(self._client, role, arm.endpoints, _by_service_port(source, arm))
+
+
+def _has_pods(role: Role, arm: _Arm) -> bool:
+    """A stable release without ready pods counts nothing, and that is no outage of a source: its capacity was shifted
+    to the candidate, or it is sick, and neither may keep a healthy candidate from being judged."""
+    return role is not Role.STABLE or arm.revision.fleet.ready > 0
 
 
 def _by_service_port(source: PodsSource, arm: _Arm) -> PodsSource:

@@ -59,7 +59,9 @@ def shifted(
     that may be missing; the candidate gets what is left of the full size and the surge. Called again at every look, the
     two converge: each pod that becomes ready lets traffic move, which lets stable give up another.
     """
-    least = max(0, -(-replicas * stable_share // FULL) - shift.unavailable)
+    # Shares are rounded to basis points: of 3 pods, 66.67% are carried by 2.
+    carries = -(-max(0, replicas * stable_share - replicas + 1) // FULL)
+    least = max(0, carries - shift.unavailable)
     keeps = min(replicas, max(least, replicas - wanted))
     room = max(0, replicas + shift.surge - max(stable, keeps))
     return keeps, min(wanted, max(room, candidate))

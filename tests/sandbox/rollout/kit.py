@@ -97,8 +97,10 @@ class Shop:
 
     def _at_home(self, manifest: Manifest) -> Manifest:
         """The manifest with the shop's own hostname, on the sandbox's Gateway unless it names another one."""
-        if manifest["kind"] != "ModelDeployment":
+        if manifest["kind"] != "ModelDeployment" or "service" in manifest["spec"]["traffic"]:
             return manifest
+        if "traefik" in manifest["spec"]["traffic"]:
+            return dict(merge(manifest, {"spec": {"traffic": {"traefik": {"hostnames": [self.load.host]}}}}))
         gateway = {"parentRefs": [{"name": "sandbox", "namespace": "default"}], "hostnames": [self.load.host]}
         if manifest["spec"]["traffic"]["gateway"]["parentRefs"] != [{"name": "sandbox"}]:
             del gateway["parentRefs"]
