@@ -129,11 +129,7 @@ def read_golden_set(
         users = None if schema is None else ItemSchema(schema, steps=100 * limit if limit > MAX_ITEMS else None)
         known = frozenset(classes) if classes is not None else None
         rules = _Rules(protocol or OpenInferenceV2(), users, requests, known)
-        raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
-        if isinstance(data, str) and form is Format.JSON_LINES:
-            rows = json_lines(data, limit)
-        else:
-            rows = read_rows(raw, form, limit=limit, tolerance=tolerance)
+        rows = _rows(data, form, limit, tolerance)
     except FormatError as error:
         raise GoldenSetError(f"{where} {error}") from None
     except SchemaError as error:
@@ -148,14 +144,24 @@ def read_golden_set(
         if not tolerance:
             raise GoldenSetError(f"{where}, {found.place}: {found.problem}")
     counts = Counter(one.reason for one in rejections)
-    examples = tuple(f"{one.place}: {one.problem}" for one in rejections[:MAX_REJECTED_SHOWN])
     if len(rejections) > tolerance * len(rows) or not items:
         told = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
         raise GoldenSetError(
             f"{where}: {len(rejections)} of {len(rows)} items are bad ({told}), "
-            f"which is more than {tolerance:.2%} allows; {examples[0][:300]}"
+            f"which is more than {tolerance:.2%} allows; {rejections[0].place}: {rejections[0].problem[:300]}"
         )
-    return GoldenSet(tuple(items), "sha256:" + sha256(raw).hexdigest(), version, dict(counts), examples)
+    examples = tuple(f"{one.place}: {one.problem}" for one in rejections[:MAX_REJECTED_SHOWN])
+    return GoldenSet(tuple(items), "sha256:" + sha256(_bytes(data)).hexdigest(), version, dict(counts), examples)
+
+
+def _rows(data: str | bytes, form: Format, limit: int, tolerance: float) -> list[Row]:
+    if isinstance(data, str) and form is Format.JSON_LINES:
+        return json_lines(data, limit)
+    return read_rows(_bytes(data), form, limit=limit, tolerance=tolerance)
+
+
+def _bytes(data: str | bytes) -> bytes:
+    return data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
 
 
 def shuffled(golden: GoldenSet, seed: str) -> tuple[GoldenItem, ...]:

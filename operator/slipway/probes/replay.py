@@ -129,15 +129,7 @@ async def replay(
     arms = _Arms(
         client, _ready(candidate), None if stable is None else _ready(stable), port, used, timeout, match, answers, pace
     )
-    if not items:
-        raise ProbeError("the golden set has no items left to ask")
-    if not arms.candidate:
-        raise ProbeError("no pod of the candidate is ready to be asked")
-    try:
-        for pod in (*arms.candidate, *(arms.stable or ())):
-            pod.url(port, "/")
-    except UnknownPortError as error:
-        raise ProbeError(str(error)) from None
+    _check_askable(items, arms)
     asked: list[Asked] = []
     begin = time.perf_counter()
     pending = iter(enumerate(items))
@@ -225,6 +217,18 @@ class _Arms:
 
 def _ready(pods: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
     return tuple(pod for pod in pods if pod.ready and not pod.terminating)
+
+
+def _check_askable(items: Sequence[GoldenItem], arms: _Arms) -> None:
+    if not items:
+        raise ProbeError("the golden set has no items left to ask")
+    if not arms.candidate:
+        raise ProbeError("no pod of the candidate is ready to be asked")
+    try:
+        for pod in (*arms.candidate, *(arms.stable or ())):
+            pod.url(arms.port, "/")
+    except UnknownPortError as error:
+        raise ProbeError(str(error)) from None
 
 
 def _check_heard(answers: Sequence[Asked]) -> None:
