@@ -41,7 +41,14 @@ SETTLE_SECONDS: Final = 5.0
 """The control plane waits a tenth of a second for more changes, longer while they keep coming, and then pushes."""
 
 _CAPABILITIES: Final = Capabilities(
-    resolution=1, observable=False, mirror=True, mirror_percent=True, match=True, cookies=True, preview=True
+    resolution=1,
+    observable=False,
+    mirror=True,
+    mirror_percent=True,
+    match=True,
+    cookies=True,
+    preview=True,
+    counters=True,
 )
 
 _MODEL, _MATCH, _PREVIEW = "model", "match", "preview"

@@ -52,6 +52,7 @@ _CAPABILITIES: Final = Capabilities(
     cookies=True,
     preview=True,
     sticky=True,
+    counters=True,
 )
 
 _MATCH, _PREVIEW = 1, 2

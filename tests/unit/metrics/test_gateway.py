@@ -82,6 +82,14 @@ async def test_no_other_service_is_taken_for_this_one(other: str) -> None:
     assert (await read(EMPTY + a_series(other, 7)))["stable"] == (Reading("stable/gateway-0", 0, 0),)
 
 
+async def test_a_backend_of_traefiks_own_kinds_is_read_too() -> None:
+    def own(service: str, value: float) -> str:
+        return a_series(service, value).replace("@kubernetesgateway", "@kubernetescrd")
+
+    page = EMPTY + own("ml-fraud-1a2b3c4d-80", 7) + own("ml-fraud-1a2b3c4d-8080", 1) + own("ml-fraud", 1)
+    assert sums((await read(page))["stable"]) == (0, 7)
+
+
 async def test_other_providers_do_not_count() -> None:
     page = EMPTY + a_series("ml-fraud-1a2b3c4d-http-80", 7).replace("@kubernetesgateway", "@file")
     assert sums((await read(page))["stable"]) == (0, 0)
