@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from slipway_sandbox.apiserver.errors import FORBIDDEN, INVALID, NOT_SUPPORTED, REQUIRED, FieldError
+from slipway_sandbox.apiserver.errors import INVALID, NOT_SUPPORTED, REQUIRED, FieldError
 from slipway_sandbox.apiserver.kinds.hooks import Hooks
 from slipway_sandbox.apiserver.kinds.podspec import default_template, fill
 from slipway_sandbox.apiserver.kinds.templates import immutable, negative, validate_template
+from slipway_sandbox.apiserver.selectors import from_label_selector
 
 _RESTART = ("OnFailure", "Never")
 _MACROS = {"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"}
+_BOUNDS = (
+    (0, 59, ""),
+    (0, 23, ""),
+    (1, 31, ""),
+    (1, 12, "jan feb mar apr may jun jul aug sep oct nov dec"),
+    (0, 6, "sun mon tue wed thu fri sat"),
+)
 _FIELD = re.compile(r"(\*|\?|[0-9A-Za-z]+(-[0-9A-Za-z]+)?)(/[0-9]+)?(,(\*|[0-9A-Za-z]+(-[0-9A-Za-z]+)?)(/[0-9]+)?)*")
 
 
@@ -49,7 +58,19 @@ class Jobs(Hooks):
         template["labels"] = {**(template.get("labels") or {}), **labels}
         if not obj["metadata"].get("labels"):
             obj["metadata"]["labels"] = dict(template["labels"])
-        spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
+        found = spec.get("selector") or {}
+        labels = {**(found.get("matchLabels") or {}), "batch.kubernetes.io/controller-uid": uid}
+        spec["selector"] = {**found, "matchLabels": labels}
+
+    def validate_create(self, obj: dict[str, Any]) -> list[FieldError]:
+        """A job selects by its own uid, unless it is said that the user knows better."""
+        spec = obj["spec"]
+        if spec.get("manualSelector"):
+            return []
+        wanted = {"matchLabels": {"batch.kubernetes.io/controller-uid": obj["metadata"]["uid"]}}
+        if spec["selector"] == wanted:
+            return []
+        return [FieldError(INVALID, "spec.selector", "`selector` not auto-generated", spec["selector"])]
 
     def validate(self, obj: dict[str, Any]) -> list[FieldError]:
         spec = obj["spec"]
@@ -67,6 +88,12 @@ class Jobs(Hooks):
                     spec["completionMode"],
                 )
             )
+        errors += _indexed_errors(spec) + _failure_policy_errors(spec)
+        labels = spec["template"].get("metadata", {}).get("labels") or {}
+        selector = spec.get("selector")
+        if selector and not all(requirement.matches(labels) for requirement in from_label_selector(selector)):
+            detail = "`selector` does not match template `labels`"
+            errors.append(FieldError(INVALID, "spec.template.metadata.labels", detail, labels))
         return errors + validate_template(spec["template"], "spec.template", restart=_RESTART)
 
     def validate_update(self, new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
@@ -89,6 +116,62 @@ class Jobs(Hooks):
         elif fresh != before:
             errors.append(FieldError(INVALID, "spec.template", "field is immutable", new["spec"]["template"]))
         return errors
+
+
+def _indexed_errors(spec: dict[str, Any]) -> list[FieldError]:
+    """What only jobs whose pods have numbers can have, and what these need."""
+    indexed = spec.get("completionMode") == "Indexed"
+    errors = []
+    if indexed and spec.get("completions") is None:
+        errors.append(FieldError(REQUIRED, "spec.completions", "when completion mode is Indexed"))
+    per_index, most = spec.get("backoffLimitPerIndex"), spec.get("maxFailedIndexes")
+    if per_index is not None and not indexed:
+        detail = "requires indexed completion mode"
+        errors.append(FieldError(INVALID, "spec.backoffLimitPerIndex", detail, per_index))
+    if most is not None and per_index is None:
+        detail = "when maxFailedIndexes is specified"
+        errors.append(FieldError(REQUIRED, "spec.backoffLimitPerIndex", detail))
+    if most is not None and spec.get("completions") is not None and most > spec["completions"]:
+        detail = "must be less than or equal to completions"
+        errors.append(FieldError(INVALID, "spec.maxFailedIndexes", detail, most))
+    if spec.get("successPolicy") is not None and not indexed:
+        detail = "requires indexed completion mode"
+        errors.append(FieldError(INVALID, "spec.successPolicy", detail, spec["successPolicy"]))
+    return errors
+
+
+def _failure_policy_errors(spec: dict[str, Any]) -> list[FieldError]:
+    policy = spec.get("podFailurePolicy")
+    if policy is None:
+        return []
+    errors = []
+    restart = spec["template"]["spec"].get("restartPolicy")
+    if restart != "Never":
+        detail = 'only "Never" is supported when podFailurePolicy is specified'
+        errors.append(FieldError(INVALID, "spec.template.spec.restartPolicy", detail, restart))
+    for index, rule in enumerate(policy.get("rules") or ()):
+        here, action = f"spec.podFailurePolicy.rules[{index}]", rule.get("action")
+        codes, conditions = rule.get("onExitCodes"), rule.get("onPodConditions")
+        if not action:
+            errors.append(
+                FieldError(REQUIRED, f"{here}.action", 'valid values: "Count", "FailIndex", "FailJob", "Ignore"')
+            )
+        elif action not in {"Count", "FailIndex", "FailJob", "Ignore"}:
+            detail = 'supported values: "Count", "FailIndex", "FailJob", "Ignore"'
+            errors.append(FieldError(NOT_SUPPORTED, f"{here}.action", detail, action))
+        elif action == "FailIndex" and spec.get("backoffLimitPerIndex") is None:
+            detail = "requires the backoffLimitPerIndex to be set"
+            errors.append(FieldError(INVALID, f"{here}.action", detail, action))
+        if codes is not None and conditions:
+            detail = "specifying both OnExitCodes and OnPodConditions is not supported"
+            errors.append(FieldError(INVALID, here, detail, "onExitCodes and onPodConditions"))
+        elif codes is None and not conditions:
+            detail = "specifying one of OnExitCodes and OnPodConditions is required"
+            errors.append(FieldError(INVALID, here, detail, ""))
+        if codes is not None and not codes.get("values"):
+            detail = "at least one value is required"
+            errors.append(FieldError(INVALID, f"{here}.onExitCodes.values", detail, codes.get("values")))
+    return errors
 
 
 def _loosened(template: dict[str, Any]) -> dict[str, Any]:
@@ -131,7 +214,13 @@ class CronJobs(Hooks):
             errors.append(FieldError(NOT_SUPPORTED, "spec.concurrencyPolicy", listed, spec["concurrencyPolicy"]))
         errors += negative(spec, "startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit")
         if spec["jobTemplate"]["spec"].get("manualSelector"):
-            errors.append(FieldError(FORBIDDEN, "spec.jobTemplate.spec.manualSelector", "not supported"))
+            errors.append(FieldError(NOT_SUPPORTED, "spec.jobTemplate.spec.manualSelector", "", True))
+        if spec["jobTemplate"]["spec"].get("selector") is not None:
+            path, detail = "spec.jobTemplate.spec.selector", "`selector` will be auto-generated"
+            errors.append(FieldError(INVALID, path, detail, spec["jobTemplate"]["spec"]["selector"]))
+        zone = spec.get("timeZone")
+        if zone is not None and _zone_problem(zone):
+            errors.append(FieldError(INVALID, "spec.timeZone", _zone_problem(zone), zone))
         template = spec["jobTemplate"]["spec"]["template"]
         return errors + validate_template(template, "spec.jobTemplate.spec.template", restart=_RESTART)
 
@@ -144,7 +233,47 @@ def _schedule_problem(schedule: str) -> str:
     parts = schedule.split()
     if len(parts) != 5:
         return f"expected exactly 5 fields, found {len(parts)}: [{' '.join(parts)}]"
-    for part in parts:
+    for part, bounds in zip(parts, _BOUNDS, strict=True):
         if not _FIELD.fullmatch(part):
             return f"failed to parse {part}"
+        for piece in part.split(","):
+            problem = _piece_problem(piece, *bounds)
+            if problem:
+                return problem
+    return ""
+
+
+def _piece_problem(piece: str, low: int, high: int, words: str) -> str:
+    """What is wrong with one range of a schedule."""
+    span, _, step = piece.partition("/")
+    if step == "0":
+        return f"step of range should be a positive number: {piece}"
+    if span in {"*", "?"}:
+        return ""
+    ends = []
+    for text in span.split("-"):
+        if text.isdigit():
+            ends.append(int(text))
+        elif text.lower() in words.split():
+            ends.append(words.split().index(text.lower()) + low)
+        else:
+            return f"failed to parse int from {text}"
+    if min(ends) < low:
+        return f"beginning of range ({ends[0]}) below minimum ({low}): {span}"
+    if max(ends) > high:
+        return f"end of range ({ends[-1]}) above maximum ({high}): {span}"
+    if ends[0] > ends[-1]:
+        return f"beginning of range ({ends[0]}) beyond end of range ({ends[-1]}): {span}"
+    return ""
+
+
+def _zone_problem(zone: str) -> str:
+    if not zone:
+        return "timeZone must be nil or non-empty string"
+    if zone.lower() == "local":
+        return "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return f"unknown time zone {zone}"
     return ""

@@ -6,8 +6,16 @@ import base64
 import re
 from typing import Any, ClassVar
 
-from slipway_sandbox.apiserver import names
-from slipway_sandbox.apiserver.errors import FORBIDDEN, INVALID, NOT_SUPPORTED, REQUIRED, TOO_LONG, FieldError
+from slipway_sandbox.apiserver import names, quantity
+from slipway_sandbox.apiserver.errors import (
+    DUPLICATE,
+    FORBIDDEN,
+    INVALID,
+    NOT_SUPPORTED,
+    REQUIRED,
+    TOO_LONG,
+    FieldError,
+)
 from slipway_sandbox.apiserver.kinds.hooks import Hooks
 from slipway_sandbox.apiserver.kinds.podspec import fill
 
@@ -161,7 +169,34 @@ class PersistentVolumeClaims(Hooks):
                 errors.append(FieldError(NOT_SUPPORTED, "spec.accessModes", f"supported values: {listed}", mode))
         if "storage" not in (obj["spec"].get("resources", {}).get("requests") or {}):
             errors.append(FieldError(REQUIRED, "spec.resources[storage]", ""))
+        elif quantity.value(obj["spec"]["resources"]["requests"]["storage"]) <= 0:
+            amount = obj["spec"]["resources"]["requests"]["storage"]
+            errors.append(FieldError(INVALID, "spec.resources[storage]", "must be greater than zero", amount))
+        modes = obj["spec"].get("accessModes") or ()
+        if "ReadWriteOncePod" in modes and len(modes) > 1:
+            detail = "may not use ReadWriteOncePod with other access modes"
+            errors.append(FieldError(FORBIDDEN, "spec.accessModes", detail))
+        mode = obj["spec"]["volumeMode"]
+        if mode not in {"Block", "Filesystem"}:
+            detail = 'supported values: "Block", "Filesystem"'
+            errors.append(FieldError(NOT_SUPPORTED, "spec.volumeMode", detail, mode))
         return errors
+
+    def validate_update(self, new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
+        bound = (old.get("status") or {}).get("phase") == "Bound"
+        fresh, before = dict(new["spec"]), dict(old["spec"])
+        for spec in (fresh, before):
+            if bound:
+                spec.pop("volumeAttributesClassName", None)
+                spec["resources"] = {**spec.get("resources", {}), "requests": None}
+        if not before.get("volumeName"):
+            fresh.pop("volumeName", None)
+        if before.get("storageClassName") is None:
+            fresh.pop("storageClassName", None)
+        if fresh == before:
+            return []
+        allowed = "resources.requests and volumeAttributesClassName for bound claims"
+        return [FieldError(FORBIDDEN, "spec", f"spec is immutable after creation except {allowed}")]
 
 
 class ResourceQuotas(Hooks):
@@ -173,6 +208,42 @@ class LimitRanges(Hooks):
         for limit in obj["spec"].get("limits") or ():
             if limit.get("type") == "Container":
                 self._fill_container(limit)
+
+    def validate(self, obj: dict[str, Any]) -> list[FieldError]:
+        errors = []
+        seen: set[str] = set()
+        for index, limit in enumerate(obj["spec"].get("limits") or ()):
+            here, kind = f"spec.limits[{index}]", limit.get("type", "")
+            if kind in seen:
+                errors.append(FieldError(DUPLICATE, f"{here}.type", "", kind))
+            seen.add(kind)
+            if kind == "Pod":
+                detail = "may not be specified when `type` is 'Pod'"
+                errors += [
+                    FieldError(FORBIDDEN, f"{here}.{name}", detail)
+                    for name in ("default", "defaultRequest")
+                    if limit.get(name)
+                ]
+            errors += self._order(limit, here)
+        return errors
+
+    def _order(self, limit: dict[str, Any], path: str) -> list[FieldError]:
+        """Each of these is at most what comes after it."""
+        errors = []
+        for low, high, at in (
+            ("min", "max", "min"),
+            ("min", "default", "default"),
+            ("min", "defaultRequest", "defaultRequest"),
+            ("default", "max", "default"),
+            ("defaultRequest", "max", "defaultRequest"),
+            ("defaultRequest", "default", "defaultRequest"),
+        ):
+            for name, least in (limit.get(low) or {}).items():
+                most = (limit.get(high) or {}).get(name)
+                if most is not None and quantity.value(least) > quantity.value(most):
+                    detail = f"{low} value {least} is greater than {high} value {most}"
+                    errors.append(FieldError(INVALID, f"{path}.{at}[{name}]", detail, limit[at][name]))
+        return errors
 
     def _fill_container(self, limit: dict[str, Any]) -> None:
         for source, target in (("max", "default"), ("default", "defaultRequest"), ("min", "defaultRequest")):

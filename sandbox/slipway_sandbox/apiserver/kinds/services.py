@@ -84,6 +84,10 @@ class Services(Hooks):
                     port.pop("nodePort", None)
             if fresh.get("externalTrafficPolicy") == before.get("externalTrafficPolicy"):
                 fresh.pop("externalTrafficPolicy", None)
+        if before["type"] == "LoadBalancer" != fresh["type"]:
+            for name in ("allocateLoadBalancerNodePorts", "loadBalancerClass"):
+                if fresh.get(name) == before.get(name):
+                    fresh.pop(name, None)
         self._allocate(fresh)
 
     def _allocate(self, spec: dict[str, Any]) -> None:
@@ -118,6 +122,7 @@ class Services(Hooks):
                 errors.append(FieldError(REQUIRED, "spec.externalName", "must not be empty"))
             elif names.subdomain_problem(external):
                 errors.append(FieldError(INVALID, "spec.externalName", names.subdomain_problem(external), external))
+        errors += _type_errors(spec, kind)
         errors += self._validate_ports(ports, kind)
         errors += validate_labels(spec.get("selector"), "spec.selector")
         if spec["sessionAffinity"] not in {"None", "ClientIP"}:
@@ -215,6 +220,44 @@ class Services(Hooks):
         if after.get("clusterIPs") != before.get("clusterIPs") or after.get("clusterIP") != before.get("clusterIP"):
             return [FieldError(INVALID, "spec.clusterIPs[0]", "may not change once set", after.get("clusterIPs"))]
         return []
+
+
+def _type_errors(spec: dict[str, Any], kind: str) -> list[FieldError]:
+    """What only services of some types can have."""
+    errors = []
+    if kind == "ExternalName":
+        errors += [
+            FieldError(FORBIDDEN, f"spec.{name}", "may not be set for ExternalName services")
+            for name in ("clusterIPs", "ipFamilies", "ipFamilyPolicy")
+            if spec.get(name)
+        ]
+    if kind != "LoadBalancer":
+        errors += [
+            FieldError(FORBIDDEN, f"spec.{name}", "may only be used when `type` is 'LoadBalancer'")
+            for name in ("allocateLoadBalancerNodePorts", "loadBalancerClass")
+            if spec.get(name) is not None
+        ]
+    policy = spec.get("externalTrafficPolicy")
+    if policy and kind == "ClusterIP" and not spec.get("externalIPs"):
+        detail = "may only be set for externally-accessible services"
+        errors.append(FieldError(INVALID, "spec.externalTrafficPolicy", detail, policy))
+    elif policy and policy not in {"Cluster", "Local"}:
+        detail = 'supported values: "Cluster", "Local"'
+        errors.append(FieldError(NOT_SUPPORTED, "spec.externalTrafficPolicy", detail, policy))
+    client = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
+    timeout = client.get("timeoutSeconds")
+    if timeout is not None and not 0 < timeout <= _LONGEST_AFFINITY:
+        path, detail = "spec.sessionAffinityConfig.clientIP.timeoutSeconds", f"must be > 0 and <= {_LONGEST_AFFINITY}"
+        errors.append(FieldError(INVALID, path, detail, timeout))
+    for index, address in enumerate(spec.get("externalIPs") or ()):
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            errors.append(FieldError(INVALID, f"spec.externalIPs[{index}]", "must be a valid IP address", address))
+    return errors
+
+
+_LONGEST_AFFINITY = 86400
 
 
 def _takes_node_ports(spec: dict[str, Any]) -> bool:

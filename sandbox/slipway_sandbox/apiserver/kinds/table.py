@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from slipway_sandbox.apiserver.kinds import batch, core, definitions, pods, policies, services, small, workloads
+from slipway_sandbox.apiserver.kinds import (
+    autoscaling,
+    batch,
+    core,
+    definitions,
+    networking,
+    pods,
+    policies,
+    rbac,
+    services,
+    small,
+    workloads,
+)
 from slipway_sandbox.apiserver.kinds.hooks import Hooks
 
 HOOKS: dict[tuple[str, str], Hooks] = {
@@ -31,21 +43,21 @@ HOOKS: dict[tuple[str, str], Hooks] = {
     ("apps", "deployments"): workloads.Deployments(),
     ("apps", "replicasets"): workloads.ReplicaSets(),
     ("apps", "statefulsets"): workloads.StatefulSets(),
-    ("autoscaling", "horizontalpodautoscalers"): small.Autoscalers(),
+    ("autoscaling", "horizontalpodautoscalers"): autoscaling.Autoscalers(),
     ("batch", "cronjobs"): batch.CronJobs(),
     ("batch", "jobs"): batch.Jobs(),
     ("coordination.k8s.io", "leases"): small.Leases(),
     ("discovery.k8s.io", "endpointslices"): services.EndpointSlices(),
     ("flowcontrol.apiserver.k8s.io", "flowschemas"): small.Counted(),
     ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"): small.Counted(),
-    ("networking.k8s.io", "ingressclasses"): small.Counted(),
-    ("networking.k8s.io", "ingresses"): small.Ingresses(),
-    ("networking.k8s.io", "networkpolicies"): small.NetworkPolicies(),
+    ("networking.k8s.io", "ingressclasses"): networking.IngressClasses(),
+    ("networking.k8s.io", "ingresses"): networking.Ingresses(),
+    ("networking.k8s.io", "networkpolicies"): networking.NetworkPolicies(),
     ("policy", "poddisruptionbudgets"): small.DisruptionBudgets(),
-    ("rbac.authorization.k8s.io", "clusterrolebindings"): small.RoleBindings(),
-    ("rbac.authorization.k8s.io", "clusterroles"): small.Roles(),
-    ("rbac.authorization.k8s.io", "rolebindings"): small.RoleBindings(),
-    ("rbac.authorization.k8s.io", "roles"): small.Roles(),
+    ("rbac.authorization.k8s.io", "clusterrolebindings"): rbac.RoleBindings(),
+    ("rbac.authorization.k8s.io", "clusterroles"): rbac.ClusterRoles(),
+    ("rbac.authorization.k8s.io", "rolebindings"): rbac.RoleBindings(),
+    ("rbac.authorization.k8s.io", "roles"): rbac.Roles(),
     ("scheduling.k8s.io", "priorityclasses"): small.PriorityClasses(),
     ("storage.k8s.io", "storageclasses"): small.StorageClasses(),
 }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from slipway_sandbox.apiserver.errors import FORBIDDEN, INVALID, FieldError
+from slipway_sandbox.apiserver.errors import FORBIDDEN, INVALID, NOT_SUPPORTED, REQUIRED, FieldError
 from slipway_sandbox.apiserver.kinds.hooks import Hooks
 from slipway_sandbox.apiserver.kinds.podspec import default_template, fill
 from slipway_sandbox.apiserver.kinds.templates import (
+    amount_problem,
     immutable,
     negative,
     validate_rolling_amount,
@@ -34,6 +35,9 @@ class Workload(Hooks):
         errors = negative(spec, "replicas", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds")
         errors += validate_selector(spec.get("selector"), spec["template"], "spec")
         errors += validate_template(spec["template"], "spec.template", restart=("Always",))
+        if spec["template"]["spec"].get("activeDeadlineSeconds") is not None:
+            path, detail = "spec.template.spec.activeDeadlineSeconds", "activeDeadlineSeconds is not supported here"
+            errors.append(FieldError(FORBIDDEN, path, detail))
         return errors + self.validate_spec(spec)
 
     def validate_spec(self, spec: dict[str, Any]) -> list[FieldError]:
@@ -106,6 +110,31 @@ class StatefulSets(Workload):
     def for_create(self, obj: dict[str, Any]) -> None:
         obj["status"] = {"replicas": 0, "availableReplicas": 0}
 
+    def validate_spec(self, spec: dict[str, Any]) -> list[FieldError]:
+        errors = []
+        order, strategy = spec["podManagementPolicy"], spec["updateStrategy"]
+        if order not in {"OrderedReady", "Parallel"}:
+            detail = "must be 'OrderedReady' or 'Parallel'"
+            errors.append(FieldError(INVALID, "spec.podManagementPolicy", detail, order))
+        path, rolling = "spec.updateStrategy", strategy.get("rollingUpdate")
+        if strategy["type"] not in {"RollingUpdate", "OnDelete"}:
+            detail = "must be 'RollingUpdate' or 'OnDelete'"
+            errors.append(FieldError(INVALID, path, detail, strategy))
+        elif strategy["type"] == "OnDelete" and rolling is not None:
+            detail = "only allowed for updateStrategy 'RollingUpdate'"
+            errors.append(FieldError(INVALID, f"{path}.rollingUpdate", detail, rolling))
+        elif rolling is not None and rolling.get("partition", 0) < 0:
+            detail = "must be greater than or equal to 0"
+            errors.append(FieldError(INVALID, f"{path}.rollingUpdate.partition", detail, rolling["partition"]))
+        for name, value in spec["persistentVolumeClaimRetentionPolicy"].items():
+            if value not in {"Retain", "Delete"}:
+                here = f"spec.persistentVolumeClaimRetentionPolicy.{name}"
+                errors.append(FieldError(NOT_SUPPORTED, here, 'supported values: "Delete", "Retain"', value))
+        start = (spec.get("ordinals") or {}).get("start", 0)
+        if start < 0:
+            errors.append(FieldError(INVALID, "spec.ordinals.start", "must be greater than or equal to 0", start))
+        return errors
+
     def validate_update(self, new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
         fixed_new = {name: value for name, value in new["spec"].items() if name not in self._MUTABLE}
         fixed_old = {name: value for name, value in old["spec"].items() if name not in self._MUTABLE}
@@ -128,6 +157,31 @@ class DaemonSets(Workload):
         if strategy["type"] == "RollingUpdate":
             fill(strategy, rollingUpdate={})
             fill(strategy["rollingUpdate"], maxUnavailable=1, maxSurge=0)
+
+    def validate_spec(self, spec: dict[str, Any]) -> list[FieldError]:
+        strategy = spec["updateStrategy"]
+        path, rolling = "spec.updateStrategy", strategy.get("rollingUpdate")
+        if strategy["type"] not in {"RollingUpdate", "OnDelete"}:
+            detail = 'supported values: "OnDelete", "RollingUpdate"'
+            return [FieldError(NOT_SUPPORTED, f"{path}.type", detail, strategy["type"])]
+        if strategy["type"] == "OnDelete" or rolling is None:
+            return []
+        errors = []
+        for name in ("maxUnavailable", "maxSurge"):
+            value = rolling.get(name)
+            problem = amount_problem(value)
+            if not problem and isinstance(value, str) and int(value[:-1]) > 100:
+                problem = "must not be greater than 100%"
+            if problem:
+                errors.append(FieldError(INVALID, f"{path}.rollingUpdate.{name}", problem, value))
+        down, up = (rolling.get(name) not in {0, "0%"} for name in ("maxUnavailable", "maxSurge"))
+        here = f"{path}.rollingUpdate"
+        if down and up:
+            detail = "may not be set when maxUnavailable is non-zero"
+            errors.append(FieldError(INVALID, f"{here}.maxSurge", detail, rolling.get("maxSurge")))
+        elif not down and not up:
+            errors.append(FieldError(REQUIRED, f"{here}.maxUnavailable", "cannot be 0 when maxSurge is 0"))
+        return errors
 
     def default(self, obj: dict[str, Any]) -> None:
         super().default(obj)
