@@ -7,9 +7,9 @@ Traefik counts for each of its own services, and names these after the backend o
 ``httproute-<namespace>-<route>-gw-<namespace>-<gateway>-ep-<entry point>-<rule>-<hash of the
 match>-svc-<namespace>-<service>-<index>``: a series for each match and entry point, and a new one whenever the
 backend's place in the list changes, the old one being dropped after one more scrape. Every series is therefore a
-reading of its own; a sum would fall each time one is dropped, and look like a reset. A backend of Traefik's own kinds is
-``<namespace>-<service>-<port>``, and copies of requests are counted like requests. A Service without a ready endpoint
-is answered for with 503 before it is counted, so that shows in no reading.
+reading of its own; a sum would fall each time one is dropped, and look like a reset. A backend of Traefik's own kinds
+is ``<namespace>-<service>-<port>``, and copies of requests are counted like requests. A Service without a ready
+endpoint is answered for with 503 before it is counted, so that shows in no reading.
 
 Envoy counts for each of its clusters, which control planes name in their own ways: Istio
 ``outbound|<port>||<service>.<namespace>.svc.<domain>`` (its label has no ``envoy_`` in front), Contour

@@ -85,7 +85,8 @@ def status(*, namespace: str, route: RouteReference, owner_uid: str, live: Live)
     except PlanError as error:
         exists = live.get(reference(route)) is not None
         return RouteStatus(exists=exists, owned=False, written={}, accepted=False, problem=str(error))
-    refused = refused_by((found.get("spec") or {}).get("parentRefs") or [], found)
+    parents = (found.get("spec") or {}).get("parentRefs") or []
+    refused = refused_by(parents, found) if parents else f"HTTPRoute {namespace}/{route.name} names no parentRefs"
     ours = [entry for entry in rule.get("filters") or [] if entry not in _without_ours(rule, claim)]
     return RouteStatus(
         exists=True,
@@ -117,6 +118,11 @@ def _ours(
     found, where = live.get(reference(route)), f"HTTPRoute {namespace}/{route.name}"
     if found is None:
         raise PlanError(f"{_FIELD}.name: {where} does not exist: create it, or name another one")
+    owner = _model_deployment(found)
+    if owner is not None:
+        raise PlanError(
+            f"{_FIELD}.name: {where} is what Slipway writes for ModelDeployment {owner}: name a route of yours"
+        )
     matching = _named(found, route.rule)
     if not matching:
         names = [str(rule["name"]) for rule in _rules(found) if rule.get("name")]
@@ -138,6 +144,14 @@ def _ours(
             f"another rule. If that ModelDeployment is gone, remove the annotation {annotation(route.rule)}"
         )
     return found, matching[0], claim
+
+
+def _model_deployment(found: Mapping[str, Any]) -> str | None:
+    """The ModelDeployment that a route belongs to as a whole."""
+    for owner in (found.get("metadata") or {}).get("ownerReferences") or []:
+        if owner.get("kind") == "ModelDeployment" and str(owner.get("apiVersion", "")).startswith(f"{GROUP}/"):
+            return str(owner.get("name"))
+    return None
 
 
 def _annotation_text(found: Mapping[str, Any], rule: str) -> str | None:

@@ -199,6 +199,18 @@ def test_two_model_deployments_share_a_route_when_each_has_a_rule_of_its_own() -
     assert second.status(uid="uid-of-rank").observed == {"rank-0a0a0a0a": WHOLE}
 
 
+def test_a_route_that_slipway_wrote_for_another_model_deployment_is_refused() -> None:
+    at = the_users()
+    at.of("HTTPRoute", "site")["metadata"]["ownerReferences"] = [{**OWNER, "name": "churn", "uid": "uid-of-churn"}]
+    assert said_of(at).startswith("spec.traffic.gateway.route.name: HTTPRoute shop/site is what Slipway writes for")
+
+
+def test_a_route_that_attaches_nowhere_is_not_in_force() -> None:
+    at = the_users()
+    at.of("HTTPRoute", "site")["spec"]["parentRefs"] = []
+    assert at.lead(PLAN).status().problem == "HTTPRoute shop/site names no parentRefs"
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"uid": "uid-of-fraud", "modelDeployment": 3}'])
 def test_a_kept_rule_that_somebody_made_unreadable_is_not_written_over(text: str) -> None:
     at = the_users().lead(PLAN)
