@@ -27,9 +27,7 @@ def show_images(table: ImageTable) -> None:
         typer.echo(f"{image:<{widths[0]}}  {version:<{widths[1]}}  {state}")
     made = cache.environments()
     total = sum(environment.size for environment in made)
-    typer.echo(
-        f"\n{len(made)} environments, {total // MIB} MiB, in {cache.folder}: delete a folder to free its space."
-    )
+    typer.echo(f"\n{len(made)} environments, {total // MIB} MiB, in {cache.folder}: delete a folder to free its space.")
 
 
 def pull_images(table: ImageTable, images: Iterable[str]) -> None:

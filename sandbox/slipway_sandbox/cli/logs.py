@@ -1,5 +1,6 @@
 """The logs of a state folder, on the terminal: they can be read whether the sandbox runs or not."""
 
+import contextlib
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -102,11 +103,9 @@ def show(sources: Iterable[LogSource], *, tail: int | None, follow: bool) -> Non
         lines = list(reader.lines())
         for line in lines if tail is None else lines[len(lines) - min(tail, len(lines)) :]:
             typer.echo(line)
-    while follow:
-        try:
+    with contextlib.suppress(KeyboardInterrupt):
+        while follow:
             time.sleep(PAUSE_SECONDS)
-        except KeyboardInterrupt:
-            return
-        for reader in readers:
-            for line in reader.lines():
-                typer.echo(line)
+            for reader in readers:
+                for line in reader.lines():
+                    typer.echo(line)

@@ -105,6 +105,18 @@ def test_a_mapping_that_is_brought_later_is_found_by_a_pod_that_waits(sandbox_at
     assert "no log of 'nobody'; there are: sandbox, default/late" in sandbox_at("logs", "nobody", code=1)
 
 
+def test_a_log_is_followed_over_a_restart_until_ctrl_c(sandbox_at: Terminal) -> None:
+    sandbox_at("up", "--no-gateway", "--backoff=0.1")
+    sandbox_at.kubectl("run", "clock", "--image=localhost/python:3", "--command", "--", "sh", "-c", "date +%N; sleep 1")
+    eventually(lambda: "default/clock" in sandbox_at("logs", "nobody", code=1))
+    with sandbox_at.typed("logs", "clock", "--follow") as following:
+        assert following.stdout is not None
+        said = [following.stdout.readline() for _ in range(3)]
+        following.send_signal(signal.SIGINT)
+        assert following.wait(timeout=20) == 0
+    assert len(set(said)) == 3
+
+
 def test_a_crash_is_recognised_and_cleared_away(sandbox_at: Terminal) -> None:
     sandbox_at("up", "--no-gateway")
     os.kill(sandbox_at.pid(), signal.SIGKILL)
