@@ -81,6 +81,10 @@ def test_the_largest_gap_is_the_largest_of_all_pairs(shares: dict[str, Share]) -
     assert gap.difference.value == pytest.approx(max(abs(known[a] - known[b]) for a, b in combinations(known, 2)))
     assert gap.difference.value == pytest.approx(known[gap.more] - known[gap.less])
     assert 0 <= gap.difference.low <= gap.difference.value <= gap.difference.high <= 1
+    pairs = list(combinations(sorted(known), 2))
+    bounds = [newcombe(shares[a], shares[b], confidence=1 - 0.05 / len(pairs)) for a, b in pairs]
+    assert gap.difference.low == pytest.approx(max(0, *(max(one.low, -one.high) for one in bounds)))
+    assert gap.difference.high == pytest.approx(max(max(one.high, -one.low) for one in bounds))
 
 
 @given(st.dictionaries(st.sampled_from("abcde"), SHARES | st.just(Share(0, 0)), max_size=5))

@@ -66,6 +66,13 @@ async def test_what_may_not_be_read_is_refused(url: str, problem: str) -> None:
     assert "pw" not in str(caught.value)
 
 
+async def test_files_of_this_machine_are_never_read_whatever_is_allowed() -> None:
+    careless = Outside(Egress(object_stores=frozenset({"file", "local", "memory", "s3"})))
+    for url in ("file:///etc/golden.csv", "local:///etc/golden.csv", "memory://golden.csv"):
+        with pytest.raises(GoldenSetError, match=r"use one of http, https, s3$"):
+            await load(url, careless)
+
+
 async def test_what_is_no_file_is_refused() -> None:
     async def serve(request: web.Request) -> web.StreamResponse:
         if request.path == "/login.csv":

@@ -12,7 +12,7 @@ import os
 import socket
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -121,27 +121,31 @@ async def prepared(python: Path, folder: Path, script: str) -> None:
 
 
 @asynccontextmanager
-async def a_server(folder: Path, *command: str | Path) -> AsyncIterator[None]:
+async def a_server(folder: Path, python: Path, *command: str | Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Runs ``python`` with arguments, with its environment's commands on the path, as activating it would do."""
+    path = {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *command, cwd=folder, stdout=log, stderr=log, start_new_session=True
+            python, *command, cwd=folder, stdout=log, stderr=log, start_new_session=True, env=os.environ | path
         )
         try:
-            yield
+            yield process
         except BaseException:
             print((folder / "log").read_text()[-3000:])
             raise
         finally:
-            os.killpg(process.pid, 9)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, 9)
             await process.wait()
 
 
-async def when_ready(port: int, protocol: InferenceProtocol) -> None:
+async def when_ready(port: int, protocol: InferenceProtocol, server: asyncio.subprocess.Process) -> None:
     async with asyncio.timeout(120), http_client() as client:
         while True:
             pod = an_endpoint(port=port)
             if (await model_ready(client, pod, port=None, model="iris", timeout=2, protocol=protocol)).ready:
                 return
+            assert server.returncode is None, "the server ended"
             await asyncio.sleep(0.2)
 
 
@@ -165,10 +169,10 @@ async def unknown(port: int, protocol: InferenceProtocol) -> str:
 async def test_mlserver_is_ready_answers_gives_probabilities_and_counts(tmp_path: Path) -> None:
     python, port = a_python("mlserver", "mlserver mlserver-sklearn pandas"), free_ports()
     await prepared(python, tmp_path, MLSERVER.replace("PORT", str(port)))
-    async with a_server(tmp_path, python.with_name("mlserver"), "start", "."):
+    async with a_server(tmp_path, python, python.with_name("mlserver"), "start", ".") as server:
         labels = OpenInferenceV2(tensor="x")
-        await when_ready(port, labels)
-        await when_ready(port, OpenInferenceV2(version="v1"))
+        await when_ready(port, labels, server)
+        await when_ready(port, OpenInferenceV2(version="v1"), server)
         assert "does not know model nope (HTTP 404)" in await unknown(port, labels)
         assert (await replayed(port, labels)).candidate_right == 4
 
@@ -216,8 +220,8 @@ async def test_mlflow_is_ready_answers_by_signature_and_refuses_bare_arrays(tmp_
         "--env-manager",
         "local",
     )
-    async with a_server(tmp_path, python, *serve):
-        await when_ready(port, MLflow())
+    async with a_server(tmp_path, python, *serve) as server:
+        await when_ready(port, MLflow(), server)
         assert (await replayed(port, MLflow())).candidate_right == 4
         bare = GoldenItem("g", {"instances": [[1.0, 0.5]]}, (0,))
         async with http_client() as client:
@@ -234,10 +238,10 @@ async def test_mlflow_is_ready_answers_by_signature_and_refuses_bare_arrays(tmp_
 async def test_kserve_is_ready_in_both_protocols_and_has_no_versions(tmp_path: Path) -> None:
     python, port = a_python("kserve", "kserve"), free_ports()
     (tmp_path / "serve.py").write_text(KSERVE.replace("PORT", str(port)))
-    async with a_server(tmp_path, python, "serve.py"):
-        await when_ready(port, KServeV1())
-        await when_ready(port, OpenInferenceV2())
-        await when_ready(port, OpenInferenceV2(version="1"))
+    async with a_server(tmp_path, python, "serve.py") as server:
+        await when_ready(port, KServeV1(), server)
+        await when_ready(port, OpenInferenceV2(), server)
+        await when_ready(port, OpenInferenceV2(version="1"), server)
         assert "does not know model nope (HTTP 404)" in await unknown(port, KServeV1())
         assert "does not know model nope (HTTP 404)" in await unknown(port, OpenInferenceV2())
         assert (await replayed(port, KServeV1())).candidate_right == 4
