@@ -77,6 +77,11 @@ def test_a_new_release_is_a_new_revision_and_takes_the_place_of_one_on_trial() -
     ]
 
 
+def test_a_candidate_that_the_status_still_shows_is_not_superseded_by_itself() -> None:
+    live = a_shop(stable_revision(), stepping_revision(), spec=a_spec("v3"))
+    assert not any("superseded" in line for line in lines(live, a_spec("v2")))
+
+
 def test_going_back_to_stable_needs_no_trial() -> None:
     live = a_shop(stable_revision(), rolled_back_revision(), status=ROLLED_BACK)
     assert lines(live, a_spec("v1"))[1:] == [f"no new revision: release v1 is {name_of('v1')}, which is stable"]

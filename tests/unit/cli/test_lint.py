@@ -79,6 +79,11 @@ CANARY = "spec.strategy.canary"
             f"{CANARY}.capacity",
             'it is "full", and has to be one of Weighted, Full: did you mean Full?',
         ),
+        (
+            {"podDisruptionBudget": {"minAvailable": True}},
+            "spec.podDisruptionBudget.minAvailable",
+            "it is true, and has to be a whole number or text: write it in quotes",
+        ),
         ({"strategy": []}, "spec.strategy", "it is a list, and has to be a block of fields"),
         (
             {"analysis": errors(comparison={"margin": 1})},
