@@ -21,6 +21,8 @@ class _Plain(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # as in `logs | head`: whoever reads has seen enough, and typer ends quietly
         except (SandboxError, ImageError, BuildError, OSError) as problem:
             typer.echo(f"Error: {problem}", err=True)
             raise typer.Exit(1) from problem

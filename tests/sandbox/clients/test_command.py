@@ -117,6 +117,15 @@ def test_a_log_is_followed_over_a_restart_until_ctrl_c(sandbox_at: Terminal) -> 
     assert len(set(said)) == 3
 
 
+def test_a_reader_that_has_seen_enough_is_told_nothing(sandbox_at: Terminal) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = sandbox_at.command("status")
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, env=sandbox_at.environment, timeout=60)
+    os.close(writing)
+    assert done.stderr == b""
+
+
 def test_a_crash_is_recognised_and_cleared_away(sandbox_at: Terminal) -> None:
     sandbox_at("up", "--no-gateway")
     os.kill(sandbox_at.pid(), signal.SIGKILL)
