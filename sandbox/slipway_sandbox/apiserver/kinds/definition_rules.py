@@ -245,11 +245,12 @@ def check_conversion(conversion: dict[str, Any] | None) -> list[FieldError]:
 def _client_errors(config: dict[str, Any] | None, path: str) -> list[FieldError]:
     if config is None:
         return [FieldError(REQUIRED, path, "required when strategy is set to Webhook")]
-    url, service = config.get("url"), config.get("service")
-    if (url is None) == (service is None):
+    url: str | None = config.get("url")
+    service: dict[str, Any] = config.get("service") or {}
+    if (url is None) == (config.get("service") is None):
         return [FieldError(REQUIRED, path, "exactly one of url or service is required")]
     if url is not None:
-        errors = []
+        errors: list[FieldError] = []
         if not url.startswith("https://"):
             detail = "'https' is the only allowed URL scheme; desired format: https://host[/path]"
             errors.append(FieldError(INVALID, f"{path}.url", detail, url))
