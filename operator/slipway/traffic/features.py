@@ -18,7 +18,8 @@ _WITH_HEADER_PATTERNS: Final = frozenset(
         "istio.io/gateway-controller",
     }
 )
-"""Controllers that document it. Of any other it is not known, so what needs it is refused."""
+"""Controllers that do it, by their code. Of any other it is not known, so what needs it is refused: some take such a
+match and let every request through."""
 
 
 def gateway_features(gateway_classes: Iterable[Mapping[str, Any] | None]) -> frozenset[str] | None:
