@@ -12,11 +12,12 @@ is ``<namespace>-<service>-<port>``, and copies of requests are counted like req
 endpoint is answered for with 503 before it is counted, so that shows in no reading.
 
 Envoy counts for each of its clusters, which control planes name in their own ways: Istio
-``outbound|<port>||<service>.<namespace>.svc.<domain>`` (its label has no ``envoy_`` in front), Contour
-``<namespace>_<service>_<port>``, kgateway ``kube_<namespace>_<service>_<port>``. Answers by class are what is counted,
-because ``upstream_rq_total`` leaves out the 503 that Envoy itself gives where no endpoint is left. A gateway that puts
-all backends of a rule into one cluster, as Envoy Gateway does, cannot tell them apart and shows none of these names.
-Envoy adds durations up every few seconds, so they lag behind the counts.
+``outbound|<port>||<service>.<namespace>.svc.<domain>``, Contour ``<namespace>_<service>_<port>``, kgateway
+``kube_<namespace>_<service>_<port>``. Answers by code are what is counted, because ``upstream_rq_total`` leaves out the
+503 that Envoy itself gives where no endpoint is left. Istio has labels without ``envoy_`` in front, shows answers by
+class under the same name, and shows clusters only where a proxyStatsMatcher includes ``cluster.outbound``. A gateway
+that puts all backends of a rule into one cluster, as Envoy Gateway does, cannot tell them apart and shows none of these
+names. Envoy adds durations up every few seconds, so they lag behind the counts.
 """
 
 from __future__ import annotations
@@ -53,18 +54,25 @@ class _Format:
     address."""
     labels: tuple[str, ...]
     """Labels that may hold the name of the backend; the first that is there does."""
-    status: str
-    """The label that holds the status or its first digit."""
+    statuses: tuple[str, ...]
+    """Labels that may hold the status. A series of requests without one adds up others, and does not count."""
     unit: float
     """What one unit of the durations is in seconds."""
     pattern: Callable[[ServiceRef], re.Pattern[str]]
     """What the gateway's name of a backend matches as a whole."""
 
     def backend(self, sample: Sample) -> str:
-        return next((sample.labels[label] for label in self.labels if label in sample.labels), "")
+        return _first(sample, self.labels)
 
-    def bad(self, sample: Sample) -> bool:
-        return re.fullmatch("5(..)?", sample.labels.get(self.status, "")) is not None
+    def counts(self, samples: Sequence[Sample]) -> tuple[float, float]:
+        """5xx answers, and all."""
+        known = [(sample.value, status) for sample in samples if (status := _first(sample, self.statuses))]
+        bad = sum(value for value, status in known if re.fullmatch("5..", status))
+        return bad, sum(value for value, _ in known)
+
+
+def _first(sample: Sample, labels: Sequence[str]) -> str:
+    return next((sample.labels[label] for label in labels if label in sample.labels), "")
 
 
 def _traefik(service: ServiceRef) -> re.Pattern[str]:
@@ -88,16 +96,16 @@ TRAEFIK: Final = _Format(
     durations="traefik_service_request_duration_seconds_bucket",
     shown_always="traefik_config_reloads_total",
     labels=("service",),
-    status="code",
+    statuses=("code",),
     unit=1.0,
     pattern=_traefik,
 )
 ENVOY: Final = _Format(
-    requests="envoy_cluster_upstream_rq_xx",
+    requests="envoy_cluster_upstream_rq",
     durations="envoy_cluster_upstream_rq_time_bucket",
     shown_always="envoy_server_live",
-    labels=("cluster_name", "envoy_cluster_name"),
-    status="envoy_response_code_class",
+    labels=("envoy_cluster_name", "cluster_name"),
+    statuses=("envoy_response_code", "response_code"),
     unit=0.001,
     pattern=_envoy,
 )
@@ -152,12 +160,7 @@ class GatewayCounters(_Gateway):
         pages = await self._pages([format_.requests for format_ in FORMATS], services.values())
         return {
             arm: tuple(
-                Reading(
-                    source,
-                    bad=sum(sample.value for sample in samples if format_.bad(sample)),
-                    total=sum(sample.value for sample in samples),
-                )
-                for source, format_, samples in _series(arm, service, pages)
+                Reading(source, *format_.counts(samples)) for source, format_, samples in _series(arm, service, pages)
             )
             for arm, service in services.items()
         }

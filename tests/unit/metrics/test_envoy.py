@@ -19,10 +19,19 @@ NAMES = {
 }
 
 
-def a_series(service: ServiceRef, value: int, digit: int = 2, *, control_plane: str = "Contour") -> str:
+def a_series(service: ServiceRef, value: int, code: int = 200, *, control_plane: str = "Contour") -> str:
     label, name = NAMES[control_plane]
-    cluster = name.format(name=service.name)
-    return f'envoy_cluster_upstream_rq_xx{{envoy_response_code_class="{digit}",{label}="{cluster}"}} {value}\n'
+    cluster = f'{label}="{name.format(name=service.name)}"'
+    if label == "cluster_name":
+        return (
+            f'envoy_cluster_upstream_rq{{response_code="{code}",{cluster}}} {value}\n'
+            f'envoy_cluster_upstream_rq{{response_code_class="{code // 100}xx",{cluster}}} {value}\n'
+        )
+    return (
+        f'envoy_cluster_upstream_rq{{envoy_response_code="{code}",{cluster}}} {value}\n'
+        f'envoy_cluster_upstream_rq_xx{{envoy_response_code_class="{code // 100}",{cluster}}} {value}\n'
+        f"envoy_cluster_upstream_rq_total{{{cluster}}} {value}\n"
+    )
 
 
 def durations(service: ServiceRef, **counts: int) -> str:
@@ -49,8 +58,8 @@ async def test_a_cluster_is_found_by_the_name_of_every_control_plane(control_pla
         [
             a_series(STABLE, 90, control_plane=control_plane),
             a_series(CANDIDATE, 6, control_plane=control_plane),
-            a_series(CANDIDATE, 1, 4, control_plane=control_plane),
-            a_series(CANDIDATE, 3, 5, control_plane=control_plane),
+            a_series(CANDIDATE, 1, 404, control_plane=control_plane),
+            a_series(CANDIDATE, 3, 503, control_plane=control_plane),
         ]
     )
     assert await counted(page) == {"stable": (0, 90), "candidate": (3, 10)}
@@ -63,7 +72,7 @@ async def test_a_cluster_is_found_by_the_name_of_every_control_plane(control_pla
      "httproute/ml/fraud/rule/0", "fraud-1a2b3c4d", "inbound|80||fraud-1a2b3c4d.ml.svc.cluster.local"],
 )  # fmt: skip
 async def test_no_other_cluster_is_taken_for_this_one(cluster: str) -> None:
-    series = f'envoy_cluster_upstream_rq_xx{{envoy_response_code_class="5",envoy_cluster_name="{cluster}"}} 7\n'
+    series = f'envoy_cluster_upstream_rq{{envoy_response_code="500",envoy_cluster_name="{cluster}"}} 7\n'
     assert (await counted(EMPTY + series))["stable"] == (0, 0)
 
 
