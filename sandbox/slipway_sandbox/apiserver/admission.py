@@ -1,4 +1,4 @@
-"""What is checked across kinds before an object is stored: its namespace has to be there and alive."""
+"""What is checked across kinds before storing: the namespace has to be there and alive, the priority known."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from slipway_sandbox.apiserver.resources import Resource
 from slipway_sandbox.apiserver.store import Store
 
 NAMESPACES = ("", "namespaces")
+PODS = ("", "pods")
+PRIORITIES = ("scheduling.k8s.io", "priorityclasses")
 IMMORTAL = ("default", "kube-system", "kube-public")
 
 
@@ -48,3 +50,29 @@ class Admission:
             }
             why = f"unable to create new content in namespace {namespace} because it is being terminated"
             raise errors.forbidden(resource.group, resource.plural, new["metadata"].get("name", ""), why, [cause])
+        if resource.key == PODS:
+            self._prioritise(new)
+
+    def _prioritise(self, pod: dict[str, Any]) -> None:
+        """Give a pod the priority of its class, or of the one that is for all pods without any."""
+        spec, name = pod["spec"], pod["metadata"].get("name", "")
+        wanted = spec.get("priorityClassName")
+        if wanted:
+            record = self._store.get(PRIORITIES, wanted)
+            if record is None:
+                raise errors.forbidden("", "pods", name, f"no PriorityClass with name {wanted} was found")
+            found = record.obj
+        else:
+            records = self._store.collection(PRIORITIES).records.values()
+            found = next((record.obj for record in records if record.obj.get("globalDefault")), {})
+            if found:
+                spec["priorityClassName"] = found["metadata"]["name"]
+        if spec.get("priority", 0) not in {0, found.get("value", 0)}:
+            why = (
+                f"the integer value of priority ({spec['priority']}) must not be provided in pod spec; priority "
+                f"admission controller computed {found.get('value', 0)} from the given PriorityClass name"
+            )
+            raise errors.forbidden("", "pods", name, why)
+        spec["priority"] = found.get("value", 0)
+        if found.get("preemptionPolicy"):
+            spec["preemptionPolicy"] = found["preemptionPolicy"]

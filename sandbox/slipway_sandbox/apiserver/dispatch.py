@@ -10,9 +10,10 @@ from slipway_sandbox.apiserver import crds, discovery, errors, requests
 from slipway_sandbox.apiserver.admission import Admission
 from slipway_sandbox.apiserver.bodies import is_watch
 from slipway_sandbox.apiserver.builtins import built_in_resources
-from slipway_sandbox.apiserver.calls import Answer, Call, carrying, json_answer, text_answer, warn
+from slipway_sandbox.apiserver.calls import Answer, Call, carrying, json_answer, warn
 from slipway_sandbox.apiserver.errors import PlainNotFoundError
 from slipway_sandbox.apiserver.handlers import Handlers
+from slipway_sandbox.apiserver.health import ROOTS, health
 from slipway_sandbox.apiserver.journal import Journal
 from slipway_sandbox.apiserver.kinds import hooks_for
 from slipway_sandbox.apiserver.openapi import OpenApi
@@ -32,7 +33,7 @@ from slipway_sandbox.apiserver.writes import Writer
 Later = Callable[[Callable[[], None]], Any]
 
 
-_FIXED = {"healthz", "livez", "readyz", "version", "openapi", "debug"}
+_FIXED = {"version", "openapi", "debug"}
 
 
 class Dispatcher:
@@ -105,6 +106,11 @@ class Dispatcher:
             raise errors.ApiError(
                 403, "Forbidden", f'forbidden: User "{call.user}" cannot {call.method.lower()} path "{call.path}"', {}
             )
+        if root in ROOTS:
+            answer = health(call)
+            if answer is None:
+                raise PlainNotFoundError
+            return answer
         if call.method not in {"GET", "HEAD"} and root in _FIXED:
             raise errors.plain_method_not_allowed()
         fixed = self._fixed(call, root)
@@ -113,8 +119,6 @@ class Dispatcher:
         return fixed
 
     def _fixed(self, call: Call, root: str) -> Answer | None:
-        if root in {"healthz", "livez", "readyz"}:
-            return text_answer("ok")
         if root == "version":
             return json_answer(VERSION, requests.Media())
         if root == "openapi":

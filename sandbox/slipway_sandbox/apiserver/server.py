@@ -14,6 +14,7 @@ from aiohttp import web
 
 from slipway_sandbox.apiserver import errors, views
 from slipway_sandbox.apiserver.admission import NAMESPACES as NAMESPACE_KEY
+from slipway_sandbox.apiserver.admission import PRIORITIES
 from slipway_sandbox.apiserver.calls import BODY_LIMIT, Answer, Call, text_answer, warn
 from slipway_sandbox.apiserver.certificates import make_certificates, server_context
 from slipway_sandbox.apiserver.dispatch import Dispatcher
@@ -25,6 +26,18 @@ from slipway_sandbox.apiserver.tokens import ADMIN, Tokens, User, new_key
 log = logging.getLogger("slipway_sandbox.apiserver")
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+PRIORITY_CLASSES = (
+    (
+        "system-cluster-critical",
+        2_000_000_000,
+        "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+    ),
+    (
+        "system-node-critical",
+        2_000_001_000,
+        "Used for system critical pods that must not be moved from their current node.",
+    ),
+)
 
 
 class ApiServer:
@@ -79,7 +92,7 @@ class ApiServer:
             sock.close()
             self._close_journal()
             raise
-        self._make_namespaces(self._dispatcher)
+        self._make_first_objects(self._dispatcher)
         self._runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=0.5)
         await self._runner.setup()
         self._port = sock.getsockname()[1]
@@ -125,24 +138,21 @@ class ApiServer:
             "current-context": "sandbox",
         }
 
-    def _make_namespaces(self, dispatcher: Dispatcher) -> None:
+    def _make_first_objects(self, dispatcher: Dispatcher) -> None:
+        """What every cluster has from its beginning."""
         for name in NAMESPACES:
-            if dispatcher.store.get(NAMESPACE_KEY, name) is not None:
-                continue
-            body = views.dump({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-            dispatcher.handle(
-                Call(
-                    "POST",
-                    "/api/v1/namespaces",
-                    {},
-                    body,
-                    "application/json",
-                    "",
-                    "kube-apiserver/sandbox",
-                    ADMIN.name,
-                    ADMIN.groups,
-                )
-            )
+            if dispatcher.store.get(NAMESPACE_KEY, name) is None:
+                self._make(dispatcher, "/api/v1/namespaces", "v1", "Namespace", {"metadata": {"name": name}})
+        path, version = "/apis/scheduling.k8s.io/v1/priorityclasses", "scheduling.k8s.io/v1"
+        for name, value, text in PRIORITY_CLASSES:
+            if dispatcher.store.get(PRIORITIES, name) is None:
+                content = {"metadata": {"name": name}, "value": value, "description": text}
+                self._make(dispatcher, path, version, "PriorityClass", content)
+
+    def _make(self, dispatcher: Dispatcher, path: str, version: str, kind: str, content: dict[str, Any]) -> None:
+        body = views.dump({"apiVersion": version, "kind": kind, **content})
+        agent = "kube-apiserver/sandbox"
+        dispatcher.handle(Call("POST", path, {}, body, "application/json", "", agent, ADMIN.name, ADMIN.groups))
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         try:

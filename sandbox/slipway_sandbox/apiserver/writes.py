@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from slipway_sandbox.apiserver import errors, metadata, names, ssa
+from slipway_sandbox.apiserver.allocation import SERVICES, taken
 from slipway_sandbox.apiserver.calls import carrying
 from slipway_sandbox.apiserver.codec import Report, now
 from slipway_sandbox.apiserver.errors import INVALID, FieldError
@@ -118,6 +119,8 @@ class Writer:
         ssa.track_update(resource.node, old, new, writer, strategy.ignored(part))
 
     def _refuse(self, resource: Resource, obj: dict[str, Any], verdict: Verdict) -> None:
+        if not verdict.errors and resource.key == SERVICES:
+            verdict.errors += taken(self._store, obj)
         if verdict.errors:
             name = obj["metadata"].get("name", "")
             refusal = errors.invalid(resource.key[0], resource.kind, name, verdict.errors)

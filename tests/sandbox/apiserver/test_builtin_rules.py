@@ -230,3 +230,49 @@ async def test_the_controller_of_an_ingress_class_stays(client: Client) -> None:
     await client.post(classes, {**body, "spec": {"controller": "a.example/b"}})
     answer = await client.merge(f"{classes}/c", {"spec": {"controller": "a.example/c"}})
     assert answer.causes == ["spec.controller"]
+
+
+def a_service(name: str, **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name},
+        "spec": {"ports": [{"port": 80}], **spec},
+    }
+
+
+async def test_two_services_share_neither_an_address_nor_a_port_of_nodes(client: Client) -> None:
+    services = "/api/v1/namespaces/default/services"
+    ports = [{"port": 80, "nodePort": 30080}]
+    first = await client.post(services, a_service("a", type="NodePort", ports=ports))
+    second = await client.post(services, a_service("b", type="NodePort", ports=ports))
+    assert (second.status, second.causes) == (422, ["spec.ports[0].nodePort"])
+    third = await client.post(services, a_service("c", clusterIP=first.body["spec"]["clusterIP"]))
+    assert (third.status, third.causes) == (422, ["spec.clusterIPs"])
+
+
+async def test_a_pod_has_the_priority_of_its_class(client: Client) -> None:
+    pods = "/api/v1/namespaces/default/pods"
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}
+    spec = {"containers": [{"name": "c", "image": "i"}]}
+    unknown = await client.post(pods, {**body, "spec": {**spec, "priorityClassName": "nope"}})
+    assert (unknown.status, unknown.body["reason"]) == (403, "Forbidden")
+    found = await client.post(pods, {**body, "spec": {**spec, "priorityClassName": "system-node-critical"}})
+    assert found.body["spec"]["priority"] == 2_000_001_000
+
+
+async def test_a_question_about_access_names_somebody_and_one_thing(client: Client) -> None:
+    reviews = "/apis/authorization.k8s.io/v1"
+    asked = {"resourceAttributes": {"verb": "get", "resource": "pods"}}
+    body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": asked}
+    assert (await client.post(f"{reviews}/subjectaccessreviews", body)).causes == ["spec.user"]
+    body["spec"] = {**asked, "user": "x", "nonResourceAttributes": {"verb": "get", "path": "/"}}
+    assert (await client.post(f"{reviews}/subjectaccessreviews", body)).causes == ["spec.nonResourceAttributes"]
+    body = {**body, "kind": "LocalSubjectAccessReview", "spec": {**asked, "user": "x"}}
+    answer = await client.post(f"{reviews}/namespaces/default/localsubjectaccessreviews", body)
+    assert answer.causes == ["spec.resourceAttributes.namespace"]
+
+
+async def test_a_single_check_of_the_servers_health_can_be_asked_for(client: Client) -> None:
+    assert (await client.get("/readyz/etcd")).status == 200
+    assert (await client.get("/readyz/nope")).status == 404
