@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any, Final
 
 from jsonschema import Draft4Validator
+from jsonschema.validators import extend
 from pydantic import ValidationError
 
 from slipway.api import API_VERSION, GROUP, MODEL_DEPLOYMENT_KIND, ModelDeployment, ModelDeploymentSpec, Traffic
@@ -93,7 +94,7 @@ def _problems(document: Mapping[str, Any]) -> list[Problem]:
         known = ", ".join(schemas)
         message = f"{document.get('apiVersion')} {kind} is not served: write {API_VERSION} and one of {known}"
         return [Problem(("apiVersion",), message)]
-    served = {key: value for key, value in document.items() if key != "status"}  # a server leaves it out by itself
+    served = _stored({key: value for key, value in document.items() if key != "status"})
     strange = list(_no_numbers(served, ()))
     if strange:
         return strange
@@ -103,6 +104,13 @@ def _problems(document: Mapping[str, Any]) -> list[Problem]:
     if kind == MODEL_DEPLOYMENT_KIND and not found:
         found += _by_models(served)
     return found
+
+
+def _stored(value: Any) -> Any:
+    """What a server makes of a value before it looks at it: members that are null are as good as absent."""
+    if isinstance(value, Mapping):
+        return {name: _stored(inner) for name, inner in value.items() if inner is not None}
+    return [_stored(item) for item in value] if isinstance(value, list) else value
 
 
 def _no_numbers(value: Any, path: FieldPath) -> Iterator[Problem]:
@@ -126,6 +134,18 @@ def _schemas() -> Mapping[str, Schema]:
 # --- the schema -----------------------------------------------------------------------------------------------------
 
 
+def _is_whole(_: object, value: object) -> bool:
+    """JSON has one kind of number: ``2.0`` and ``1e3`` are whole ones too."""
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return whole and not isinstance(value, bool)
+
+
+_Validator: Final = extend(  # type: ignore[no-untyped-call]
+    Draft4Validator, type_checker=Draft4Validator.TYPE_CHECKER.redefine("integer", _is_whole)
+)
+"""Of the draft in which exclusive bounds are booleans, as in a CRD's schema."""
+
+
 def _strict(schema: Schema) -> Schema:
     """The JSON Schema of what a structural schema takes: what it does not know is refused, as by `kubectl apply`."""
     out = {key: value for key, value in schema.items() if not key.startswith("x-") and key != "default"}
@@ -141,7 +161,7 @@ def _strict(schema: Schema) -> Schema:
 
 
 def _by_schema(schema: Schema, document: Mapping[str, Any]) -> Iterator[Problem]:
-    for error in Draft4Validator(_strict(schema)).iter_errors(document):
+    for error in _Validator(_strict(schema)).iter_errors(document):
         path: FieldPath = tuple(error.absolute_path)
         match error.validator:
             case "required":

@@ -131,7 +131,8 @@ def test_a_name_that_children_could_not_carry_is_refused() -> None:
 
 def test_without_a_name_there_is_no_crash() -> None:
     assert "the object" in found(a_manifest(metadata={}))
-    assert "metadata" in found(a_manifest(metadata=None))
+    assert found(a_manifest(metadata=None))
+    assert found(a_manifest(metadata="fraud"))["metadata"] == 'it is "fraud", and has to be a block of fields'
 
 
 def test_a_rule_is_left_alone_where_the_schema_is_broken_below_and_looked_at_elsewhere() -> None:
@@ -184,6 +185,17 @@ def test_what_only_a_cluster_knows_is_not_held_against_a_manifest() -> None:
 def test_a_number_that_json_cannot_say_is_told(number: float) -> None:
     told = of(strategy={"canary": {"steps": [{"weight": number}]}})
     assert "write a finite one" in told[f"{CANARY}.steps[0].weight"]
+
+
+def test_a_member_that_is_null_is_as_good_as_absent() -> None:
+    spec = a_spec()
+    assert found(a_manifest(spec | {"analysis": None})) == {}
+    assert found(a_manifest(spec | {"release": None})) == {"spec.release": "it is missing: add it"}
+
+
+def test_a_whole_number_may_be_written_as_any_number() -> None:
+    assert of(replicas=2.0) == {}
+    assert set(of(replicas=2.5)) == set(of(replicas=True)) == {"spec.replicas"}
 
 
 def test_a_status_is_no_problem_because_a_server_leaves_it_out() -> None:
