@@ -69,6 +69,8 @@ def error_of(target: Target, answer: Answer) -> ClusterError | Missing:
     match answer.status:
         case 401:
             return Unauthorized(message)
+        case 403 if any(cause.get("reason") == "NamespaceTerminating" for cause in details.get("causes") or []):
+            return Conflict(message)  # all that was read here is on its way out
         case 403:
             return Forbidden(message)
         case 404:

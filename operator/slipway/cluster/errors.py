@@ -6,7 +6,7 @@ ClusterError
 ├── Forbidden      RBAC or an admission plugin says no (403)
 ├── NotServed      the API has no such resource: the CRD is missing, or this version of it (404 for the kind)
 ├── AlreadyExists  a create found the name taken (409)
-├── Conflict       the object changed since it was read, or is gone (409, 404 for the object)
+├── Conflict       the object changed since it was read, or is gone or going (409, 404, 403 while a namespace ends)
 ├── Invalid        the server understood and refused: schema, CEL, immutable field (400, 405, 413, 415, 422)
 ├── Throttled      come back later (429)
 └── Unavailable    nobody can say whether it happened: connection, timeout, cut-off answer, 5xx, expired list (410)

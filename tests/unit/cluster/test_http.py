@@ -185,6 +185,7 @@ async def test_only_so_many_requests_are_in_flight(server: ScriptedServer, clust
     [
         (refuses(400, "BadRequest"), Invalid),
         (refuses(403, "Forbidden"), Forbidden),
+        (refuses(403, "Forbidden", causes=[{"reason": "NamespaceTerminating"}]), Conflict),
         (refuses(404, "NotFound", name="golden", kind="configmaps"), Conflict),
         (says(404, "404 page not found\n"), NotServed),
         (refuses(404, "NotFound", "the server could not find the requested resource"), NotServed),
