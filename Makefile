@@ -1,6 +1,6 @@
 # Slipway's two commands are `make demo` and `make test`; the rest is for contributors.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench generate lock clean
+.PHONY: help demo test lint types bench bench-judge generate lock clean
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
     command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -39,6 +39,9 @@ types: $(READY) ## check the types of both packages
 
 bench: $(READY) ## measure, and print the numbers the documents quote
 	PYTHONPATH=examples $(BIN)/python tests/bench
+
+bench-judge: $(READY) ## simulate how often the judge is wrong, and write docs/benchmarks/judge.md
+	$(BIN)/python tests/bench/judge.py --replications 600 --jobs 2 --write docs/benchmarks/judge.md
 
 generate: $(READY) ## write the files that are generated from the code
 	$(BIN)/python -m slipway.api.crd crds

@@ -1,201 +1,263 @@
 """How often the judge is wrong and how soon it is right, beside the rules that people use today.
 
-    python tests/bench/judge.py [--replications 300] [--seed 1]
+    python tests/bench/judge.py [--replications 300] [--seed 1] [--jobs 1] [--write docs/benchmarks/judge.md] [--quick]
 
-Looks every 10 s for 30 min, 90 % of the traffic to stable (except in the ramp). A cell is the share of rollouts that
-were hauled back, and where harm was real the median number of candidate requests it took. The rules of today see the
-last 60 s, as a dashboard's query would. Prints Markdown; standard errors are sqrt(p (1 - p) / replications).
+Prints Markdown, or writes it. Every cell draws the same rollouts for every rule, from its own seed, so that a run is
+repeated exactly; standard errors are sqrt(p (1 - p) / replications).
 """
 
 import argparse
+import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from statistics import median
 
 import numpy as np
 
-from slipway.analysis import ArmCounts, Gates, PairedBatch, PairedEvidence, RatioEvidence, Verdict
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-LOOKS = 180
-LATE = LOOKS // 2
-TRAILING = 6
-RAMP = (5, 10, 20, 35, 50)
+from bench._judge_rules import LATE_RULES, LIVE_RULES, PROOF_RULES, TROUBLED_RULES, Rule
+from bench._judge_sets import BATCH, CELLS, ITEMS, LATENCY_RULES, SET_RULES, SLOWNESS
+from bench._judge_worlds import LATE_HARM, LIVE, PROVABLE, SECONDS, TROUBLED, World
+
+from slipway.analysis import ArmCounts, Dispersion, Gates, PodWindow, RatioEvidence, Verdict
+
+Cell = tuple[str, str, str, int, int]
+"""Table, rule, column, replications, seed."""
+
+TABLES: dict[str, tuple[dict[str, Rule], Sequence[World]]] = {
+    "live": (LIVE_RULES, LIVE),
+    "late": (LATE_RULES, LATE_HARM),
+    "proof": (PROOF_RULES, PROVABLE),
+    "troubled": (TROUBLED_RULES, TROUBLED),
+}
+HALVED = {"troubled": 2, "proof": 2, "golden": 1, "latency": 4}
+"""What the replications of the slower tables are divided by."""
+
+QUICK = 1
+"""Replications of a run that only shows that it runs."""
 
 
-@dataclass(frozen=True)
-class Scenario:
-    """Requests a look on each arm, and the rates of bad ones; `harmful` says whether hauling back is right."""
-
-    name: str
-    candidate: Sequence[int]
-    stable: Sequence[int]
-    candidate_rate: Sequence[float]
-    stable_rate: Sequence[float]
-    harmful: bool
+def generator(cell: Cell) -> np.random.Generator:
+    table, _, column, _, seed = cell
+    return np.random.default_rng([seed, zlib.crc32(f"{table}/{column}".encode())])
 
 
-def steady(name: str, a_second: int, candidate_rate: float) -> Scenario:
-    return Scenario(
-        name,
-        [a_second] * LOOKS,
-        [9 * a_second] * LOOKS,
-        [candidate_rate] * LOOKS,
-        [0.01] * LOOKS,
-        candidate_rate > 0.01,
+def measured(cell: Cell) -> str:
+    """The text of one cell."""
+    table = cell[0]
+    if table == "golden":
+        return golden(cell)
+    return latency(cell) if table == "latency" else live(cell)
+
+
+def live(cell: Cell) -> str:
+    table, name, column, replications, _ = cell
+    rules, worlds = TABLES[table]
+    rule, world = rules[name], next(world for world in worlds if world.name == column)
+    rng = generator(cell)
+    looks = [rule(world, world.rollout(rng)) for _ in range(replications)]
+    found = [look for look in looks if look is not None]
+    early = [look for look in found if look < world.begins]
+    share = f"{100 * len(found) / replications:.1f} %"
+    if table == "proof":
+        return f"{100 * (median(found) + 1) * world.requests[0, 0] / 100:.0f} ({share})" if found else share
+    if not world.harmful or not found:
+        return share
+    right = [look - world.begins + 1 for look in found if look >= world.begins]
+    if table in ("troubled", "late"):
+        return f"{SECONDS * median(right):.0f} s ({100 * (len(found) - len(early)) / replications:.0f} %)"
+    return f"{median(np.cumsum(world.requests[:, 0])[look] for look in found):.0f} ({share})"
+
+
+def golden(cell: Cell) -> str:
+    _, name, column, replications, _ = cell
+    rng = generator(cell)
+    results = [SET_RULES[name](rng.multinomial(BATCH, CELLS[column], ITEMS // BATCH)) for _ in range(replications)]
+    failed = [items for verdict, items in results if verdict is Verdict.FAIL]
+    passed = sum(verdict is Verdict.PASS for verdict, _ in results)
+    fail = f"Fail {100 * len(failed) / replications:.1f} %"
+    if failed and column != next(iter(CELLS)):
+        fail += f" at {median(failed):.0f}"
+    return f"{fail}, Pass {100 * passed / replications:.1f} %" if "Slipway" in name else fail
+
+
+def latency(cell: Cell) -> str:
+    _, name, column, replications, _ = cell
+    slow = next(slow for slow in SLOWNESS if slow.name == column)
+    rng = generator(cell)
+    looks = [LATENCY_RULES[name](rng, slow) for _ in range(replications)]
+    found = [look for look in looks if look is not None]
+    share = f"{100 * len(found) / replications:.1f} %"
+    return f"{100 * (median(found) + 1):.0f} ({share})" if found and slow is not SLOWNESS[0] else share
+
+
+def cells(replications: int, seed: int) -> list[Cell]:
+    shapes: list[tuple[str, Iterable[str], Iterable[str]]] = [
+        (table, rules, [world.name for world in worlds]) for table, (rules, worlds) in TABLES.items()
+    ]
+    shapes += [("golden", SET_RULES, CELLS), ("latency", LATENCY_RULES, [slow.name for slow in SLOWNESS])]
+    return [
+        (table, rule, column, max(1, replications // HALVED.get(table, 1)), seed)
+        for table, rules, columns in shapes
+        for rule in rules
+        for column in columns
+    ]
+
+
+def table(name: str, texts: dict[Cell, str], *, columns_are_rows: bool = False) -> str:
+    """One table in Markdown, with rules as rows unless there are more columns than fit."""
+    mine = {(cell[1], cell[2]): text for cell, text in texts.items() if cell[0] == name}
+    rules, columns = (list(dict.fromkeys(part)) for part in zip(*mine, strict=True))
+    heads, rows = (rules, columns) if columns_are_rows else (columns, rules)
+    lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for row in rows:
+        values = [mine[(head, row) if columns_are_rows else (row, head)] for head in heads]
+        lines.append(f"| {row} | {' | '.join(values)} |")
+    return "\n".join(lines)
+
+
+def cost(seed: int, windows: int) -> dict[str, float]:
+    """Median microseconds to fold one window with every gate in use, with and without pods, and to judge it."""
+    rng = np.random.default_rng(seed)
+    gates = Gates(threshold_max=0.05, comparison_margin=0.005, non_inferiority_margin=1e-6)
+    times: dict[str, float] = {}
+
+    def timed(work: Callable[[RatioEvidence], RatioEvidence], durations: list[float], evidence: RatioEvidence):
+        start = time.perf_counter()
+        after = work(evidence)
+        durations.append(time.perf_counter() - start)
+        return after
+
+    for name, by_pod in (("folding one window", False), ("folding one window of ten pods", True)):
+        evidence, folds, judgements = RatioEvidence.begin(gates, steps=3, dispersion=Dispersion()), [], []
+        for _ in range(windows):
+            counts = [ArmCounts(int(bad), 100) for bad in rng.binomial(100, 0.01, 10)]
+            stable = ArmCounts(sum(count.bad for count in counts[1:]), 900)
+            named = {f"stable-{i}": count for i, count in enumerate(counts[1:])}
+            pods = PodWindow({"candidate-0": counts[0]}, named) if by_pod else None
+            evidence = timed(
+                lambda e, c=counts[0], s=stable, p=pods: e.fold(c, s, seconds=SECONDS, pods=p), folds, evidence
+            )
+            timed(lambda e: e.judge() and e, judgements, evidence)
+        times[name] = 1e6 * median(folds)
+        times["judging"] = 1e6 * median(judgements)
+    return times
+
+
+def document(texts: dict[Cell, str], replications: int, seed: int, times: dict[str, float]) -> str:
+    """The whole page."""
+    costs = "\n".join(f"| {name} | {value:.0f} µs |" for name, value in times.items())
+    return PAGE.format(
+        replications=replications,
+        error=9.95 * replications**-0.5,
+        half_error=50 * replications**-0.5,
+        half=max(1, replications // 2),
+        quarter=max(1, replications // 4),
+        seed=seed,
+        live=table("live", texts),
+        late=table("late", texts),
+        proof=table("proof", texts),
+        troubled=table("troubled", texts, columns_are_rows=True),
+        golden=table("golden", texts),
+        latency=table("latency", texts),
+        costs=costs,
     )
 
 
-def incident_on_a_ramp() -> Scenario:
-    weights = [RAMP[look * len(RAMP) // LOOKS] for look in range(LOOKS)]
-    rates = [0.005 if look < LATE else 0.03 for look in range(LOOKS)]
-    shares = [10 * weight for weight in weights]
-    return Scenario("shared incident + ramp", shares, [1000 - share for share in shares], rates, rates, harmful=False)
+PAGE = """<!-- Written by `make bench-judge`: run it again instead of editing. -->
+
+# How often the judge is wrong, and how soon it is right
+
+Simulated rollouts: a look every 10 s for 30 minutes, 90 % of the requests to stable, which fails 1 % of them. Every
+cell is {replications} rollouts unless it says otherwise, drawn with seed {seed}: the standard error of a share of 1 %
+is {error:.1f} points, of one of 50 % {half_error:.1f}. Rules that look at a dashboard see the last minute.
+`python tests/bench/judge.py` repeats all of it.
+
+## Live error rates
+
+The first three columns are releases that do no harm: the share is that of false rollbacks. In the third, both arms go
+from 0.5 % to 3 % errors at minute 15, while the weight rises from 5 to 50 %. The others are harmful: the median number
+of the candidate's requests until it is hauled back, and how often it is.
+
+{live}
+
+A limit is either below what the harm does, and hauls good releases back, or above it, and never sees it.
+
+### Harm that begins with a step
+
+Twelve good minutes, then the weight rises and the candidate fails: seconds of harm until it is hauled back. Part of the
+capital is kept for each step, so that the good time before does not have to be lost first.
+
+{late}
+
+### Proof of safety
+
+Requests until a Pass at 95 %, and how often it comes within the half hour ({half} rollouts a cell). Where the candidate
+is worse by the margin a Pass is wrong, and 5 % of them are allowed.
+
+{proof}
+
+## Requests that fail together
+
+Independence is what every test of counts assumes and what services break. Here errors come five at a time, or each pod
+has bad times of its own (ten times the errors for 40 s, once in half an hour), or all pods share a shock on top: shares
+are false rollbacks ({half} rollouts a cell). Where the candidate is worse: seconds until it is hauled back.
+
+{troubled}
+
+Counting requests alone is not enough. The discount for bursts cures bursts; it is five until forty degrees of freedom
+have been measured, which is what makes it slow in the first minutes. Bad times of a pod need the ranks of pods.
+
+## Golden sets
+
+{golden}
+
+{items} items in batches of {batch}; where a candidate is worse, the median number of items until a Fail. A rule
+without a Pass passes whatever it does not fail.
+
+## Latency
+
+Log-normal latencies, the candidate's requests until it is hauled back ({quarter} rollouts a cell).
+
+{latency}
+
+## What it costs
+
+| what | median |
+|---|---|
+{costs}
+
+The budget of a fold is 150 µs.
+""".replace("{items}", str(ITEMS)).replace("{batch}", str(BATCH))
 
 
-SCENARIOS = (
-    steady("no change, 10 rps", 100, 0.01),
-    steady("no change, 1 rps", 10, 0.01),
-    incident_on_a_ramp(),
-    steady("1→2 %, 10 rps", 100, 0.02),
-    steady("1→5 %, 10 rps", 100, 0.05),
-    steady("1→5 %, 1 rps", 10, 0.05),
-)
-
-Counts = tuple[np.ndarray, np.ndarray]
-Rule = Callable[[Scenario, np.ndarray, np.ndarray], int | None]
-"""From the bad requests of each look on both arms to the look that hauls back."""
-
-
-def first(condition: np.ndarray) -> int | None:
-    return int(np.argmax(condition)) if condition.any() else None
-
-
-def trailing(values: np.ndarray) -> np.ndarray:
-    sums = np.cumsum(values)
-    return sums - np.concatenate([np.zeros(TRAILING), sums[:-TRAILING]])
-
-
-def limit(largest: float, *, consecutive: int) -> Rule:
-    def rule(scenario: Scenario, bad: np.ndarray, _: np.ndarray) -> int | None:
-        red = trailing(bad) / trailing(np.array(scenario.candidate)) > largest
-        red[: TRAILING - 1] = False  # a dashboard's first minute is not full yet
-        return first(np.convolve(red, np.ones(consecutive), "full")[:LOOKS] >= consecutive)
-
-    return rule
-
-
-def peeking_z_test(scenario: Scenario, bad: np.ndarray, stable_bad: np.ndarray) -> int | None:
-    k, n = np.cumsum(bad), np.cumsum(scenario.candidate)
-    stable_k, stable_n = np.cumsum(stable_bad), np.cumsum(scenario.stable)
-    pooled = (k + stable_k) / (n + stable_n)
-    spread = np.sqrt(np.maximum(pooled * (1 - pooled) * (1 / n + 1 / stable_n), 1e-12))
-    return first((k / n - stable_k / stable_n) / spread > 1.6449)
-
-
-def judged(alpha: float) -> Rule:
-    def rule(scenario: Scenario, bad: np.ndarray, stable_bad: np.ndarray) -> int | None:
-        evidence = RatioEvidence.begin(Gates(comparison_margin=0.005, fail_alpha=alpha), steps=len(RAMP))
-        for look in range(LOOKS):
-            if look * len(RAMP) % LOOKS == 0:
-                evidence = evidence.enter_step()
-            evidence = evidence.fold(
-                ArmCounts(int(bad[look]), scenario.candidate[look]),
-                ArmCounts(int(stable_bad[look]), scenario.stable[look]),
-            )
-            if evidence.judge().verdict is Verdict.FAIL:
-                return look
-        return None
-
-    return rule
-
-
-RULES: dict[str, Rule] = {
-    "limit 2 %, first failure": limit(0.02, consecutive=1),
-    "limit 2 %, 3 consecutive": limit(0.02, consecutive=3),
-    "limit 5 %, first failure": limit(0.05, consecutive=1),
-    "z-test .05 at every look": peeking_z_test,
-    "**Slipway .05**": judged(0.05),
-    "**Slipway .01 (default)**": judged(0.01),
-}
-
-
-def cell(rule: Rule, scenario: Scenario, replications: int, seed: int) -> str:
-    rng = np.random.default_rng(seed)
-    requests = np.cumsum(scenario.candidate)
-    found = []
-    for _ in range(replications):
-        look = rule(
-            scenario,
-            rng.binomial(scenario.candidate, scenario.candidate_rate),
-            rng.binomial(scenario.stable, scenario.stable_rate),
-        )
-        if look is not None:
-            found.append(int(requests[look]))
-    share = f"{100 * len(found) / replications:.1f} %"
-    return f"{median(found):.0f} ({share})" if scenario.harmful and found else share
-
-
-def live_table(replications: int, seed: int) -> None:
-    print("| rule |", " | ".join(scenario.name for scenario in SCENARIOS), "|")
-    print("|---" * (len(SCENARIOS) + 1) + "|")
-    for name, rule in RULES.items():
-        print(
-            f"| {name} |",
-            " | ".join(cell(rule, scenario, replications, seed) for scenario in SCENARIOS),
-            "|",
-            flush=True,
-        )
-
-
-GOLDEN = {
-    "equal, 6 % discordant": (0.03, 0.03, 0.87, 0.07),
-    "two points worse": (0.05, 0.03, 0.85, 0.07),
-    "ten points worse": (0.13, 0.03, 0.77, 0.07),
-}
-
-
-def golden_table(replications: int, seed: int, size: int = 2000, batch: int = 50) -> None:
-    print(f"\n| golden set of {size}, margin | candidate | Fail | median items | Pass |\n|---|---|---|---|---|")
-    for margin in (0.01, 0.02):
-        for name, cells in GOLDEN.items():
-            rng = np.random.default_rng(seed)
-            failed, passed = [], 0
-            for _ in range(replications):
-                evidence = PairedEvidence.begin(Gates(non_inferiority_margin=margin), size)
-                while not evidence.exhausted and evidence.judge().verdict is not Verdict.FAIL:
-                    counts = (int(count) for count in rng.multinomial(batch, cells))
-                    evidence = evidence.fold(PairedBatch(*counts, 0))
-                judgement = evidence.judge()
-                if judgement.verdict is Verdict.FAIL:
-                    failed.append(judgement.candidate_samples)
-                passed += judgement.verdict is Verdict.PASS
-            items = f"{median(failed):.0f}" if failed else "-"
-            shares = [f"{100 * count / replications:.1f} %" for count in (len(failed), passed)]
-            print(f"| {100 * margin:.0f} pp | {name} | {shares[0]} | {items} | {shares[1]} |", flush=True)
-
-
-def cost_of_a_window(seed: int, windows: int = 2000) -> float:
-    """Median seconds to fold one window with every gate in use."""
-    rng = np.random.default_rng(seed)
-    gates = Gates(threshold_max=0.05, comparison_margin=0.005, non_inferiority_margin=1e-6)
-    evidence, durations = RatioEvidence.begin(gates, steps=3), []
-    for _ in range(windows):
-        window = ArmCounts(int(rng.binomial(100, 0.01)), 100), ArmCounts(int(rng.binomial(900, 0.01)), 900)
-        start = time.perf_counter()
-        evidence = evidence.fold(*window)
-        durations.append(time.perf_counter() - start)
-    return median(durations)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, and print or write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--replications", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    live_table(options.replications, options.seed)
-    golden_table(options.replications, options.seed)
-    print(f"\nOne window is folded in {1e6 * cost_of_a_window(options.seed):.0f} µs (median; budget 150 µs).")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--write", type=Path)
+    parser.add_argument("--quick", action="store_true", help="a few replications, to see that it runs")
+    options = parser.parse_args(arguments)
+    replications = QUICK if options.quick else options.replications
+    work = cells(replications, options.seed)
+    if options.jobs > 1:
+        with ProcessPoolExecutor(options.jobs) as pool:
+            texts = dict(zip(work, pool.map(measured, work), strict=True))
+    else:
+        texts = {cell: measured(cell) for cell in work}
+    times = cost(options.seed, windows=100 if options.quick else 2000)
+    page = document(texts, replications, options.seed, times)
+    if options.write is None:
+        print(page)
+        return
+    options.write.parent.mkdir(parents=True, exist_ok=True)
+    options.write.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

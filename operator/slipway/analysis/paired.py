@@ -208,14 +208,16 @@ class PairedEvidence:
             worst_case=self._worst_case() if self.gates.compares and self.counts.items else None,
         )
 
-    def _is_worse(self) -> bool:
+    @property
+    def is_worse(self) -> bool:
+        """True once harm has been shown."""
         return self.harm >= math.log(self._to_fail)
 
     def _is_inaccurate(self) -> bool:
         return self.gates.threshold_min is not None and self.accuracy.fails(self.gates)
 
     def _verdict(self, sufficient: bool) -> Verdict:
-        if self._is_worse() or self._is_inaccurate():
+        if self.is_worse or self._is_inaccurate():
             return Verdict.FAIL
         if not self.counts.items:
             return Verdict.NO_DATA
@@ -244,7 +246,7 @@ class PairedEvidence:
         """The evidence that the verdict rests on, or waits for: of two proofs the one that is further away."""
         to_fail, to_pass = self._to_fail, self._to_pass
         if verdict is Verdict.FAIL:
-            return (self._comparison()[0] if self._is_worse() else self._accuracy()[0]), to_fail
+            return (self._comparison()[0] if self.is_worse else self._accuracy()[0]), to_fail
         proofs = [self._comparison()[1]] if self._must_be_safe() else []
         if self.gates.threshold_min is not None:
             proofs.append(self._accuracy()[1])
@@ -255,7 +257,7 @@ class PairedEvidence:
         if verdict is Verdict.NO_DATA:
             return f"n=0{self._of_size()}, no item judged yet{excluded}"
         clauses = [f"n={self.counts.items}{self._of_size()}{excluded}"]
-        if self.gates.compares and (verdict is not Verdict.FAIL or self._is_worse()):
+        if self.gates.compares and (verdict is not Verdict.FAIL or self.is_worse):
             clauses.append(self._comparison_clause(verdict))
         if self.gates.threshold_min is not None and (verdict is not Verdict.FAIL or self._is_inaccurate()):
             clauses.append(self.accuracy.clause(self.counts.candidate, self.gates, final=self.exhausted))

@@ -60,6 +60,27 @@ WATCHED_SILENT = metric(error("gone"), name="watched", action=Action.OBSERVE, si
             Reason.ANALYSIS_FAILED,
             id="a fail hauls back before its time, whatever else is wrong",
         ),
+        pytest.param(
+            [PASS, SILENT],
+            {"routing": judged(Verdict.FAIL), "deadline_over": True, "on_inconclusive": "Promote"},
+            Move.HOLD,
+            Reason.ROUTING_MISMATCH,
+            id="traffic that does not follow the weights holds",
+        ),
+        pytest.param(
+            [FAIL],
+            {"routing": judged(Verdict.FAIL)},
+            Move.ROLLBACK,
+            Reason.ANALYSIS_FAILED,
+            id="a fail hauls back wherever traffic goes",
+        ),
+        pytest.param(
+            [PASS],
+            {"routing": judged(Verdict.CONTINUE)},
+            Move.ADVANCE,
+            Reason.GATES_PASSED,
+            id="traffic that follows the weights changes nothing",
+        ),
         pytest.param([HOLDING_FAIL, PASS], {}, Move.HOLD, Reason.ANALYSIS_FAILED, id="a fail holds where it should"),
         pytest.param(
             [HOLDING_FAIL],

@@ -22,6 +22,8 @@ from itertools import product
 from math import comb, exp, log, prod
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from slipway.analysis import (
     ArmCounts,
@@ -259,6 +261,30 @@ def test_a_bet_on_safety_is_placed_at_the_point_of_the_edge_that_is_nearest(
     assert odds.growth(rates[0], sizes[0], rates[1], sizes[1]) >= 0.98 * best - 1e-9
 
 
+@given(
+    st.tuples(st.integers(1, 1000), st.integers(1, 1000)),
+    st.tuples(st.floats(1e-6, 0.999), st.floats(1e-6, 0.999)),
+    st.sampled_from([Margin(0.001), Margin(0.3), Margin(relative=0.05), Margin(relative=20.0)]),
+    st.floats(0, 1),
+)
+@settings(max_examples=300, deadline=None)
+def test_a_bet_on_safety_is_fair_wherever_it_is_placed(
+    sizes: tuple[int, int], rates: tuple[float, float], margin: Margin, at: float
+) -> None:
+    """Requests are independent, so that the expectation over all outcomes of a window is a product of powers."""
+    odds = proof_odds(*sizes, *rates, margin)
+    stable = at * (1 - margin.absolute) / (1 + margin.relative)
+    candidate = (1 + margin.relative) * stable + margin.absolute
+    log_mean = sizes[0] * log(candidate * exp(odds.candidate_bad) + (1 - candidate) * exp(odds.candidate_good))
+    log_mean += sizes[1] * log(stable * exp(odds.stable_bad) + (1 - stable) * exp(odds.stable_good))
+    assert log_mean <= TOLERANCE
+
+
+def test_no_bet_on_safety_risks_everything_on_a_request_of_stable() -> None:
+    odds = proof_odds(5, 1592, 0.97, 0.73, Margin(relative=20.0))
+    assert odds.stable_good >= log(1e-3) - TOLERANCE
+
+
 @pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("fraction", [1.0, 0.6])
 def test_evidence_of_harm_after_the_promotion_is_fair_below_the_ceiling(past: str, fraction: float) -> None:
@@ -287,6 +313,9 @@ def buckets(requests: int, shares: tuple[float, ...]) -> Iterator[tuple[float, H
 def test_evidence_of_slowness_is_fair_over_all_edges_together(shares: tuple[float, ...]) -> None:
     gates = Gates(comparison_margin=0.19, **WATCH_ONLY)
     past = Histogram((1.0, 2.0), (60, 30, 10))
+    fresh = LatencyEvidence.begin(gates, steps=1, past=past)
+    nothing = fresh.fold(Histogram((1.0, 2.0), (1, 0, 0)), Histogram((1.0, 2.0), (1, 0, 0)))
+    assert nothing.judge().evidence <= 1
     evidence = LatencyEvidence.begin(gates, steps=1, past=past).fold(
         Histogram((1.0, 2.0), (5, 1, 1)), Histogram((1.0, 2.0), (40, 9, 5))
     )

@@ -104,6 +104,12 @@ def test_lower_scores_are_found_soon(drop: float, most: int) -> None:
     assert np.median([items for _, items in results]) <= most
 
 
+def test_a_loss_that_is_shown_but_within_the_margin_fails_nothing() -> None:
+    evidence = ScoreEvidence.begin(Gates(comparison_margin=0.2)).fold([-0.1] * 500)
+    assert evidence.judge().evidence > 1e6
+    assert evidence.judge().verdict is Verdict.PASS
+
+
 def test_equal_scores_fail_seldom_and_scores_lower_by_the_margin_pass_seldom() -> None:
     rng = np.random.default_rng(41)
     equal = [scored(Gates(comparison_margin=0.0, pass_alpha=1e-9), rng, 0.0, items=400)[0] for _ in range(60)]
@@ -269,6 +275,7 @@ def test_gates_that_a_gauge_cannot_meet_are_refused(gates: Gates) -> None:
         pytest.param([], Verdict.NO_DATA, id="nothing read"),
         pytest.param([(11, 0)], Verdict.CONTINUE, id="one reading is no time"),
         pytest.param([(11, 0), (11, 30)], Verdict.CONTINUE, id="not long enough"),
+        pytest.param([(9, 0), (11, 60)], Verdict.CONTINUE, id="when it crossed is not known"),
         pytest.param([(11, 0), (12, 30), (13, 30)], Verdict.FAIL, id="beyond for long enough"),
         pytest.param([(11, 0), (12, 30), (9, 30), (11, 30)], Verdict.CONTINUE, id="a dip starts it anew"),
         pytest.param([(9, 0), (10, 60)], Verdict.PASS, id="within for long enough, the limit included"),
