@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from slipway.metrics.window import SourceError
 from slipway.outside import FetchError, Outside
+
+T = TypeVar("T")
 
 MAX_DOCUMENT: Final = 8 * 1024 * 1024
 """Bytes of one answer."""
@@ -47,6 +50,18 @@ class Asked:
 
     status: int
     document: Any
+
+
+async def together(reads: Iterable[Awaitable[T]]) -> list[T]:
+    """The results of questions that are asked at once, so that all of them take as long as the slowest. Raises the
+    first of their errors when each has ended: none is left behind."""
+    results = await asyncio.gather(*reads, return_exceptions=True)
+    good = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        good.append(result)
+    return good
 
 
 async def ask_document(

@@ -22,7 +22,6 @@ names. Envoy adds durations up every few seconds, so they lag behind the counts.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from typing import Final
 
 import httpx
 
+from slipway.metrics.document import together
 from slipway.metrics.exposition import Page, Sample, scrape
 from slipway.metrics.histogram import HistogramReading, read_buckets
 from slipway.metrics.source import ServiceRef
@@ -129,15 +129,7 @@ class _Gateway:
             )
         # of thousands of series a few are ours, and only these are worth parsing
         ours = {name for service in services for name in (service.name, _normal(service.name))}
-        pages = await asyncio.gather(
-            *(self._page(index, wanted, ours) for index in range(len(self._urls))), return_exceptions=True
-        )
-        good = []
-        for page in pages:
-            if isinstance(page, BaseException):
-                raise page
-            good.append(page)
-        return good
+        return await together(self._page(index, wanted, ours) for index in range(len(self._urls)))
 
     async def _page(self, index: int, wanted: Collection[str], ours: Collection[str]) -> tuple[_Format, Page]:
         source, url = f"gateway-{index}", self._urls[index]

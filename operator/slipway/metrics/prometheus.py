@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from slipway.metrics.document import FETCH_TIMEOUT, Credentials, ask_document
+from slipway.metrics.document import FETCH_TIMEOUT, Credentials, ask_document, together
 from slipway.metrics.exposition import MAX_SERIES
 from slipway.metrics.histogram import HistogramReading, read_buckets
 from slipway.metrics.selector import Matcher, SelectorError, split_selector
@@ -135,14 +135,15 @@ class PrometheusCounters:
         Raises SourceError where neither arm has a series, as for a name that nobody exposes, and where a pod counts
         bad requests but none at all.
         """
-        readings = {arm: await self._arm(arm, service) for arm, service in services.items()}
+        found = await together(self._arm(arm, service) for arm, service in services.items())
+        readings = dict(zip(services, found, strict=True))
         if not any(readings.values()):
             names = ", ".join(dict.fromkeys(name for name, _ in self._total))
             raise SourceError(SOURCE, _unknown(names, self._prometheus))
         return readings
 
     async def _arm(self, arm: str, service: ServiceRef) -> tuple[Reading, ...]:
-        bad, total = await self._union(self._bad, service), await self._union(self._total, service)
+        bad, total = await together(self._union(selectors, service) for selectors in (self._bad, self._total))
         pods, bad_pods = self._prometheus.by_pod(total), self._prometheus.by_pod(bad)
         for pod, found in bad_pods.items():
             if pod not in pods and any(one.value for one in found):
@@ -156,7 +157,7 @@ class PrometheusCounters:
         self, selectors: Sequence[tuple[str, tuple[Matcher, ...]]], service: ServiceRef
     ) -> tuple[Series, ...]:
         """The series that any of the selectors takes, each once."""
-        answers = [await self._prometheus.select(*one, service) for one in selectors]
+        answers = await together(self._prometheus.select(*one, service) for one in selectors)
         found = {frozenset(series.labels.items()): series for answer in answers for series in answer}
         return tuple(found.values())
 
@@ -174,7 +175,8 @@ class PrometheusHistograms:
 
     async def read(self, services: Mapping[str, ServiceRef]) -> Mapping[str, tuple[HistogramReading, ...]]:
         """As `PrometheusCounters.read`."""
-        readings = {arm: await self._arm(arm, service) for arm, service in services.items()}
+        found = await together(self._arm(arm, service) for arm, service in services.items())
+        readings = dict(zip(services, found, strict=True))
         if not any(readings.values()):
             raise SourceError(SOURCE, _unknown(self._selector[0], self._prometheus))
         return readings
@@ -212,7 +214,8 @@ class PrometheusQuery:
     async def read(self, services: Mapping[str, ServiceRef]) -> Mapping[str, float | None]:
         """The number of each arm, None where there is none yet: an empty answer, or NaN, as of nothing divided by
         nothing. Raises SourceError for infinity and for more than one series."""
-        return {arm: await self._arm(service) for arm, service in services.items()}
+        found = await together(self._arm(service) for service in services.values())
+        return dict(zip(services, found, strict=True))
 
     async def _arm(self, service: ServiceRef) -> float | None:
         known = {

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from slipway.metrics.document import Credentials, ask_document
+from slipway.metrics.document import Credentials, ask_document, together
 from slipway.metrics.selector import SelectorError
 from slipway.metrics.source import ServiceRef
 from slipway.metrics.window import Reading, SourceError
@@ -58,7 +58,8 @@ class WebCounters:
 
     async def read(self, services: Mapping[str, ServiceRef]) -> Mapping[str, tuple[Reading, ...]]:
         """One reading an arm. Raises SourceError for what is no count, or more bad ones than there are."""
-        return {arm: (await self._arm(arm, service),) for arm, service in services.items()}
+        found = await together(self._arm(arm, service) for arm, service in services.items())
+        return {arm: (reading,) for arm, reading in zip(services, found, strict=True)}
 
     async def _arm(self, arm: str, service: ServiceRef) -> Reading:
         document = await self._page.document(arm, service)
@@ -84,14 +85,15 @@ class WebValue:
 
         Raises SourceError for anything else that is no finite number.
         """
-        found: dict[str, float | None] = {}
-        for arm, service in services.items():
-            document = await self._page.document(arm, service)
-            try:
-                found[arm] = None if self._value.value(document) is None else self._value.number(document)
-            except JsonPathError as error:
-                raise SourceError(f"{arm}/web", str(error)) from None
-        return found
+        found = await together(self._arm(arm, service) for arm, service in services.items())
+        return dict(zip(services, found, strict=True))
+
+    async def _arm(self, arm: str, service: ServiceRef) -> float | None:
+        document = await self._page.document(arm, service)
+        try:
+            return None if self._value.value(document) is None else self._value.number(document)
+        except JsonPathError as error:
+            raise SourceError(f"{arm}/web", str(error)) from None
 
 
 def _path(text: str, field: str) -> JsonPath:

@@ -62,6 +62,7 @@ class Outside:
         self.egress = egress
         self._resolve = resolver or _system
         self._certificates = certificates
+        self._reading = asyncio.Lock()
 
     async def request(
         self,
@@ -120,10 +121,8 @@ class Outside:
         raise FetchError(f"{shown(str(url))} cannot be connected to{_certificate(problem)}")
 
     async def _send(self, url: httpx.URL, address: str, wanted: _Wanted) -> tuple[Fetched, str | None]:
-        if self._certificates is None:
-            self._certificates = await asyncio.to_thread(httpx.create_ssl_context)
         async with (
-            httpx.AsyncClient(trust_env=False, verify=self._certificates, timeout=_WHOLE_ONLY) as client,
+            httpx.AsyncClient(trust_env=False, verify=await self._trusted(), timeout=_WHOLE_ONLY) as client,
             client.stream(
                 wanted.method,
                 url.copy_with(host=address),
@@ -144,6 +143,13 @@ class Outside:
             kind, version = response.headers.get("content-type", ""), response.headers.get("etag", "")
             version = version.removeprefix("W/").strip('"')[:128]
             return Fetched(response.status_code, kind, bytes(body), version), location
+
+    async def _trusted(self) -> ssl.SSLContext:
+        """The certificate store, which takes a while to read: once, also where many ask at the same time."""
+        async with self._reading:
+            if self._certificates is None:
+                self._certificates = await asyncio.to_thread(httpx.create_ssl_context)
+        return self._certificates
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -214,6 +215,20 @@ async def test_silence_is_no_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
             await prometheus.query("up")
     with pytest.raises(SourceError, match="cannot be connected to"):
         await prometheus.query("up")
+
+
+async def test_all_questions_of_a_look_take_as_long_as_one() -> None:
+    async def slow(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.3)
+        query = str((await request.post())["query"])
+        return web.json_response(by_arm(query, stable=[a_series(7)]))
+
+    async with a_server(slow) as port:
+        prometheus = Prometheus(loopback(), f"http://127.0.0.1:{port}", "ml", clock=lambda: NOW)
+        counters = PrometheusCounters(prometheus, ["bad_total"] * 8, ["req_total"] * 8)
+        start = time.monotonic()
+        await counters.read(ARMS)
+        assert time.monotonic() - start < 2.4, "32 questions one after the other take ten seconds"
 
 
 async def test_a_prometheus_that_may_not_be_reached_is_not_asked() -> None:
