@@ -276,3 +276,12 @@ async def test_a_question_about_access_names_somebody_and_one_thing(client: Clie
 async def test_a_single_check_of_the_servers_health_can_be_asked_for(client: Client) -> None:
     assert (await client.get("/readyz/etcd")).status == 200
     assert (await client.get("/readyz/nope")).status == 404
+
+
+async def test_a_status_counts_nothing_below_zero(client: Client) -> None:
+    deployments = "/apis/apps/v1/namespaces/default/deployments"
+    spec = {"selector": {"matchLabels": {"a": "b"}}, "template": a_template()}
+    body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": spec}
+    await client.post(deployments, body)
+    answer = await client.merge(f"{deployments}/d/status", {"status": {"replicas": -1}})
+    assert answer.causes == ["status.replicas"]

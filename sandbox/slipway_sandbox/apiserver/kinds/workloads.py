@@ -48,6 +48,13 @@ class Workload(Hooks):
     def validate_update(self, new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
         return immutable(new["spec"], old["spec"], "selector")
 
+    def validate_status(self, new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:  # noqa: ARG002
+        return [
+            FieldError(INVALID, f"status.{name}", "must be greater than or equal to 0", value)
+            for name, value in (new.get("status") or {}).items()
+            if isinstance(value, int) and value < 0
+        ]
+
 
 class Deployments(Workload):
     def default_spec(self, spec: dict[str, Any]) -> None:
