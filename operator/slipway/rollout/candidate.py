@@ -53,7 +53,8 @@ def advance(seen: Observation, revision: Revision, stable: Revision | None) -> M
         return Move(opened, changed=True)
     if phase in (Phase.ROLLED_BACK, Phase.SUPERSEDED):
         return _declared_again(seen, revision, record, baseline)
-    if phase in ON_TRIAL and (record.gates != seen.gates or record.baseline != baseline):
+    without_steps = phase == Phase.STEPPING and not seen.steps  # another strategy was declared under it
+    if phase in ON_TRIAL and (record.gates != seen.gates or record.baseline != baseline or without_steps):
         return _judged_anew(seen, record, baseline)
     match phase:
         case Phase.PENDING:
@@ -69,12 +70,8 @@ def advance(seen: Observation, revision: Revision, stable: Revision | None) -> M
         case Phase.ROLLING_BACK:
             record, done = retired.haul_back(seen, revision, record)
             return Move(record, changed=done, wake_at=None if done else seen.now + POLL)
-        case Phase.WATCHING if stable is not None and stable.hash == record.baseline:
-            # The release before it was restored, and the operator was killed before it wrote down here why.
-            why = stable.record.message or "it was hauled back"
-            return Move(
-                enter(record, Event.ABORTED, now=seen.now, reason=reasons.ROLLED_BACK, message=why), changed=True
-            )
+        case Phase.WATCHING if retired.was_hauled_back(revision, stable):
+            return Move(retired.hauled_back(seen, revision, stable), changed=True)
         case Phase.STABLE | Phase.WATCHING:
             # Another release was promoted, and the operator was killed before it wrote that down here.
             return Move(
@@ -90,12 +87,13 @@ def _judged_anew(seen: Observation, record: ModelRevisionStatus, baseline: str |
     A candidate that takes traffic gives it back and starts with the golden set again. To judge it where it is would
     leave traffic on a release that has passed nothing, and at the last step stable has no requests to compare with.
     """
-    message = "the settings it is judged under changed: evidence is collected anew"
+    message = "the settings it is judged under changed"
     if record.gates == seen.gates:
-        message = "the stable release changed: evidence is collected anew"
+        message = "the stable release changed" if record.baseline != baseline else "the steps it was at are gone"
+    message += ", and it needs no further evidence" if record.fast else ": evidence is collected anew"
     fresh = {"gates": seen.gates, "baseline": baseline, "metrics": None, "phase_since": seen.now}
     fresh |= {"approved": None, "skipped": None}
-    if phase_of(record) not in (Phase.SHADOWING, Phase.STEPPING, Phase.PROMOTING):
+    if record.fast or phase_of(record) not in (Phase.SHADOWING, Phase.STEPPING, Phase.PROMOTING):
         return Move(note(record, now=seen.now, reason=reasons.GATES_RESET, message=message, **fresh), changed=True)
     again = enter(
         record,
@@ -166,6 +164,8 @@ def _what_a_start_waits_for(seen: Observation) -> tuple[str, str] | None:
     """Reason and message of what has to change before pods are worth their cost."""
     if seen.route.foreign:
         return reasons.ROUTE_CONFLICT, _whose(seen)
+    if seen.route.unread:
+        return reasons.WAITING_FOR_ROUTE, seen.route.problem or "the route cannot be read"
     if seen.unsupported is not None:
         return reasons.UNSUPPORTED, seen.unsupported
     if seen.gateway_problem is not None:

@@ -56,19 +56,26 @@ def shifted(
 
     ``wanted`` are the candidate's pods for its next weight; ``candidate`` and ``stable`` are the pods that there are,
     and ``stable_share`` is what stable still takes, in basis points. Stable keeps what its share needs, less the pods
-    that may be missing; the candidate gets what is left of the full size and the surge. Called again at every look, the
-    two converge: each pod that becomes ready lets traffic move, which lets stable give up another.
+    that may be missing, and one as long as it has any share, unless that is all there is; the candidate gets what is
+    left of the full size and the surge. Called again at every look, the two converge: each pod that becomes ready lets
+    traffic move, which lets stable give up another.
     """
     # Shares are rounded to basis points: of 3 pods, 66.67% are carried by 2.
     carries = -(-max(0, replicas * stable_share - replicas + 1) // FULL)
-    least = max(0, carries - shift.unavailable)
+    least = max(1 if stable_share > 0 and replicas > 1 else 0, carries - shift.unavailable)
     keeps = min(replicas, max(least, replicas - wanted))
     room = max(0, replicas + shift.surge - max(stable, keeps))
     return keeps, min(wanted, max(room, candidate))
 
 
-def carried(ready: int, replicas: int) -> int:
-    """The weight that ``ready`` of ``replicas`` pods carry, in basis points."""
+def carried(ready: int, replicas: int, unavailable: int = 0) -> int:
+    """The weight that ``ready`` of ``replicas`` pods carry, in basis points.
+
+    Where pods may be missing, all traffic moves as soon as no more than those are: the last pod of the other release
+    has to end before the last one of this release finds a place.
+    """
+    if ready > 0 and ready + unavailable >= replicas:
+        return FULL
     return FULL if replicas <= 0 else min(FULL, FULL * ready // replicas)
 
 

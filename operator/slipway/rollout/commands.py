@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from slipway.api import ModelRevisionStatus, Phase
 from slipway.rollout import reasons
+from slipway.rollout.ladder import step_index
 from slipway.rollout.observation import Observation, Revision
 from slipway.rollout.record import phase_of
 from slipway.rollout.table import ON_TRIAL, Event
@@ -117,15 +118,15 @@ def rule(seen: Observation, *, stable: str | None, candidate: str | None) -> Rul
     return _on(seen, command, revision, revision.record)
 
 
-def stage_of(record: ModelRevisionStatus) -> int | None:
-    """The step's index, or the stage before the first; None in phases that have neither."""
+def stage_of(seen: Observation, record: ModelRevisionStatus) -> int | None:
+    """The step's index in the ladder as it is now, or the stage before the first; None in phases that have neither."""
     match phase_of(record):
         case Phase.EVALUATING:
             return GOLDEN_STAGE
         case Phase.SHADOWING:
             return SHADOW_STAGE
         case Phase.STEPPING:
-            return record.step or 0
+            return step_index(seen, record)
     return None
 
 
@@ -138,7 +139,7 @@ def _on(seen: Observation, command: Command, revision: Revision, record: ModelRe
     refused = _refusal(seen, command, revision, record)
     if refused is not None:
         return Ruling(command.text, refused)
-    phase, stage = phase_of(record), stage_of(record)
+    phase, stage = phase_of(record), stage_of(seen, record)
     who = f"release {revision.version}"
     here = name_of(stage) if stage is not None else ""
     match command.verb:
@@ -169,7 +170,7 @@ def _on(seen: Observation, command: Command, revision: Revision, record: ModelRe
 
 def _refusal(seen: Observation, command: Command, revision: Revision, record: ModelRevisionStatus) -> str | None:
     """Why the command does not fit what is going on; None when it does."""
-    phase, stage, who = phase_of(record), stage_of(record), f"release {revision.version}"
+    phase, stage, who = phase_of(record), stage_of(seen, record), f"release {revision.version}"
     on_trial = phase in ON_TRIAL
     if command.step is not None and command.step != stage:
         at = f"is at {name_of(stage)}" if stage is not None else f"is {phase}"

@@ -249,8 +249,21 @@ def problems(spec: ModelDeploymentSpec, course: Course, *, replicas: int, resolu
                 "the same time, and with this strategy they never do: take comparison or threshold, or canary or abTest"
             )
     canary = spec.strategy.canary
+    shift = course.shift
+    if shift is not None and shift.surge == 0 and 0 < replicas <= shift.unavailable:
+        yield (
+            f"spec.strategy.{'canary' if canary else 'rollingUpdate'}.maxUnavailable: with {replicas} replicas nothing "
+            "would serve while pods are replaced: allow a surge, or have more replicas than may be missing"
+        )
+    if course.by_replicas and course.full_size:
+        yield (
+            "spec.strategy.canary.capacity: the router service makes shares out of pods, so the candidate has those of "
+            "its weight: leave capacity out, or take another router"
+        )
     for index, step in enumerate(course.steps):
         where = f"spec.strategy.canary.steps[{index}]" if canary and canary.steps else "spec.strategy"
+        if step.replicas is not None and course.by_replicas:
+            yield f"{where}.replicas: the router service makes shares out of pods: leave replicas out"
         if step.replicas is not None and step.replicas < _pods(replicas, step.weight):
             yield (
                 f"{where}.replicas: {step.replicas} pods are too few for {step.weight / 100:g}% of the traffic of "

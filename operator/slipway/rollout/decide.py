@@ -24,7 +24,7 @@ from slipway.rollout.commands import Ruling
 from slipway.rollout.decision import Announcement, Decision
 from slipway.rollout.moves import NOW, POLL, Move
 from slipway.rollout.observation import Observation, Revision
-from slipway.rollout.record import note, phase_of, shorten, with_fields
+from slipway.rollout.record import moment_after, note, phase_of, shorten, with_fields
 from slipway.rollout.status import summarise
 from slipway.rollout.table import PROMOTED
 from slipway.rollout.targets import Roles
@@ -116,8 +116,12 @@ def _moved(seen: Observation, before: Roles, ruling: Ruling | None, look: _Look)
         if phase_of(look.records[before.candidate]) in PROMOTED:
             # the promoted revision's record goes first, so that there is a stable one at any time
             records = look.records
-            look.records = {before.candidate: records.pop(before.candidate)}
+            promoted = records.pop(before.candidate)
+            if stable is not None:
+                promoted = with_fields(promoted, phase_since=moment_after(seen.now, stable.record))
+            look.records = {before.candidate: promoted}
             after = Roles(before.candidate, None, _kept_warm(look.records[before.candidate], before))
+    restored = stable if after.stable == before.stable else None
     for revision in seen.revisions.values():
         if revision.hash in look.records:
             continue
@@ -126,7 +130,7 @@ def _moved(seen: Observation, before: Roles, ruling: Ruling | None, look: _Look)
         elif revision.hash == after.stable:
             look.records[revision.hash] = with_fields(revision.record, idle_since=None)
         else:
-            record, moved = retired.retire(seen, revision)
+            record, moved = retired.retire(seen, revision, restored)
             look.records[revision.hash] = record
             look.changed = look.changed or moved
     return after

@@ -257,7 +257,8 @@ def _fold_metric(
             case GoldenBatch():
                 return _fold_golden(seen, record, metric, status, item)
             case CounterWindow():
-                return _fold_counters(seen, metric, status, item, entered_step=entered_step)
+                watched = record.phase == Phase.WATCHING
+                return _fold_counters(seen, metric, status, item, entered_step=entered_step, watched=watched)
     if entered_step and metric.golden_set is None and (live := live_evidence(status)) is not None:
         return status.model_copy(update={"state": _state(live.enter_step().to_vectors())})
     return status
@@ -314,10 +315,23 @@ def _fold_golden(
     )
 
 
+def _stages(seen: Observation) -> int:
+    """How often live tests start anew at the most: at the copies, at each step, at all traffic and in the watch."""
+    return len(seen.steps) + (seen.course.shadow is not None) + 1 + (seen.rollback.watch > timedelta(0))
+
+
 def _fold_counters(
-    seen: Observation, metric: MetricSpec, status: MetricStatus, window: CounterWindow, *, entered_step: bool
+    seen: Observation,
+    metric: MetricSpec,
+    status: MetricStatus,
+    window: CounterWindow,
+    *,
+    entered_step: bool,
+    watched: bool,
 ) -> MetricStatus:
-    evidence = live_evidence(status) or RatioEvidence.begin(gates_of(metric, seen), steps=max(1, len(seen.steps)))
+    evidence = live_evidence(status) or RatioEvidence.begin(gates_of(metric, seen), steps=_stages(seen))
+    if watched:
+        evidence = evidence.watch()  # the standby has no requests to compare with: its rate of before counts
     if window.candidate is not None and window.stable is not None:
         evidence = evidence.fold(window.candidate, window.stable)
     if entered_step and status.cursor is not None:

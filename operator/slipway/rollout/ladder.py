@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from slipway.api import ModelRevisionStatus, Phase
@@ -73,9 +74,14 @@ def pods_needed(seen: Observation, record: ModelRevisionStatus) -> int:
 
 
 def _step_pods(seen: Observation, step: Step, size: int) -> int:
-    """What the weight needs, and what the step asks for beyond it; never more than one pod a weight of shared pods."""
+    """What the weight needs, and what the step asks for beyond it; never more than one pod a weight of shared pods, and
+    never the last pod of stable where capacity is shifted and stable still takes traffic."""
     pods = max(1, needed(size, step.weight))
-    return pods if seen.course.by_replicas else max(pods, step.replicas or 0)
+    if seen.course.by_replicas:
+        return pods
+    if seen.course.shift is not None and step.weight < FULL:
+        return max(1, min(pods, size + seen.course.shift.surge - 1))
+    return max(pods, step.replicas or 0)
 
 
 def staying(revision: Revision) -> int:
@@ -89,11 +95,21 @@ def has_capacity(seen: Observation, revision: Revision, record: ModelRevisionSta
     return fleet.exists and fleet.current and staying(revision) >= pods_needed(seen, record)
 
 
+def in_the_way(seen: Observation, serving: Collection[str | None]) -> Revision | None:
+    """A revision beside those that serve which has pods: a Service that leads to two releases would lead to it too."""
+    return next((rev for hash_, rev in seen.revisions.items() if hash_ not in serving and _has_pods(rev)), None)
+
+
+def _has_pods(revision: Revision) -> bool:
+    return revision.fleet.replicas > 0 or revision.fleet.ready > 0
+
+
 def placed(seen: Observation, hash_: str, record: ModelRevisionStatus) -> bool:
     """Whether the gateway was seen to lead requests as the record's phase and step ask for."""
     if seen.route.observed is None or not seen.route.exists:
         return False
-    if seen.route.observed.get(hash_, 0) != target_weight(seen, record):
+    off = abs(seen.route.observed.get(hash_, 0) - target_weight(seen, record))
+    if off > (1 if seen.course.by_replicas else 0):  # two of three pods are 66.67 %, or 66.66 %
         return False
     return seen.route.beside == target_beside(seen, hash_, record)
 

@@ -83,6 +83,8 @@ class Route:
     observed: Mapping[str, int] | None = None
     problem: str | None = None
     beside: Beside = field(default_factory=Beside)
+    unread: bool = False
+    """It could not be read: ``written`` is what was last asked of it."""
     settles_in: timedelta | None = None
     """When a route that nobody answers for counts as taken up."""
 

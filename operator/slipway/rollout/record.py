@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from slipway.api import MAX_TIMELINE, ModelRevisionStatus, Phase, TimelineEntry
@@ -81,6 +81,15 @@ def note(
     return record.model_copy(
         update={"reason": reason, "message": message, "timeline": _append(record, entry), **changes}
     )
+
+
+def moment_after(now: datetime, record: ModelRevisionStatus) -> datetime:
+    """The present moment, or the first one after the record's phase began, where the clock was set back since.
+
+    Of two promoted revisions the later one is stable: which one it is may not depend on a clock.
+    """
+    since = record.phase_since
+    return now if since is None or now > since else since + timedelta(microseconds=1)
 
 
 def hold(record: ModelRevisionStatus, reason: str, message: str) -> ModelRevisionStatus:

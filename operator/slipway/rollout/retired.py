@@ -33,12 +33,14 @@ def referenced(seen: Observation, hash_: str, record: ModelRevisionStatus) -> bo
     return seen.route.observed.get(hash_, 0) > 0
 
 
-def retire(seen: Observation, revision: Revision) -> tuple[ModelRevisionStatus, bool]:
+def retire(seen: Observation, revision: Revision, stable: Revision | None) -> tuple[ModelRevisionStatus, bool]:
     """The next move of a revision that is neither stable nor declared; and whether its phase changed."""
     record = revision.record
     phase = phase_of(record)
     if phase is None:
         return record, False
+    if was_hauled_back(revision, stable):
+        return hauled_back(seen, revision, stable), True
     message = f"release {seen.desired_version} took the place of release {revision.version}"
     if phase in PROMOTED:
         return replaced(seen, revision, message), True
@@ -48,6 +50,19 @@ def retire(seen: Observation, revision: Revision) -> tuple[ModelRevisionStatus, 
         # Once it is not declared any more, declaring it again is a person's decision to try it again.
         record = with_fields(record, gates=None)
     return haul_back(seen, revision, record) if phase == Phase.ROLLING_BACK else (record, False)
+
+
+def was_hauled_back(revision: Revision, stable: Revision | None) -> bool:
+    """Whether the release that this one had replaced is stable again, and the operator was killed before it wrote
+    down here why."""
+    watched = phase_of(revision.record) == Phase.WATCHING
+    return watched and stable is not None and stable.hash == revision.record.baseline
+
+
+def hauled_back(seen: Observation, revision: Revision, stable: Revision | None) -> ModelRevisionStatus:
+    """The second record of a haul back after a promotion."""
+    why = (stable.record.message if stable is not None else None) or "it was hauled back"
+    return enter(revision.record, Event.ABORTED, now=seen.now, reason=reasons.ROLLED_BACK, message=why)
 
 
 def replaced(seen: Observation, revision: Revision, message: str) -> ModelRevisionStatus:

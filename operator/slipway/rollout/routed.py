@@ -184,13 +184,21 @@ def _not_yet(
     approval: bool,
 ) -> Move | None:
     """What the stage still waits for; None when it is passed."""
-    stage = stage_of(record)
+    stage = stage_of(seen, record)
     skipped = stage is not None and record.skipped == stage
     judged = not (skipped or record.fast)
     if judged and outcome.move is Verdict.HOLD and outcome.reason in _FREEZING:
         return Move(hold(record, outcome.reason, outcome.message), frozen=True, wake_at=wake)
+    lacks = seen.course.shift is not None and not has_capacity(seen, revision, record)
+    if phase_of(record) == Phase.PROMOTING and lacks:
+        return _waiting(
+            seen, revision, record, wake
+        )  # all traffic goes to it while pods may be missing, but not for good
     if not placed(seen, revision.hash, record):  # nor may a step pass while someone else's weights are on the route
         return _waiting(seen, revision, record, wake)
+    shifting = seen.course.shift is not None and phase_of(record) == Phase.PROMOTING
+    if shifting and not has_capacity(seen, revision, record):
+        return _waiting(seen, revision, record, wake)  # its last pods find a place once stable has given up its own
     if judged and phase_of(record) != Phase.PROMOTING and outcome.move is not Verdict.ADVANCE:
         held = paused(seen, record)
         if held is not None:

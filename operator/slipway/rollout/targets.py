@@ -14,6 +14,7 @@ from slipway.rollout.ladder import (
     NOTHING_BESIDE,
     full_size,
     has_capacity,
+    in_the_way,
     pods_needed,
     staying,
     step_index,
@@ -46,17 +47,18 @@ def route_weights(seen: Observation, who: Roles, records: Records, *, frozen: bo
         stable_ready=who.stable is not None and seen.revisions[who.stable].fleet.ready > 0,
         candidate=who.candidate if on_trial else None,
         candidate_weight=(
-            _candidate_weight(seen, who.candidate, records, frozen=frozen) if on_trial and who.candidate else 0
+            _candidate_weight(seen, who, who.candidate, records, frozen=frozen) if on_trial and who.candidate else 0
         ),
         held=_held(seen, who, records),
     )
     return weights if weights or seen.route.exists else None
 
 
-def _candidate_weight(seen: Observation, candidate: str, records: Records, *, frozen: bool) -> int:
+def _candidate_weight(seen: Observation, who: Roles, candidate: str, records: Records, *, frozen: bool) -> int:
     """Capacity before weight: until the pods for the new weight are ready, the old one stays.
 
-    Where capacity is shifted, the weight follows the pods that are ready. While a gate holds the rollout the weight
+    Where capacity is shifted, the weight follows the pods that are ready. Where shares are made out of pods, no share
+    begins while other releases have any, which would take a share too. While a gate holds the rollout the weight
     does not rise above what was last asked for, even though the step that it was on the way to had been earned before.
     """
     record, revision = records[candidate], seen.revisions[candidate]
@@ -64,11 +66,19 @@ def _candidate_weight(seen: Observation, candidate: str, records: Records, *, fr
     if frozen:
         wanted = min(wanted, asked_weight(revision.record))
     written = seen.route.written.get(candidate, 0)
+    if seen.course.by_replicas and written == 0 and in_the_way(seen, {who.stable, candidate}):
+        return 0
     if wanted <= written or has_capacity(seen, revision, record):
         return wanted
     if seen.course.shift is not None and not seen.course.by_replicas and revision.fleet.current:
-        return max(written, min(wanted, carried(staying(revision), full_size(seen, record))))
+        return max(written, min(wanted, _carried(seen, revision, record)))
     return written
+
+
+def _carried(seen: Observation, revision: Revision, record: ModelRevisionStatus) -> int:
+    """The weight that the candidate's ready pods carry, where capacity is shifted."""
+    missing = seen.course.shift.unavailable if seen.course.shift is not None else 0
+    return carried(staying(revision), full_size(seen, record), missing)
 
 
 def _held(seen: Observation, who: Roles, records: Records) -> dict[str, int]:
@@ -150,9 +160,10 @@ def _shifted(seen: Observation, who: Roles, records: Records) -> tuple[int, int]
     size = full_size(seen, record)
     shares = [seen.route.written.get(who.stable, FULL if not seen.route.exists else 0)]
     shares.append(seen.route.observed.get(who.stable, 0) if seen.route.observed is not None else FULL)
-    carries = max(shares)
+    carries = max(*shares, asked_weight(records[who.stable]))  # and what this very decision gives it back
     if seen.course.by_replicas:
-        ready = staying(seen.revisions[candidate]) if seen.route.written.get(candidate, 0) else 0
+        leads = seen.route.written.get(candidate, 0) and asked_weight(record)
+        ready = staying(seen.revisions[candidate]) if leads else 0
         carries = max(0, FULL - carried(ready, size))
     return shifted(
         shift,
@@ -178,11 +189,35 @@ def _replicas(
             return None
         # Fewer pods are needed after an edit of the ladder, or when the release is declared again while the gateway
         # still sends it requests: what serves is not taken away.
-        floor = revision.fleet.replicas if retired.referenced(seen, revision.hash, record) else 0
+        floor = _floor(seen, who, revision, record) if retired.referenced(seen, revision.hash, record) else 0
         return max(shift[1] if shift is not None else pods_needed(seen, record), floor)
     if not revision.fleet.exists:
         return None
-    return 0 if retired.may_scale_down(seen, record) else revision.fleet.replicas
+    if retired.may_scale_down(seen, record):
+        return 0
+    waits = who.stable is not None and seen.revisions[who.stable].fleet.ready == 0
+    return _floor(seen, who, revision, record) if waits else revision.fleet.replicas
+
+
+def _floor(seen: Observation, who: Roles, revision: Revision, record: ModelRevisionStatus) -> int:
+    """Pods that a revision keeps while requests may go to it, although it is to have fewer: all of them, unless
+    capacity is shifted.
+
+    Where it is, stable needs the machines for what it gets back. If none of its pods is ready it may find no machine
+    for the first one before as many of these are gone as may be missing.
+    """
+    have, shift = revision.fleet.replicas, seen.course.shift
+    if shift is None or who.stable is None:
+        return have
+    stable, size = seen.revisions[who.stable], full_size(seen, record)
+    if seen.course.by_replicas:  # shares are pods: it gives up what stable has ready
+        return min(have, max(0, size - shift.unavailable - staying(stable)))
+    observed = seen.route.observed
+    share = max(seen.route.written.get(revision.hash, 0), FULL if observed is None else observed.get(revision.hash, 0))
+    if share == 0:
+        return have
+    spare = shift.unavailable if stable.fleet.ready == 0 else 0
+    return min(have, max(1 if size > 1 else 0, needed(size, share) - spare))
 
 
 def _stable_size(seen: Observation, revision: Revision) -> int:

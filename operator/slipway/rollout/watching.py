@@ -8,7 +8,7 @@ its time.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from slipway.analysis import Move as Verdict
 from slipway.api import ModelRevisionStatus, Phase
@@ -16,9 +16,9 @@ from slipway.rollout import evidence, reasons
 from slipway.rollout.commands import Ruling
 from slipway.rollout.moves import Move, aggregated, next_wake
 from slipway.rollout.observation import Observation, Revision
-from slipway.rollout.record import enter, hold, phase_of
+from slipway.rollout.record import enter, hold, moment_after, note, phase_of
 from slipway.rollout.routed import capacity_lost
-from slipway.rollout.table import Event
+from slipway.rollout.table import PROMOTED, Event
 
 _BACK: Final = "hauled back after its promotion"
 
@@ -36,7 +36,8 @@ def standby_of(seen: Observation, stable: Revision | None) -> Revision | None:
     if stable is None or phase_of(stable.record) != Phase.WATCHING or stable.record.baseline is None:
         return None
     standby = seen.revisions.get(stable.record.baseline)
-    return standby if standby is not None and phase_of(standby.record) == Phase.SUPERSEDED else None
+    # Where it is promoted still, the operator was killed between the two records of a promotion.
+    return standby if standby is not None and phase_of(standby.record) in PROMOTED | {Phase.SUPERSEDED} else None
 
 
 def watch(seen: Observation, stable: Revision, standby: Revision | None, ruling: Ruling | None) -> Watch:
@@ -84,13 +85,13 @@ def _haul_back(
     message: str,
 ) -> Watch:
     why = f"release {stable.version} was {_BACK}: {message}"
-    restored = enter(
-        standby.record,
-        Event.RESTORED,
-        now=seen.now,
-        reason=reasons.RESTORED,
-        message=why,
-        stable_until=None,
-        idle_since=None,
-    )
+    again: dict[str, Any] = {
+        "stable_until": None,
+        "idle_since": None,
+        "phase_since": moment_after(seen.now, stable.record),
+    }
+    if phase_of(standby.record) == Phase.SUPERSEDED:
+        restored = enter(standby.record, Event.RESTORED, now=seen.now, reason=reasons.RESTORED, message=why, **again)
+    else:
+        restored = note(standby.record, now=seen.now, reason=reasons.RESTORED, message=why, **again)
     return Watch(Move(enter(record, event, now=seen.now, reason=reason, message=message), changed=True), restored)

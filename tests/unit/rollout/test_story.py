@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
 from datetime import timedelta
 
 import pytest
@@ -12,7 +11,7 @@ from unit.rollout.world import ABSOLUTE, ITEMS, Release, World
 
 from slipway.analysis import PairedEvidence, RatioEvidence
 from slipway.api import AnalysisSpec, Phase
-from slipway.rollout import FULL, Step, record_of
+from slipway.rollout import FULL, Course, Step, record_of
 
 GOOD, BETTER = Release("1"), Release("2")
 INACCURATE, UNHEALTHY = Release("3", accurate=False), Release("4", healthy=False)
@@ -44,7 +43,7 @@ def test_good_releases_are_promoted_and_bad_ones_are_hauled_back():
         Phase.ROLLED_BACK,
     ]
     assert _weights(world) == {"2": FULL}
-    assert {hash_ for hash_, fleet in world.fleets.items() if fleet.ready_at} == {BETTER.hash}
+    assert {hash_ for hash_, fleet in world.fleets.items() if fleet.size} == {BETTER.hash}
 
 
 def test_what_the_golden_set_finds_never_serves_a_request():
@@ -103,7 +102,7 @@ def test_a_revert_at_half_way_needs_no_cold_start():
     assert _weights(world) == {"1": FULL}
     assert world.phase(GOOD) == Phase.STABLE
     world.tick(10)
-    assert not world.fleets[BETTER.hash].ready_at
+    assert not world.fleets[BETTER.hash].size
 
 
 def test_both_fleets_dying_at_once_end_with_the_old_release():
@@ -125,7 +124,7 @@ def test_replicas_edited_in_mid_rollout_are_followed_by_both_fleets():
     world.replicas = 8
     world.tick(40)
     assert world.phase(BETTER) == Phase.STABLE
-    assert len(world.fleets[BETTER.hash].ready_at) == 8
+    assert world.fleets[BETTER.hash].size == 8
 
 
 @pytest.mark.parametrize(
@@ -135,7 +134,7 @@ def test_replicas_edited_in_mid_rollout_are_followed_by_both_fleets():
 )
 def test_every_ladder_has_an_end(ladder):
     minimum = errors(threshold={"max": 0.05}, minSamples=50)
-    world = World(analysis=AnalysisSpec(metrics=[minimum]), steps=ladder)
+    world = World(analysis=AnalysisSpec(metrics=[minimum]), course=Course(steps=ladder))
     for release in (GOOD, BETTER, UNHEALTHY):
         world.declare(release)
         world.tick(40)
@@ -227,7 +226,7 @@ def _outcome(world: World) -> object:
         "attempts": {version: record.attempt for version, record in records.items()},
         "stories": {release.version: world.story(release) for release in world.releases.values()},
         "weights": world.accepted,
-        "pods": {hash_: len(fleet.ready_at) for hash_, fleet in world.fleets.items()},
+        "pods": {hash_: fleet.size for hash_, fleet in world.fleets.items()},
         "conditions": {c.type: (c.status, c.reason) for c in world.status.conditions or ()},
         "golden": {version: _items(record) for version, record in records.items()},
     }
@@ -243,9 +242,9 @@ def _items(record) -> int | None:
 @pytest.mark.parametrize(("before", "story"), STORIES.values(), ids=STORIES)
 def test_a_kill_between_any_two_writes_changes_nothing_but_time(before, story):
     begin = a_world_with(before) if before else World(analysis=ABSOLUTE)
-    calm = story(deepcopy(begin))
+    calm = story(begin.fork())
     for kill in range(begin.writes, calm.writes):
-        killed = deepcopy(begin)
+        killed = begin.fork()
         killed.kill_at = kill
         story(killed)
         assert killed.kill_at is None, "it was not killed"

@@ -37,6 +37,13 @@ def _shadowed(*, steps: bool = True) -> ARollout:
     return (a_rollout() if steps else a_rollout().on_course(steps=())).shadowing()
 
 
+def _watched_with_evidence() -> ARollout:
+    """Watched after a rollout in which neither release failed a request; the standby gets none any more."""
+    rollout = a_rollout().with_metrics(errors()).at_step(2).with_evidence(a_window((0, 400), (0, 400))).then()
+    metrics = rollout.seen.revisions[V2].record.metrics
+    return rollout.watching().with_record(metrics=metrics).with_evidence(a_window((200, 400), (0, 0)))
+
+
 def _replaced_while_watched() -> ARollout:
     """Release 3 ends its way up in the very look in which the watch over release 2 ends."""
     rollout = a_rollout().watching().declaring(V3).in_phase(Phase.PROMOTING, of=V3, weight=100.0, baseline=V2)
@@ -71,7 +78,7 @@ REACHED = {
     (Phase.PROMOTING, Event.ALL_TRAFFIC_WATCHED): lambda: a_rollout().promoting().with_rollback(watch=MINUTE),
     (Phase.WATCHING, Event.WATCH_OVER): lambda: a_rollout().watching().after(10 * MINUTE),
     (Phase.WATCHING, Event.CAPACITY_LOST): lambda: a_rollout().watching().with_candidate_pods(0, of=4),
-    (Phase.WATCHING, Event.FAILED): lambda: _failing(a_rollout().watching()),
+    (Phase.WATCHING, Event.FAILED): _watched_with_evidence,
     (Phase.WATCHING, Event.REPLACED): _replaced_while_watched,
     (Phase.SUPERSEDED, Event.RESTORED): lambda: a_rollout().watching().commanded("abort"),
     (Phase.PENDING, Event.ROUTE_USABLE): lambda: a_rollout().pending(),

@@ -1,36 +1,38 @@
-"""A world for the core to live in: pods, a gateway, counters and a clock, all of them pure and a little slow.
+"""A world for the core to live in: pods, a router, counters and a clock, all of them pure and a little slow.
 
-The world does what clusters do: pods become ready some time after they are asked for, the gateway takes a route some
-time after it is written, writes fail on a version that is not the latest, and the operator may die between any two of
-them. After every single write it checks what must always hold, and it checks every decision before it is carried out.
+The world does what clusters do: pods become ready some time after they are asked for, and where machines are scarce
+only so many of them; the router takes a route some time after it is written; an autoscaler changes its mind; writes
+fail on a version that is not the latest, and the operator may die between any two of them. `invariants` checks what
+must always hold after every single write, and every decision before it is carried out.
 
-Time goes in ticks. A tick gives requests to what the gateway has accepted, then the operator looks until nothing is
+Time goes in ticks. A tick gives requests to what the router has accepted, then the operator looks until nothing is
 left to be done at this moment.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache
 
 from unit.rollout.builders import NOW, a_hash, accuracy, errors
+from unit.rollout.invariants import Invariants
+from unit.rollout.strategies import STRATEGIES
 
-from slipway.analysis import ArmCounts, RatioEvidence
+from slipway.analysis import ArmCounts
 from slipway.api import (
     AnalysisSpec,
     Counter,
-    GoldenSetSource,
     MetricSpec,
-    MetricStatus,
     ModelDeploymentStatus,
     ModelRevisionStatus,
-    Phase,
     RollbackSpec,
 )
 from slipway.rollout import (
     FULL,
-    TABLE,
+    Beside,
     CounterWindow,
     Course,
     Decision,
@@ -42,27 +44,37 @@ from slipway.rollout import (
     Revision,
     Route,
     SourceFailure,
-    Step,
+    course_of,
     decide,
     plan,
     record_of,
-    roles,
+    trial,
 )
-from slipway.rollout.capacity import needed
 
 TICK = timedelta(seconds=5)
 ITEMS = 200
 REQUESTS = 400
 """Requests a tick."""
+MATCHED = 40
+"""Of these, requests that a match picks."""
+NEVER = 1 << 30
+"""The tick at which a pod becomes ready that no machine has room for."""
 
-LEAVING = {Phase.ROLLING_BACK, Phase.ROLLED_BACK}
-GOALS = {(transition.phase, transition.next) for transition in TABLE}
 ANALYSIS = AnalysisSpec(metrics=[accuracy(), errors()])
 ABSOLUTE = AnalysisSpec(metrics=[accuracy(threshold={"min": 0.8}, nonInferiority={"margin": 0.05}), errors()])
 ROLLBACK = RollbackSpec(
     progress_deadline=timedelta(seconds=60), scale_down_delay=timedelta(seconds=15), revision_history_limit=3
 )
-LADDER = (Step(1_000, 2 * TICK), Step(5_000, 2 * TICK), Step(FULL, TICK))
+
+
+@cache
+def _course(strategy: str, replicas: int, by_replicas: bool) -> Course:
+    return course_of(STRATEGIES[strategy], replicas=replicas, by_replicas=by_replicas)
+
+
+@cache
+def _judged_under(analysis: str, deadline: timedelta) -> str:
+    return a_hash(f"{analysis} {deadline}")
 
 
 class Stopped(Exception):
@@ -82,17 +94,16 @@ class Release:
     def hash(self) -> str:
         return a_hash(self.version)
 
-    @property
-    def good(self) -> bool:
-        return self.accurate and self.healthy and self.starts
 
-
-@dataclass
+@dataclass(frozen=True)
 class Pods:
     """The pods of one revision by the tick at which each becomes ready."""
 
-    ready_at: list[int]
-    version: int = 0
+    ready_at: tuple[int, ...] = ()
+
+    @property
+    def size(self) -> int:
+        return len(self.ready_at)
 
 
 @dataclass(frozen=True)
@@ -104,24 +115,26 @@ class Look:
 
 
 @dataclass
-class Evidences:
-    """Where the evidence of one metric of one attempt began, to know how much of it there can be."""
-
-    base: float
-    now: float
-
-
-@dataclass
 class World:
     """See the module's docstring. Tests change its fields; `tick` and `carry_out` keep them together."""
 
     releases: dict[str, Release] = field(default_factory=dict)
     desired: str = ""
     replicas: int = 4
-    steps: tuple[Step, ...] = LADDER
+    strategy: str = "canary"
+    by_replicas: bool = False
+    """The router service: shares are made out of pods."""
+    course: Course | None = None
+    """Another course than the strategy's."""
+    autoscaled: tuple[int, int] | None = None
+    scarce: bool = False
+    """There are machines for the full size and the surge of the strategy, and for no pod more."""
     analysis: AnalysisSpec = ANALYSIS
     rollback: RollbackSpec = ROLLBACK
     generation: int = 0
+    paused: bool = False
+    command: str | None = None
+    queued: str | None = None
 
     clock: int = 0
     skipped: timedelta = timedelta(0)
@@ -131,26 +144,42 @@ class World:
     records: dict[str, ModelRevisionStatus] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
     fleets: dict[str, Pods] = field(default_factory=dict)
+    bounds: dict[str, tuple[int, int]] = field(default_factory=dict)
     status: ModelDeploymentStatus = field(default_factory=ModelDeploymentStatus)
     written: dict[str, int] | None = None
+    beside: Beside = field(default_factory=Beside)
     accepted: dict[str, int] = field(default_factory=dict)
+    accepted_beside: Beside = field(default_factory=Beside)
     accepted_at: int = 0
     counts: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Bad requests and all requests that users sent."""
+    copies: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """The same of requests that were copied: the pods count them, and no gateway does."""
 
     crashed: set[str] = field(default_factory=set)
+    sick: set[str] = field(default_factory=set)
+    """Releases that fail requests for now."""
     outages: set[str] = field(default_factory=set)
     gateway: bool = True
 
-    compared_with_nothing: set[str] = field(default_factory=set)
-    """Releases that were judged while requests went to a fleet without pods: any release is better than that."""
-    ceilings: dict[str, int] = field(default_factory=dict)
-    evidences: dict[tuple[str, str], Evidences] = field(default_factory=dict)
-    transitions: set[tuple[Phase, Phase]] = field(default_factory=set)
+    checks: Invariants = field(default_factory=Invariants)
     writes: int = 0
+    looks: int = 0
     kill_at: int | None = None
     history: list[Look] = field(default_factory=list)
     resting: bool = False
     """Whether the operator saw nothing to wait for when it looked last."""
+    due: timedelta | None = None
+    """When it wants to look again."""
+
+    def fork(self) -> World:
+        """Another world that is so far the same."""
+        twin = copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, dict | set | list):
+                setattr(twin, name, value.copy())
+        twin.checks = self.checks.fork()
+        return twin
 
     # --- what people and clusters do ------------------------------------------------------------------------------
 
@@ -158,10 +187,36 @@ class World:
     def now(self) -> datetime:
         return NOW + self.clock * TICK + self.skipped
 
+    @property
+    def gates(self) -> str:
+        return _judged_under(repr(self.analysis), self.rollback.progress_deadline)
+
+    @property
+    def size(self) -> int:
+        """Pods that carry all traffic."""
+        if self.autoscaled is None:
+            return self.replicas
+        least, most = self.autoscaled
+        serving = [fleet.size for hash_, fleet in self.fleets.items() if self._serves(hash_)]
+        return min(most, max([least, *serving]))
+
+    def _serves(self, hash_: str) -> bool:
+        return hash_ in self.records and self.records[hash_].phase in {"Stable", "Watching"}
+
     def declare(self, release: Release) -> None:
         self.releases.setdefault(release.hash, release)
         self.desired = release.hash
+        self.edited()
+
+    def edited(self) -> None:
+        """The specification is another one."""
         self.generation += 1
+        self._bump("status")
+
+    def say(self, command: str | None) -> None:
+        """The annotation with a person's command."""
+        self.command = command
+        self._bump("status")
 
     def phase(self, release: Release) -> str | None:
         record = self.records.get(release.hash)
@@ -177,25 +232,96 @@ class World:
             return 0
         return sum(1 for moment in fleet.ready_at if moment <= self.clock)
 
-    def pass_time(self) -> None:
-        """One tick of the world, in which nobody looks."""
-        self.clock += 1
-        if self.gateway and self.written is not None and self.clock >= self.accepted_at:
-            self.accepted = dict(self.written)
-        for hash_, weight in self.accepted.items():
-            bad, total = self.counts.get(hash_, (0, 0))
-            requests = REQUESTS * weight // FULL
-            if not self.ready(hash_):
-                self.compared_with_nothing.add(self.desired)
-            failed = requests if not self.ready(hash_) else 0 if self.releases[hash_].healthy else requests // 2
-            self.counts[hash_] = (bad + failed, total + requests)
+    def healthy(self, hash_: str) -> bool:
+        return self.releases[hash_].healthy and hash_ not in self.sick
 
-    def edit_route(self, weights: Mapping[str, int]) -> None:
+    def pass_time(self, ticks: int = 1) -> None:
+        """Ticks of the world in which nobody looks."""
+        self.clock += ticks
+        self._schedule()
+        if self.gateway and self.written is not None and self.clock >= self.accepted_at:
+            self.accepted, self.accepted_beside = dict(self.written), self.beside
+        matched = self.accepted_beside.matched
+        for hash_, weight in self.served().items():
+            self._count(self.counts, hash_, ticks * (REQUESTS - MATCHED * bool(matched)) * weight // FULL)
+        if matched is not None:
+            self._count(self.counts, matched, ticks * MATCHED)
+        mirror = self.accepted_beside.mirror
+        if mirror is not None:
+            self._count(self.copies, mirror, ticks * REQUESTS * self.accepted_beside.mirrored // FULL)
+
+    def _count(self, counts: dict[str, tuple[int, int]], hash_: str, requests: int) -> None:
+        if hash_ not in self.releases:
+            return
+        ready = self.ready(hash_) > 0
+        if not ready:
+            self.checks.excuse(self.desired)
+        bad, total = counts.get(hash_, (0, 0))
+        failed = requests if not ready else 0 if self.healthy(hash_) else requests // 2
+        counts[hash_] = (bad + failed, total + requests)
+
+    def _schedule(self) -> None:
+        """Pods that no machine had room for begin to start where others ended."""
+        if not self.scarce:
+            return
+        room = self.room()
+        for hash_, fleet in sorted(self.fleets.items()):
+            waiting = sum(1 for moment in fleet.ready_at if moment == NEVER)
+            begun = min(waiting, max(0, room))
+            if begun:
+                moments = [moment for moment in fleet.ready_at if moment != NEVER] + [
+                    self.clock + self.start_lag
+                ] * begun
+                self.fleets[hash_] = Pods(tuple(moments + [NEVER] * (waiting - begun)))
+                room -= begun
+
+    def room(self) -> int:
+        """Pods that there are machines for beside those that have one."""
+        if not self.scarce:
+            return NEVER
+        shift = self.on_course.shift
+        total = self.size + (shift.surge if shift is not None else self.size)
+        return total - sum(1 for fleet in self.fleets.values() for moment in fleet.ready_at if moment != NEVER)
+
+    def served(self) -> dict[str, int]:
+        """What the data plane sends to whom, in basis points."""
+        return self._made_of_pods(self.accepted)
+
+    def _made_of_pods(self, shares: Mapping[str, int]) -> dict[str, int]:
+        """The router service leads to one release, or to all pods that are ready."""
+        if not self.by_replicas or len(shares) < 2:
+            return dict(shares)
+        ready = {hash_: self.ready(hash_) for hash_ in self.fleets}
+        total = sum(ready.values())
+        if not total:
+            return dict.fromkeys(ready, 0)
+        made = {hash_: pods * FULL // total for hash_, pods in ready.items()}
+        for hash_ in sorted(ready, key=lambda hash_: (-(ready[hash_] * FULL % total), hash_))[
+            : FULL - sum(made.values())
+        ]:
+            made[hash_] += 1
+        return made
+
+    def edit_route(self, weights: Mapping[str, int], beside: Beside | None = None) -> None:
         """Someone else writes the route, and the gateway takes it."""
         if self.written is not None:
             self.written = dict(weights)
+            self.beside = beside if beside is not None else self.beside
             self._bump("route")
             self.accepted_at = self.clock + self.gateway_lag
+
+    def scale(self, hash_: str, pods: int) -> None:
+        """The autoscaler of a revision wants so many pods."""
+        if hash_ in self.bounds and hash_ in self.fleets:
+            least, most = self.bounds[hash_]
+            self.fleets[hash_] = self._resized(self.fleets[hash_], max(least, min(pods, most)))
+            self._bump(f"fleet {hash_}")
+
+    def _resized(self, fleet: Pods, pods: int) -> Pods:
+        moments = sorted(fleet.ready_at)[:pods]
+        missing = pods - len(moments)
+        fits = max(0, min(missing, self.room()))
+        return Pods((*moments, *[self.clock + self.start_lag] * fits, *[NEVER] * (missing - fits)))
 
     # --- the operator ---------------------------------------------------------------------------------------------
 
@@ -208,8 +334,16 @@ class World:
         """Ticks until nothing is left to wait for."""
         for _ in range(at_most):
             self.tick()
-            if self.resting and self.accepted == (self.written or {}):
+            if self.resting and self.at_rest:
                 return
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing in the cluster is on its way."""
+        accepted = self.accepted == (self.written or {}) and self.accepted_beside == self.beside
+        return accepted and all(
+            moment <= self.clock or moment == NEVER for p in self.fleets.values() for moment in p.ready_at
+        )
 
     def settle(self) -> None:
         """Look until nothing is left to be done at this moment: a decision on its own outcome changes nothing."""
@@ -218,17 +352,20 @@ class World:
             look = self.look()
             decision = self.judge(look)
             try:
-                self.carry_out(decision, look)
+                done = self.carry_out(decision, look)
             except Stopped:
                 return
-            if decision.create is None and not decision.records and decision.status is None:
-                again = self.judge(self.look())
-                if not again.records and again.status is None:
-                    self.resting = decision.wake_after is None
-                    return
+            if not done:
+                self.resting, self.due = decision.wake_after is None, decision.wake_after
+                return
         raise AssertionError(f"the operator does not come to rest: {decision}")
 
+    @property
+    def on_course(self) -> Course:
+        return self.course or _course(self.strategy, self.size, self.by_replicas)
+
     def look(self) -> Look:
+        self.looks += 1
         seen = Observation(
             now=self.now,
             name="fraud",
@@ -236,33 +373,39 @@ class World:
             desired=self.desired,
             desired_name="fraud-" + self.releases[self.desired].version,
             desired_version=self.releases[self.desired].version,
-            replicas=self.replicas,
-            course=Course(steps=self.steps),
-            gates=a_hash(repr((self.analysis, self.rollback))),
+            replicas=self.size,
+            course=self.on_course,
+            gates=self.gates,
             analysis=self.analysis,
             rollback=self.rollback,
-            revisions={hash_: self._revision(hash_) for hash_ in self.records},
+            revisions={hash_: self.revision(hash_) for hash_ in self.records},
             route=self._route(),
             gateway_problem=None if self.gateway else "Gateway shop/main does not exist",
             status=self.status,
+            paused=self.paused,
+            command=self.command,
+            queued=self.queued,
+            autoscaled=self.autoscaled,
         )
-        self.history = [*self.history[-5:], Look(seen, dict(self.versions))]
-        return Look(self._with_evidence(seen), dict(self.versions))
+        versions = dict(self.versions)
+        self.history = [*self.history[-4:], Look(seen, versions)]
+        return Look(self._with_evidence(seen), versions)
 
     def look_again(self, old: Look) -> Look:
-        """What an operator sees whose caches stopped at an earlier look."""
+        """What an operator sees that was held up after an earlier look."""
         return Look(self._with_evidence(replace(old.seen, now=self.now)), old.versions)
 
     def judge(self, look: Look) -> Decision:
         """Decide, and check the decision before it is carried out."""
         decision = decide(look.seen)
-        assert decide(look.seen) == decision, "the same observation gave two decisions"
-        assert decision.wake_after is None or decision.wake_after >= timedelta(0)
-        self._check_outage(look.seen, decision)
+        if self.looks % 8 == 0:
+            assert decide(look.seen) == decision, "the same observation gave two decisions"
+        self.checks.of_decision(self, look.seen, decision)
         return decision
 
-    def carry_out(self, decision: Decision, look: Look, *, only: int | None = None) -> None:
-        """Do the writes in the order of `Decision`, or ``only`` the first ones. Raises Stopped."""
+    def carry_out(self, decision: Decision, look: Look, *, only: int | None = None) -> int:
+        """Do the writes in the order of `Decision`, or ``only`` the first ones. Says how many. Raises Stopped."""
+        done = 0
         for number, (key, write) in enumerate(self._writes(decision, look)):
             if only is not None and number >= only:
                 raise Stopped("killed")
@@ -272,42 +415,46 @@ class World:
             if self.versions.get(key, 0) != look.versions.get(key, 0):
                 raise Stopped(f"conflict on {key}")
             write()
+            done += 1
             self.writes += 1
             self._bump(key)
-            self.check()
+            self.checks.of_moment(self)
+        return done
 
     # --- the parts of a look ----------------------------------------------------------------------------------------
 
-    def _revision(self, hash_: str) -> Revision:
+    def revision(self, hash_: str) -> Revision:
         fleet = self.fleets.get(hash_)
         version = self.releases[hash_].version
         if fleet is None:
             return Revision(hash_, f"fraud-{version}", version, self.records[hash_])
-        size = len(fleet.ready_at)
-        shown = Fleet(True, size, self.ready(hash_), True, "pods crash" if hash_ in self.crashed else None)
+        problem = "pods crash" if hash_ in self.crashed else None
+        shown = Fleet(True, fleet.size, self.ready(hash_), True, problem)
         return Revision(hash_, f"fraud-{version}", version, self.records[hash_], shown)
 
     def _route(self) -> Route:
         if self.written is None:
             return Route()
-        known = self.gateway and self.accepted == self.written
-        return Route(True, False, dict(self.written), dict(self.accepted) if known else None)
+        written = self._made_of_pods(self.written)
+        settled = self.gateway and (self.accepted, self.accepted_beside) == (self.written, self.beside)
+        settles_in = TICK if self.by_replicas and not settled else None
+        return Route(True, False, written, written if settled else None, beside=self.beside, settles_in=settles_in)
 
     def _with_evidence(self, seen: Observation) -> Observation:
-        candidate = roles(seen).candidate
-        asked = plan(seen, candidate)
-        if candidate is None or candidate not in seen.revisions:
+        judged, compared = trial(seen)
+        asked = plan(seen, judged)
+        if judged is None or judged not in seen.revisions:
             return seen
-        revision = seen.revisions[candidate]
+        revision = seen.revisions[judged]
         if asked.ask_model:
-            answers = replace(revision, answers=self.ready(candidate) > 0)
-            return replace(seen, revisions={**seen.revisions, candidate: answers})
+            answers = replace(revision, answers=self.ready(judged) > 0)
+            return replace(seen, revisions={**seen.revisions, judged: answers})
         evidence: list[Evidence] = []
         for request in asked.golden:
             same = request.dataset in (None, "data")
             evidence.append(self._replay(request.metric, revision, request.start if same else 0, request.limit))
-        evidence += [self._window(metric, revision) for metric in asked.counters]
-        return replace(seen, evidence=tuple(evidence))
+        evidence += [self._window(metric, revision, compared) for metric in asked.counters]
+        return replace(seen, evidence=tuple(evidence)) if evidence else seen
 
     def _replay(self, metric: str, revision: Revision, start: int, limit: int) -> Evidence:
         if "golden" in self.outages:
@@ -317,7 +464,7 @@ class World:
         mine = self.ready(revision.hash) > 0
         base = revision.record.baseline
         if base is not None and not self.ready(base):
-            self.compared_with_nothing.add(revision.hash)
+            self.checks.excuse(revision.hash)
             good = items if self.releases[revision.hash].accurate else items - items // 2
             return replace(batch, wins=good, ties_wrong=items - good) if mine else replace(batch, excluded=items)
         wrong = items if not mine else 0 if self.releases[revision.hash].accurate else items // 2
@@ -325,21 +472,29 @@ class World:
             return replace(batch, ties_right=items - wrong, ties_wrong=wrong)
         return replace(batch, ties_right=items - wrong, losses=wrong)
 
-    def _window(self, metric: MetricSpec, revision: Revision) -> Evidence:
+    def _window(self, metric: MetricSpec, revision: Revision, compared: str | None) -> Evidence:
         if "live" in self.outages:
             return SourceFailure(metric.name, "connection refused")
-        arms = {"candidate": revision.hash, "stable": revision.record.baseline or ""}
-        totals = {arm: self.counts.get(hash_, (0, 0)) for arm, hash_ in arms.items()}
+        arms = {"candidate": revision.hash, "stable": compared or ""}
+        totals = {arm: self.counted(metric, hash_) for arm, hash_ in arms.items()}
         counters = tuple(Counter(source=arm, bad=bad, total=total) for arm, (bad, total) in totals.items())
         status = record_of(revision.record, metric.name)
         last = {counter.source: counter for counter in (status.counters if status else None) or ()}
-        if not last or revision.record.gates != a_hash(repr((self.analysis, self.rollback))):
+        if not last:
             return CounterWindow(metric.name, None, None, counters)
         grown = {
-            arm: ArmCounts(int(bad - last[arm].bad), int(total - last[arm].total))
+            arm: ArmCounts(max(0, int(bad - last[arm].bad)), max(0, int(total - last[arm].total)))
             for arm, (bad, total) in totals.items()
         }
         return CounterWindow(metric.name, grown["candidate"], grown["stable"], counters)
+
+    def counted(self, metric: MetricSpec, hash_: str) -> tuple[int, int]:
+        """Bad requests and all requests of a revision, as the metric's source counts them."""
+        bad, total = self.counts.get(hash_, (0, 0))
+        if metric.pods is None:
+            return bad, total
+        more = self.copies.get(hash_, (0, 0))
+        return bad + more[0], total + more[1]
 
     # --- the writes -------------------------------------------------------------------------------------------------
 
@@ -347,175 +502,70 @@ class World:
         self.versions[key] = self.versions.get(key, 0) + 1
 
     def _writes(self, decision: Decision, look: Look) -> Iterator[tuple[str, Callable[[], None]]]:
+        seen = look.seen
         if decision.create is not None:
             hash_ = decision.create
             if hash_ not in self.records:
                 yield f"record {hash_}", lambda: self.records.setdefault(hash_, ModelRevisionStatus()) and None
             return
         for hash_, record in decision.records.items():
-            yield f"record {hash_}", self._bind(self._write_record, look.seen, hash_, record)
-        targets = [(target, self._size(target.hash)) for target in decision.fleets]
-        for target, size in targets:
-            if size is None or target.replicas > size:
-                yield f"fleet {target.hash}", self._bind(self._write_fleet, target)
+            yield f"record {hash_}", self._bind(self._write_record, seen, hash_, record)
+        targets = [(target, self.fleets.get(target.hash)) for target in decision.fleets]
+        for target, fleet in targets:
+            if fleet is None or (target.replicas >= fleet.size and self._differs(target, fleet)):
+                yield f"fleet {target.hash}", self._bind(self._write_fleet, seen, target)
         weights = decision.weights
-        if weights is not None and weights != self.written:
-            yield "route", self._bind(self._write_route, look.seen, dict(weights))
-        for target, size in targets:
-            if size is not None and target.replicas < size:
-                yield f"fleet {target.hash}", self._bind(self._write_fleet, target)
+        if weights is not None and self._says_more(weights, decision.beside):
+            yield "route", self._bind(self._write_route, seen, dict(weights), decision.beside)
+        for target, fleet in targets:
+            if fleet is not None and target.replicas < fleet.size:
+                yield f"fleet {target.hash}", self._bind(self._write_fleet, seen, target)
         for hash_ in decision.delete:
             yield f"record {hash_}", self._bind(self._delete, hash_)
         if decision.status is not None:
             yield "status", self._bind(self._write_status, decision.status)
 
+    def _says_more(self, weights: Mapping[str, int], beside: Beside) -> bool:
+        if self.by_replicas and self.written is not None:
+            return sorted(weights) != sorted(self.written)
+        return weights != self.written or beside != self.beside
+
     @staticmethod
     def _bind(write: Callable[..., None], *arguments: object) -> Callable[[], None]:
         return lambda: write(*arguments)
 
-    def _size(self, hash_: str) -> int | None:
-        return len(self.fleets[hash_].ready_at) if hash_ in self.fleets else None
+    def _differs(self, target: FleetTarget, fleet: Pods) -> bool:
+        return target.replicas != fleet.size or _bounds(target) != self.bounds.get(target.hash)
 
     def _write_record(self, seen: Observation, hash_: str, record: ModelRevisionStatus) -> None:
-        stored = ModelRevisionStatus.model_validate(record.model_dump(mode="json", by_alias=True, exclude_none=True))
-        assert stored == record, "a record reads back as something else"
-        before, after = self.records[hash_].phase, Phase(record.phase or "")
-        if before != after and before is not None:
-            self.transitions.add((Phase(before), after))
-            assert (before, after) in GOALS, f"{before} → {after} is not in the table"
-        if before is None:
-            assert after == Phase.PENDING
-        if before != after and after == Phase.STABLE:
-            self._check_promotion(seen, hash_, record)
-        if after not in LEAVING:
-            self.ceilings.pop(hash_, None)
-        for status in record.metrics or ():
-            self._check_counted_once(hash_, record_of(self.records[hash_], status.name), status)
-        self.records[hash_] = stored
+        self.checks.of_record(self, seen, hash_, record)
+        self.records[hash_] = record
 
-    def _write_fleet(self, target: FleetTarget) -> None:
-        fleet = self.fleets.setdefault(target.hash, Pods([]))
-        before = len(fleet.ready_at)
-        if target.replicas < before:
-            carried = max(self.accepted.get(target.hash, 0), (self.written or {}).get(target.hash, 0))
-            if carried:
-                kept = needed(self.replicas, carried) if self.replicas else 0
-                assert target.replicas >= min(before, kept), f"scaled to {target.replicas} while it takes {carried}"
-            fleet.ready_at = sorted(fleet.ready_at)[: target.replicas]
-        fleet.ready_at += [self.clock + self.start_lag] * (target.replicas - len(fleet.ready_at))
+    def _write_fleet(self, seen: Observation, target: FleetTarget) -> None:
+        self.checks.of_fleet(self, seen, target)
+        fleet = self.fleets.get(target.hash, Pods())
+        self.fleets[target.hash] = self._resized(fleet, target.replicas)
+        self.bounds.pop(target.hash, None)
+        bounds = _bounds(target)
+        if bounds is not None:
+            self.bounds[target.hash] = bounds
 
-    def _write_route(self, seen: Observation, weights: dict[str, int]) -> None:
-        assert all(weight > 0 for weight in weights.values()), "a backend at 0 is left out"
-        before = self.written or {}
-        stable = roles(replace(seen, revisions={hash_: self._revision(hash_) for hash_ in self.records})).stable
-        for hash_, weight in weights.items():
-            if weight <= before.get(hash_, 0):
-                continue
-            phase = self.records[hash_].phase
-            assert phase not in LEAVING, f"{phase} and its weight rises to {weight}"
-            if hash_ != stable:
-                ready, want = seen.revisions[hash_].fleet.ready, needed(self.replicas, weight)
-                assert ready >= want, f"{weight} with {ready} of {want} pods"
-            elif seen.replicas and not seen.revisions[hash_].fleet.ready:
-                for other, had in before.items():
-                    revision = seen.revisions.get(other)
-                    if revision is not None and revision.fleet.ready:
-                        kept = min(had, round((revision.record.weight or 0) * 100))
-                        assert weights.get(other, 0) >= kept, "traffic moves from ready pods to none"
-        for hash_, record in self.records.items():
-            if record.phase in LEAVING:
-                self.ceilings[hash_] = min(self.ceilings.get(hash_, FULL), weights.get(hash_, 0))
-        self.written = weights
+    def _write_route(self, seen: Observation, weights: dict[str, int], beside: Beside) -> None:
+        self.checks.of_route(self, seen, weights, beside)
+        self.written, self.beside = weights, beside
         self.accepted_at = self.clock + self.gateway_lag
 
     def _delete(self, hash_: str) -> None:
-        assert not self.accepted.get(hash_), "deleted while the gateway sends it requests"
-        assert hash_ != self.desired
-        assert self.records[hash_].phase not in {Phase.STABLE}
-        assert not self.fleets.get(hash_, Pods([])).ready_at, "deleted with pods"
+        self.checks.of_deletion(self, hash_)
         del self.records[hash_]
         if self.fleets.pop(hash_, None) is not None:
+            self.bounds.pop(hash_, None)
             self._bump(f"fleet {hash_}")
 
     def _write_status(self, status: ModelDeploymentStatus) -> None:
-        stored = ModelDeploymentStatus.model_validate(status.model_dump(mode="json", by_alias=True, exclude_none=True))
-        assert stored == status, "a status reads back as something else"
-        before = {condition.type: condition for condition in self.status.conditions or ()}
-        held = {condition.type: condition for condition in status.conditions or ()}
-        assert {"Ready", "Available"} <= held.keys()
-        for kind, condition in held.items():
-            last = before.get(kind)
-            same = last is not None and last.status == condition.status
-            assert not same or last.last_transition_time == condition.last_transition_time, f"{kind} did not flip"
-            assert condition.status == "True" or kind in {"Ready", "Available"}, f"{kind} is present and not true"
-        assert held["Ready"].status == "False" or not {"Stalled", "Reconciling"} & held.keys()
-        self.status = stored
-
-    # --- what always holds ------------------------------------------------------------------------------------------
-
-    def check(self) -> None:
-        """Invariants of every moment, after each write."""
-        for weights in (self.written, self.accepted):
-            if weights:
-                assert sum(weights.values()) == FULL, f"the weights sum to {sum(weights.values())}"
-        stable = [hash_ for hash_, record in self.records.items() if record.phase == Phase.STABLE]
-        assert len(stable) <= 2
-        for hash_, ceiling in self.ceilings.items():
-            weight = (self.written or {}).get(hash_, 0)
-            assert weight <= ceiling, f"the weight rose to {weight} after it was hauled back to {ceiling}"
-
-    def _check_promotion(self, seen: Observation, hash_: str, record: ModelRevisionStatus) -> None:
-        assert record.gates == seen.gates, "promoted under other gates than those of now"
-        assert (seen.route.observed or {}).get(hash_) == FULL, "promoted before all traffic was observed"
-        release = self.releases[hash_]
-        if record.fast:
-            return  # it was proven before, or a person vouches for it
-        for metric in self.analysis.metrics or ():
-            status = record_of(record, metric.name)
-            if metric.golden_set is not None and (record.baseline or metric.threshold):
-                assert status is not None, f"promoted without {metric.name}"
-                assert status.verdict == "Pass", f"promoted with {metric.name} {status.verdict}"
-                assert release.accurate or hash_ in self.compared_with_nothing, "an inaccurate release was promoted"
-            elif record.baseline and metric.golden_set is None:
-                assert status is not None, f"promoted without {metric.name}"
-                assert status.verdict in {"Pass", "Continue", "NoData", "Error"}
-                samples = RatioEvidence.from_vectors({v.name: tuple(v.values) for v in status.state or ()}).candidate
-                assert samples.total >= (metric.min_samples or 0), f"promoted on {samples.total} requests"
-                assert release.healthy or hash_ in self.compared_with_nothing, (
-                    "a release that fails requests was promoted"
-                )
-
-    def _check_counted_once(self, hash_: str, before: MetricStatus | None, after: MetricStatus) -> None:
-        if not after.counters or not after.state:
-            return
-        seen_now = {counter.source: counter.total for counter in after.counters}["candidate"]
-        if before is None or not before.counters:
-            self.evidences[hash_, after.name] = Evidences(seen_now, seen_now)
-        mark = self.evidences[hash_, after.name]
-        counted = RatioEvidence.from_vectors({v.name: tuple(v.values) for v in after.state})
-        if not counted.broken:
-            happened = seen_now - mark.base
-            assert counted.candidate.total == happened, f"{counted.candidate.total} counted, {happened} happened"
-
-    def _check_outage(self, seen: Observation, decision: Decision) -> None:
-        """A source that does not answer moves no weight: what is written stays, or what was asked is written again."""
-        candidate = roles(seen).candidate
-        acting = {metric.name for metric in seen.analysis.metrics or () if metric.action != "Observe"}
-        silent = any(isinstance(item, SourceFailure) and item.metric in acting for item in seen.evidence)
-        if not silent or candidate is None or decision.weights is None or decision.create:
-            return
-        before = seen.revisions[candidate].record
-        after = decision.records.get(candidate, before)
-        if after.phase != before.phase:
-            voided = after.reason == "GatesChanged"
-            assert voided or after.phase == Phase.ROLLING_BACK, f"an outage led to {after.phase}"
-            assert after.reason != "MetricsUnavailable" or seen.analysis.on_metric_error == "Rollback"
-            return
-        asked = round((before.weight or 0) * 100)
-        assert decision.weights.get(candidate, 0) <= max(asked, seen.route.written.get(candidate, 0))
+        self.checks.of_status(self, status)
+        self.status = status
 
 
-def source_of(metric: MetricSpec) -> GoldenSetSource:
-    """The golden set of a metric that has one."""
-    assert metric.golden_set is not None
-    return metric.golden_set
+def _bounds(target: FleetTarget) -> tuple[int, int] | None:
+    return (target.floor, target.ceiling) if target.floor is not None and target.ceiling is not None else None
