@@ -31,6 +31,7 @@ from slipway.cluster import (
     Invalid,
     NotServed,
     Object,
+    Unavailable,
     kind_of,
 )
 from slipway.controller.observe import Scene, owned
@@ -73,7 +74,7 @@ class Actor:
             await self._write_record(scene, hash_, record)
         try:
             await self._bring_about(scene, decision)
-        except (Conflict, *REFUSALS):
+        except (Conflict, Unavailable, *REFUSALS):
             await self._tell(scene, decision, now)  # it is on record, so no later look would tell of it
             raise
         await self._tell(scene, decision, now)
@@ -92,16 +93,32 @@ class Actor:
                 # The route does not wait for this: its weights were decided on the pods that are ready, and a candidate
                 # that fails has to leave it whatever an admission policy thinks of a Deployment.
                 refusals.append(error)
-        if decision.weights is not None:
-            await self._apply_route(scene, route_plan(scene, decision.weights, decision.beside))
+        try:
+            await self._lead_traffic(scene, decision)
+        except Unavailable:
+            # Nothing shrinks before the route is known to be so; but what was decided is told, also while the API that
+            # carries the route does not answer.
+            await self._write_status_of(scene, decision)
+            raise
         if refusals:
             raise refusals[0]
         for target in shrinking:
             await self._apply_fleet(scene, target)
         for hash_ in decision.delete:
             await self._delete_revision(scene, hash_)
+        await self._write_status_of(scene, decision)
+
+    async def _write_status_of(self, scene: Scene, decision: Decision) -> None:
         if decision.status is not None:
             await self.write_status(scene.deployment, decision.status)
+
+    async def _lead_traffic(self, scene: Scene, decision: Decision) -> None:
+        """Write the route. One that could not be read is written only when something was decided just now: blindly, as
+        a read that fails says nothing of a write."""
+        unread = scene.routing is not None and scene.routing.unread is not None
+        if decision.weights is None or (unread and not decision.records):
+            return
+        await self._apply_route(scene, route_plan(scene, decision.weights, decision.beside))
 
     async def _tell(self, scene: Scene, decision: Decision, now: datetime) -> None:
         for announcement in decision.announcements:

@@ -40,7 +40,7 @@ from slipway.cluster import (
     NotServed,
     Object,
 )
-from slipway.controller.routing import Routing, Subject, missing, read_routing, route_of
+from slipway.controller.routing import Routing, Subject, last_asked, missing, read_routing, route_of
 from slipway.release import NotCanonicalError, release_hash, revision_name, settings_hash
 from slipway.rollout import Fleet, Observation, Revision, course_of, needs, problems
 from slipway.traffic import PlanError
@@ -155,7 +155,11 @@ async def observe(cluster: Cluster, deployment: Object, now: datetime) -> tuple[
         analysis=spec.analysis or AnalysisSpec(),
         rollback=spec.rollback or RollbackSpec(),
         revisions=revisions,
-        route=route_of(routing.status, {revision.name: hash_ for hash_, revision in revisions.items()}),
+        route=(
+            route_of(routing.status, {revision.name: hash_ for hash_, revision in revisions.items()})
+            if routing.unread is None
+            else last_asked(revisions, routing.unread)
+        ),
         gateway_problem=routing.problem,
         status=read_status(deployment),
         paused=spec.paused,

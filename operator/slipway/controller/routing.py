@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from slipway.api import ModelDeploymentSpec, Traffic
-from slipway.cluster import GATEWAY, GATEWAY_CLASS, Cluster, ClusterError, NotServed, Object, kind_of
-from slipway.rollout import Beside, Need, Route
+from slipway.cluster import GATEWAY, GATEWAY_CLASS, Cluster, ClusterError, NotServed, Object, Unavailable, kind_of
+from slipway.rollout import Beside, Need, Revision, Route
 from slipway.traffic import (
+    ABSENT,
     Capabilities,
     Reference,
     Router,
@@ -45,6 +46,8 @@ class Routing:
     capabilities: Capabilities
     problem: str | None = None
     """Why no Gateway can take the route as it is declared."""
+    unread: str | None = None
+    """Why the route could not be read; nothing is known of it then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +64,16 @@ class Subject:
 async def read_routing(
     cluster: Cluster, subject: Subject, spec: ModelDeploymentSpec, needs: Iterable[Need], now: datetime
 ) -> Routing:
-    """Read the route and what leads to it. Raises ClusterError when the cluster cannot be read."""
+    """Read the route and what leads to it. Raises PlanError for settings that name no router, and ClusterError when the
+    cluster refuses to be read."""
     router, settings = router_of(spec.traffic)
-    live = await read_live(
-        cluster, subject.namespace, router.references(model_deployment=subject.name, traffic=settings)
-    )
+    references = router.references(model_deployment=subject.name, traffic=settings)
+    try:
+        live = await read_live(cluster, subject.namespace, references)
+    except Unavailable as error:
+        # Deadlines do not wait for the API that carries the route: what was last asked of it is what is known.
+        able = router.capabilities(traffic=settings, features=None)
+        return Routing(router, settings, dict.fromkeys(references), ABSENT, able, unread=str(error))
     status = _status(router, settings, subject, live, now)
     features: frozenset[str] | None = None
     problem = None
@@ -154,6 +162,8 @@ async def _gateways(
 def missing(needs: Iterable[Need], routing: Routing, spec: ModelDeploymentSpec) -> str | None:
     """The first thing that the strategy needs and the router cannot do."""
     router = next(name for name in ("gateway", "traefik", "ingressNginx", "istio", "service") if _names(spec, name))
+    if routing.unread is not None:
+        return None  # what a router can do is not known before it was looked at
     for need in needs:
         if not getattr(routing.capabilities, need.capability):
             return f"{need.field}: the router spec.traffic.{router} {need.why}"
@@ -163,6 +173,13 @@ def missing(needs: Iterable[Need], routing: Routing, spec: ModelDeploymentSpec) 
 def _names(spec: ModelDeploymentSpec, router: str) -> bool:
     fields = type(spec.traffic).model_fields
     return any(info.alias == router and getattr(spec.traffic, name) is not None for name, info in fields.items())
+
+
+def last_asked(revisions: Mapping[str, Revision], problem: str) -> Route:
+    """The route while it cannot be read: what was last asked of it, and nobody knows what came of that."""
+    asked = {hash_: round((rev.record.weight or 0) * 100) for hash_, rev in revisions.items()}
+    written = {hash_: weight for hash_, weight in asked.items() if weight}
+    return Route(exists=bool(written), written=written, problem=f"the route cannot be read: {problem}", unread=True)
 
 
 def route_of(status: RouteStatus, hashes: Mapping[str, str]) -> Route:

@@ -22,6 +22,7 @@ from slipway.api import (
 from slipway.traffic import gateway_api, ingress_nginx, istio, public_service, traefik
 from slipway.traffic.features import gateway_features
 from slipway.traffic.gateway_api import route_traffic
+from slipway.traffic.objects import ABSENT
 from slipway.traffic.parents import gateway_problem, gateways_of
 from slipway.traffic.plan import refusal
 from slipway.traffic.public_service import reachable
@@ -61,6 +62,7 @@ def router_of(traffic: Traffic) -> tuple[Router[Any], Any]:
 
 
 __all__ = [
+    "ABSENT",
     "Backend",
     "Capabilities",
     "Change",

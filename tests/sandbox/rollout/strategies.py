@@ -138,35 +138,32 @@ class StrategyStory:
         await eventually(lambda: _all(shop, version), seconds=10)
         return True
 
-    async def test_it_is_aborted_at_every_stage_and_users_keep_what_served_them(self, open_shops: Open) -> None:
+    async def test_it_is_aborted_at_every_stage_replaced_in_the_middle_and_deleted_in_the_middle(
+        self, open_shops: Open
+    ) -> None:
+        """One shop for all of it: what served users before goes on serving them, whatever becomes of the candidate."""
         shop = await self._serving(open_shops)
         await shop.apply(self.strategy.release("v2", hold=HELD))
-        for number, stage in enumerate(self.strategy.stages):
-            if number:
+        for stage in self.strategy.stages:
+            if stage != self.strategy.stages[0]:
                 await tell(shop, "retry", "v2")
             await self._reach(shop, "v2", stage)
             await tell(shop, "abort", "v2")
-            await shop.until("the candidate getting nothing", lambda: shop.phase("v2") == "RolledBack", seconds=5)
+            await shop.until("the candidate getting nothing", lambda: shop.phase("v2") == "RolledBack", seconds=10)
             assert shop.record("v2")["reason"] == "Aborted"
             assert await self._only(shop, "v1")
             assert shop.condition("Available")["status"] == "True"
-        assert shop.failed == []
 
-    async def test_a_new_release_in_mid_rollout_takes_the_place_of_the_candidate(self, open_shops: Open) -> None:
-        shop = await self._serving(open_shops)
-        await shop.apply(self.strategy.release("v2", hold=HELD))
+        await tell(shop, "retry", "v2")
         await self._reach(shop, "v2", self.strategy.stages[-1])
         await shop.apply(self.strategy.release("v5", weights="v2"))
         await shop.until_ready("v5", seconds=50)
         assert shop.phase("v2") == "Superseded"
         assert shop.record("v5")["attempt"] == 1
         assert await self._only(shop, "v5")
-        assert shop.failed == []
 
-    async def test_deleting_in_mid_rollout_removes_everything_and_nothing_hangs(self, open_shops: Open) -> None:
-        shop = await self._serving(open_shops)
-        await shop.apply(self.strategy.release("v2", hold=HELD))
-        await self._reach(shop, "v2", self.strategy.stages[-1])
+        await shop.apply(self.strategy.release("v6", weights="v2", hold=HELD))
+        await self._reach(shop, "v6", self.strategy.stages[0])
         await shop.load.stop()
         assert shop.failed == []
         await shop.kubectl("delete", "mdep", NAME, "--wait=true", "--timeout=10s")

@@ -42,12 +42,14 @@ from slipway.cluster import (
     kind_of,
 )
 from slipway.cluster.endpoints import http_client
+from slipway.controller.budget import RolloutBudget
 from slipway.controller.collect import Collector
 from slipway.controller.handlers import ROUTES, WATCHED, key_of
 from slipway.controller.main import _look
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reconciler import Key, Reconciler, RefusedError
 from slipway.metrics import GatewayCounters
+from slipway.rollout import Limits
 
 EPOCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 LOOK_SECONDS = 0.02
@@ -92,6 +94,7 @@ class World:
         self.writing = False
         """Whether the operator is at work: what changes now is its doing."""
         self._before: dict[str, Object] = {}
+        self.limits = Limits()
         self.start_operator()
         self.cluster.subscribe(self._on_event)
         self.cluster.subscribe(self._watch_over)
@@ -108,9 +111,16 @@ class World:
         """A new process: it knows what the cluster knows. Its first list brings every ModelDeployment."""
         self.queue: WorkQueue[Key] = WorkQueue(clock=self.clock, rng=random.Random(1))
         collector = Collector(self.cluster, self.client, GatewayCounters(self.client, [self.outside.metrics_url]))
-        self.reconciler = Watched(Reconciler(self.cluster, collector, clock=self.now))
+        budget = RolloutBudget(self.cluster, self.limits)
+        self.reconciler = Watched(Reconciler(self.cluster, collector, budget=budget, clock=self.now))
         for obj in self.mirror.objects(MODEL_DEPLOYMENT):
             self._on_event("ADDED", obj)
+
+    def limit(self, **limits: int) -> None:
+        """An operator with limits on how many rollouts may be under way."""
+        self.kill_operator()
+        self.limits = Limits(**limits)
+        self.start_operator()
 
     def kill_operator(self) -> None:
         self.queue.shutdown()
