@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 MAX_PATH: Final = 512
 """Characters of a JSONPath."""
 
+MAX_SIZE: Final = 100_000
+"""Values of a document that a JSONPath is followed in: visiting them takes up to half a second, in which nothing else
+is looked at."""
+
 MAX_SELECTED: Final = 100_000
 """Values that one JSONPath may select."""
 
@@ -37,6 +41,8 @@ class JsonPath:
         """Everything that the path selects, in the order of the document. Raises JsonPathError."""
         from jsonpath import JSONPathError
 
+        if _larger(document, MAX_SIZE):
+            raise JsonPathError(f"{self.text} is not followed in a document of more than {MAX_SIZE} values")
         found = []
         try:
             for match in self._path.finditer(document):
@@ -65,6 +71,18 @@ class JsonPath:
             what = found if isinstance(found, float) else type(found).__name__
             raise JsonPathError(f"{self.text} selects {what} where it has to select a finite number")
         return number
+
+
+def _larger(document: Any, limit: int) -> bool:
+    count, pending = 0, [document]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict | list):
+            count += len(value)
+            if count > limit:
+                return True
+            pending.extend(value.values() if isinstance(value, dict) else value)
+    return False
 
 
 @lru_cache(maxsize=1)

@@ -49,7 +49,8 @@ class _OpenAI:
 
     def _question(self, path: str, model: str, own: Mapping[str, Any]) -> Question:
         fixed = {"model": model, "stream": False, "n": 1}
-        body = {"temperature": 0, "seed": 1, "max_tokens": MAX_TOKENS, **own, **fixed}
+        limits = {} if "max_completion_tokens" in own else {"max_tokens": MAX_TOKENS}
+        body = {"temperature": 0, "seed": 1, **limits, **own, **fixed}
         return Question("POST", f"{self.prefix}/{path}", sent(body))
 
     def _choice(self, body: bytes) -> Mapping[str, Any]:

@@ -74,10 +74,19 @@ def test_a_path_that_cannot_be_used_is_refused_when_it_is_read(path: str) -> Non
 
 def test_a_document_that_is_nested_too_deeply_is_told() -> None:
     deep: list[Any] = []
-    for _ in range(100_000):
+    for _ in range(50_000):
         deep = [deep]
     with pytest.raises(JsonPathError, match="nested too deeply"):
         JsonPath("$..a").values(deep)
+
+
+def test_a_document_that_would_take_long_is_told_and_not_followed() -> None:
+    start = time.process_time()
+    for document in ([0] * 2_000_000, [[0] * 10] * 100_000):
+        with pytest.raises(JsonPathError, match="more than 100000 values"):
+            JsonPath("$..a").values(document)
+    assert time.process_time() - start < 2
+    assert len(JsonPath("$..*").values([0] * 50_000)) == 50_000
 
 
 @given(st.text("$.*[]?@='ab0,:&|()<! ", max_size=24).map("$".__add__))

@@ -213,6 +213,13 @@ def test_inputs_that_cannot_be_sent_are_refused_before_they_are(protocol: Infere
         protocol.check(inputs)
 
 
+def test_the_newer_name_of_the_limit_of_tokens_stands_alone() -> None:
+    item = GoldenItem("g", {"messages": [{"role": "user", "content": "x"}], "max_completion_tokens": 9}, ("y",))
+    body = json.loads(OpenAIChat().question("m", item).content or b"")
+    assert body["max_completion_tokens"] == 9
+    assert "max_tokens" not in body
+
+
 @needs_jsonpath
 @pytest.mark.parametrize(
     ("settings", "problem"),
