@@ -171,7 +171,11 @@ def undo(  # noqa: PLR0917
             typer.echo(f"spec.release of {name} is that of release {to.version} ({to.name}) again.")
             typer.echo("If git declares another one, GitOps will put that back: revert it there too.")
             return
-        typer.echo(f"No rollout of {name} is on. The release before was {to.version} ({to.name}).")
+        serves = picture.of(picture.status.stable) is to
+        was = (
+            f"Release {to.version} ({to.name}) serves" if serves else f"The release before was {to.version} ({to.name})"
+        )
+        typer.echo(f"No rollout of {name} is on. {was}.")
         typer.echo("Revert spec.release in git, or declare it in the cluster alone:")
         typer.echo(f"  slipway undo {name} --namespace {found} --apply")
 

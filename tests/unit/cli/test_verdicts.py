@@ -185,6 +185,11 @@ def test_undo_apply_declares_exactly_the_earlier_release_and_warns_of_gitops(ter
     assert release_hash(terminal.deployment["spec"]["release"]) == hash_of("v1")
 
 
+def test_undo_after_a_rollback_names_the_release_that_serves(terminal: Terminal) -> None:
+    terminal.shop(stable_revision(), rolled_back_revision(), status=ROLLED_BACK)
+    assert "Release v1 (fraud-" in terminal("undo", "fraud", *SHOP)[1]
+
+
 def test_undo_apply_after_a_rollback_declares_what_serves(terminal: Terminal) -> None:
     terminal.shop(stable_revision(), rolled_back_revision(), status=ROLLED_BACK)
     terminal("undo", "fraud", *SHOP, "--apply")
