@@ -285,3 +285,12 @@ async def test_a_status_counts_nothing_below_zero(client: Client) -> None:
     await client.post(deployments, body)
     answer = await client.merge(f"{deployments}/d/status", {"status": {"replicas": -1}})
     assert answer.causes == ["status.replicas"]
+
+
+async def test_a_selector_of_a_job_is_a_selector(client: Client) -> None:
+    template = a_template()
+    template["spec"]["restartPolicy"] = "Never"
+    odd = {"matchExpressions": [{"key": "a", "operator": "Likes"}]}
+    spec = {"template": template, "manualSelector": True, "selector": odd}
+    found = await refused(client, "/apis/batch/v1/namespaces/default/jobs", "Job", spec=spec)
+    assert found == ["spec.selector.matchExpressions[0].operator"]

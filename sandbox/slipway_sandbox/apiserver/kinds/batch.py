@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from slipway_sandbox.apiserver.errors import INVALID, NOT_SUPPORTED, REQUIRED, FieldError
 from slipway_sandbox.apiserver.kinds.hooks import Hooks
 from slipway_sandbox.apiserver.kinds.podspec import default_template, fill
-from slipway_sandbox.apiserver.kinds.templates import immutable, negative, validate_template
+from slipway_sandbox.apiserver.kinds.templates import immutable, negative, validate_label_selector, validate_template
 from slipway_sandbox.apiserver.selectors import from_label_selector
 
 _RESTART = ("OnFailure", "Never")
@@ -89,11 +89,7 @@ class Jobs(Hooks):
                 )
             )
         errors += _indexed_errors(spec) + _failure_policy_errors(spec)
-        labels = spec["template"].get("metadata", {}).get("labels") or {}
-        selector = spec.get("selector")
-        if selector and not all(requirement.matches(labels) for requirement in from_label_selector(selector)):
-            detail = "`selector` does not match template `labels`"
-            errors.append(FieldError(INVALID, "spec.template.metadata.labels", detail, labels))
+        errors += _selector_errors(spec)
         return errors + validate_template(spec["template"], "spec.template", restart=_RESTART)
 
     def validate_update(self, new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
@@ -116,6 +112,15 @@ class Jobs(Hooks):
         elif fresh != before:
             errors.append(FieldError(INVALID, "spec.template", "field is immutable", new["spec"]["template"]))
         return errors
+
+
+def _selector_errors(spec: dict[str, Any]) -> list[FieldError]:
+    selector, labels = spec.get("selector") or {}, spec["template"].get("metadata", {}).get("labels") or {}
+    errors = validate_label_selector(selector, "spec.selector")
+    if not errors and not all(requirement.matches(labels) for requirement in from_label_selector(selector)):
+        detail = "`selector` does not match template `labels`"
+        errors.append(FieldError(INVALID, "spec.template.metadata.labels", detail, labels))
+    return errors
 
 
 def _indexed_errors(spec: dict[str, Any]) -> list[FieldError]:
