@@ -1,8 +1,12 @@
 """Traefik's own resources: an IngressRoute says what is matched, a TraefikService who gets which share.
 
-The IngressRoute ``<name>`` leads to the TraefikService ``<name>`` with the shares, or, while requests are copied, to
-the TraefikService ``<name>-mirror`` in front of it. Its routes have no names, so priorities tell them apart: by default
-a rule's priority is its length; the route for matches has one more than the route for everybody, and the preview two.
+The IngressRoute ``<name>`` leads to the TraefikService ``<name>-mirror``, and that to the TraefikService ``<name>``
+with the shares. The one for copies is always there, with or without any: Traefik watches each kind by itself, and a
+route that leads to an object which it has not seen yet answers 404. So no route of users ever changes where it leads,
+and copies begin and end inside an object.
+
+The routes of an IngressRoute have no names, so priorities tell them apart: by default a rule's priority is its length;
+the route for matches has one more than the route for everybody, and the preview two.
 
 None of these kinds has a status. A change counts as taken up when Traefik has had the time for it: it applies changes
 at most every two seconds unless ``providersThrottleDuration`` says otherwise.
@@ -78,11 +82,11 @@ def changes(
     owner: Mapping[str, Any],
     live: Live,
 ) -> Sequence[Change]:
-    """What is led to comes before what leads there; what nothing leads to any more goes last."""
+    """What is led to comes before what leads there."""
     serving = serving_backends(plan, _CAPABILITIES, router=FIELD)
     route, split, mirror = references(model_deployment=model_deployment, traffic=traffic)
     copies, host = copied(plan), preview_host(plan, traffic.hostnames, router=FIELD)
-    for reference in (route, split, *((mirror,) if copies is not None else ())):
+    for reference in (route, split, mirror):
         found = live.get(reference)
         if found is not None and not owned(found, owner["uid"]):
             raise PlanError(foreign(reference, namespace))
@@ -94,17 +98,13 @@ def changes(
 
     sticky = {"sticky": {"cookie": {"name": plan.sticky.cookie, "httpOnly": True}}} if plan.sticky is not None else {}
     services = [{**_service(backend.service), "weight": backend.basis_points} for backend in serving]
-    result = [manifest(split, {"weighted": {"services": services, **sticky}})]
-    if copies is not None:
-        copy = {**_service(copies.service), "percent": copies.basis_points // 100}
-        result.append(manifest(mirror, {"mirroring": {**_traefik_service(split), "mirrors": [copy]}}))
+    mirrors = [] if copies is None else [{**_service(copies.service), "percent": copies.basis_points // 100}]
     points = {"entryPoints": list(traffic.entry_points)} if traffic.entry_points else {}
-    target = _traefik_service(mirror if copies is not None else split)
-    result.append(manifest(route, {**points, "routes": _routes(traffic, plan, host, target)}))
-    standing = live.get(mirror)
-    if copies is None and standing is not None and owned(standing, owner["uid"]):
-        result.append(Change(mirror, delete=True))
-    return result
+    return (
+        manifest(split, {"weighted": {"services": services, **sticky}}),
+        manifest(mirror, {"mirroring": {**_traefik_service(split), "mirrors": mirrors}}),
+        manifest(route, {**points, "routes": _routes(traffic, plan, host, _traefik_service(mirror))}),
+    )
 
 
 def status(
@@ -119,7 +119,7 @@ def status(
 ) -> RouteStatus:
     """Follow the route for everybody to the shares."""
     named = references(model_deployment=model_deployment, traffic=traffic)
-    for reference in named[:2]:
+    for reference in named:
         found = live.get(reference)
         if found is not None and not owned(found, owner_uid):
             return not_ours(foreign(reference, namespace))
@@ -127,17 +127,18 @@ def status(
     if route is None:
         return ABSENT
     main, match, preview = _read_routes(route)
-    target, mirrored = _target(main), None
-    mirroring = _spec(mirror).get("mirroring") or {}
-    if target == _target_of(named[2]):
-        target, mirrored = (mirroring.get("kind"), mirroring.get("name")), _copy(mirroring)
-    weighted = _spec(split).get("weighted") or {}
-    shares = _shares(weighted.get("services") or []) if target == _target_of(named[1]) else {}
+    mirroring, weighted = _spec(mirror).get("mirroring") or {}, _spec(split).get("weighted") or {}
+    leads = _target(main) == _target_of(named[2])
+    splits = leads and (mirroring.get("kind"), mirroring.get("name")) == _target_of(named[1])
+    mirrored = _copy(mirroring) if leads else None
+    shares = _shares(weighted.get("services") or []) if splits else {}
     matched, previewed = _service_of(match), _service_of(preview)
     others = (mirrored.service if mirrored is not None else None, matched, previewed)
     problem = None
-    if split is None or target != _target_of(named[1]):
-        problem = f"IngressRoute {namespace}/{named[0].name} does not lead to the TraefikService of that name"
+    if split is None or not splits:
+        problem = (
+            f"IngressRoute {namespace}/{named[0].name} does not lead to the shares in the TraefikService of that name"
+        )
     left = seconds_left(
         *(found for found in (route, split, mirror) if found is not None), now=now, takes=SETTLE_SECONDS
     )

@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from dataclasses import replace
 
 import httpx
@@ -62,6 +64,7 @@ async def test_a_match_takes_its_requests_to_the_candidate_and_no_others(router:
     assert (status.matched, status.written) == (NEW, {OLD: WHOLE, NEW: 0})
     path = "/score"
     await place.until({NEW: 3}, path, **{"X-Group": HEADER.value})
+    await place.until({OLD: 3}, path)
     assert await place.answers(3, path, **{"x-group": HEADER.value}) == {NEW: 3}
     assert await place.answers(3, path, **{"X-Group": "b"}) == {OLD: 3}
     assert await place.answers(3, path) == {OLD: 3}
@@ -82,7 +85,7 @@ async def test_a_preview_is_reached_under_its_host_and_nowhere_else(router: str,
     plan = replace(ALL_OLD, preview=Preview(hostname=host), previewed=NEW)
     assert (await route.lead(plan)).previewed == NEW
     await place.until({NEW: 5}, "/score", host)
-    assert await place.answers(5, "/score") == {OLD: 5}
+    await place.until({OLD: 5}, "/score")
     assert await place.answers(1, "/other", host) == {"404": 1}
     await route.lead(ALL_OLD)
     await place.until({"404": 1}, "/score", host)
@@ -99,6 +102,7 @@ async def test_a_preview_header_goes_before_a_match(router: str, place: Place) -
     await route.lead(plan)
     both = {"X-Preview": "yes", "X-Group": HEADER.value}
     await place.until({"fraud-2c2c2c2c": 3}, **both)
+    await place.until({OLD: 3})
     assert await place.answers(3, **{"X-Group": HEADER.value}) == {NEW: 3}
     assert await place.answers(3) == {OLD: 3}
 
@@ -143,6 +147,28 @@ async def test_traefik_copies_the_part_that_was_asked_for_and_users_see_only_sta
         return await place.answers(4, "/score") == {OLD: 4} and new.requests.total() == before
 
     await eventually(alone)
+
+
+async def test_no_request_is_lost_while_copies_begin_and_end(place: Place) -> None:
+    await place.model(OLD)
+    await place.model(NEW)
+    route = await place.route(settings("traefik", place))
+    await route.lead(ALL_OLD)
+    await place.until({OLD: 5}, "/score")
+    lost: Counter[str] = Counter()
+
+    async def asking() -> None:
+        while True:
+            lost.update(await place.answers(1, "/score"))
+
+    asked = asyncio.create_task(asking())
+    for _ in range(6):
+        for plan in (replace(ALL_OLD, mirror=Backend(NEW, 5000)), SPLIT, ALL_OLD):
+            await route.write(plan)
+            await asyncio.sleep(0.1)
+    asked.cancel()
+    await asyncio.gather(asked, return_exceptions=True)
+    assert set(lost) == {OLD, NEW}
 
 
 async def test_traefik_keeps_a_client_with_the_release_that_it_met_until_that_is_gone(place: Place) -> None:

@@ -56,26 +56,24 @@ def test_a_more_particular_route_has_a_higher_priority_and_its_text_cannot_break
     assert match["match"].endswith('&& (Header("X-Group", "b \\"\\\\`"))')
 
 
-def test_what_is_led_to_is_written_before_what_leads_there_and_removed_after_it() -> None:
-    at = a_route()
-    assert written(at, COPYING) == [
+def test_what_is_led_to_is_written_before_what_leads_there() -> None:
+    at = Served(settings("traefik"))
+    assert written(at, PLAN) == [
         ("TraefikService", "fraud", False),
         ("TraefikService", "fraud-mirror", False),
         ("IngressRoute", "fraud", False),
     ]
-    assert written(at.lead(COPYING), PLAN) == [
-        ("TraefikService", "fraud", False),
-        ("IngressRoute", "fraud", False),
-        ("TraefikService", "fraud-mirror", True),
-    ]
 
 
-def test_copies_are_made_in_front_of_the_shares() -> None:
-    at = a_route(COPYING)
-    mirroring = at.of("TraefikService", "fraud-mirror")["spec"]["mirroring"]
-    assert (mirroring["kind"], mirroring["name"]) == ("TraefikService", "fraud")
-    assert [(copy["name"], copy["percent"]) for copy in mirroring["mirrors"]] == [(NEW, 50)]
-    assert routes(at)[-1]["services"] == [{"kind": "TraefikService", "name": "fraud-mirror"}]
+def test_the_route_of_users_leads_to_the_same_object_whatever_the_plan_is() -> None:
+    at = a_route()
+    before = routes(at)
+    copies = at.of("TraefikService", "fraud-mirror")["spec"]["mirroring"]
+    assert (copies["kind"], copies["name"], copies["mirrors"]) == ("TraefikService", "fraud", [])
+    assert routes(at.lead(COPYING)) == before
+    copies = at.of("TraefikService", "fraud-mirror")["spec"]["mirroring"]
+    assert [(copy["name"], copy["percent"]) for copy in copies["mirrors"]] == [(NEW, 50)]
+    assert routes(at.lead(PLAN)) == before
 
 
 def test_a_part_of_a_percent_cannot_be_copied() -> None:
@@ -92,6 +90,7 @@ def test_a_mirror_that_nothing_leads_to_copies_nothing() -> None:
     at = a_route(COPYING)
     routes(at)[-1]["services"] = [{"kind": "TraefikService", "name": "fraud"}]
     assert at.status().mirrored is None
+    assert at.status().observed is None
 
 
 @pytest.mark.parametrize(
@@ -102,7 +101,7 @@ def test_a_route_that_somebody_led_elsewhere_has_none_of_the_shares(services: li
     routes(at)[-1]["services"] = services
     status = at.status()
     assert (status.written, status.observed) == ({}, None)
-    assert "IngressRoute shop/fraud does not lead to the TraefikService of that name" in str(status.problem)
+    assert "IngressRoute shop/fraud does not lead to the shares" in str(status.problem)
 
 
 def test_shares_that_are_gone_are_missed() -> None:
