@@ -294,3 +294,14 @@ async def test_a_selector_of_a_job_is_a_selector(client: Client) -> None:
     spec = {"template": template, "manualSelector": True, "selector": odd}
     found = await refused(client, "/apis/batch/v1/namespaces/default/jobs", "Job", spec=spec)
     assert found == ["spec.selector.matchExpressions[0].operator"]
+
+
+async def test_a_variable_that_hides_another_is_warned_of(client: Client) -> None:
+    template = a_template(env=[{"name": "A", "value": "1"}, {"name": "A", "value": "2"}])
+    template["spec"]["nodeSelector"] = {"beta.kubernetes.io/os": "linux"}
+    body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}}
+    spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
+    answer = await client.post("/apis/apps/v1/namespaces/default/deployments", {**body, "spec": spec})
+    first, second = answer.headers.getall("Warning")
+    assert "spec.template.spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14" in first
+    assert "spec.template.spec.containers[0].env[1]: hides previous definition of" in second

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from slipway_sandbox.apiserver.errors import INVALID, NOT_SUPPORTED, REQUIRED, FieldError
 from slipway_sandbox.apiserver.kinds.hooks import Hooks
+from slipway_sandbox.apiserver.kinds.pod_warnings import pod_warnings
 from slipway_sandbox.apiserver.kinds.podspec import default_template, fill
 from slipway_sandbox.apiserver.kinds.templates import immutable, negative, validate_label_selector, validate_template
 from slipway_sandbox.apiserver.selectors import from_label_selector
@@ -91,6 +92,12 @@ class Jobs(Hooks):
         errors += _indexed_errors(spec) + _failure_policy_errors(spec)
         errors += _selector_errors(spec)
         return errors + validate_template(spec["template"], "spec.template", restart=_RESTART)
+
+    def warn(self, obj: dict[str, Any]) -> list[str]:
+        return pod_warnings(obj["spec"]["template"]["spec"], "spec.template.spec")
+
+    def warn_update(self, new: dict[str, Any], old: dict[str, Any]) -> list[str]:
+        return self.warn(new) if self.spec_changed(new, old) else []
 
     def validate_update(self, new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
         errors = immutable(
@@ -228,6 +235,13 @@ class CronJobs(Hooks):
             errors.append(FieldError(INVALID, "spec.timeZone", _zone_problem(zone), zone))
         template = spec["jobTemplate"]["spec"]["template"]
         return errors + validate_template(template, "spec.jobTemplate.spec.template", restart=_RESTART)
+
+    def warn(self, obj: dict[str, Any]) -> list[str]:
+        template = obj["spec"]["jobTemplate"]["spec"]["template"]
+        return pod_warnings(template["spec"], "spec.jobTemplate.spec.template.spec")
+
+    def warn_update(self, new: dict[str, Any], old: dict[str, Any]) -> list[str]:
+        return self.warn(new) if self.spec_changed(new, old) else []
 
 
 def _schedule_problem(schedule: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from slipway_sandbox.apiserver import quantity
 from slipway_sandbox.apiserver.errors import FORBIDDEN, FieldError
 from slipway_sandbox.apiserver.kinds.hooks import Hooks
+from slipway_sandbox.apiserver.kinds.pod_warnings import pod_warnings
 from slipway_sandbox.apiserver.kinds.podspec import default_pod_spec, default_requests, fill
 from slipway_sandbox.apiserver.kinds.templates import validate_pod_spec
 
@@ -52,6 +53,12 @@ class Pods(Hooks):
 
     def validate(self, obj: dict[str, Any]) -> list[FieldError]:
         return validate_pod_spec(obj["spec"], "spec")
+
+    def warn(self, obj: dict[str, Any]) -> list[str]:
+        return pod_warnings(obj["spec"], "spec")
+
+    def warn_update(self, new: dict[str, Any], old: dict[str, Any]) -> list[str]:  # noqa: ARG002
+        return []
 
     def validate_update(self, new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
         if _fixed(new["spec"]) == _fixed(old["spec"]) and _only_added(new["spec"], old["spec"]):

@@ -6,6 +6,7 @@ from typing import Any
 
 from slipway_sandbox.apiserver.errors import FORBIDDEN, INVALID, NOT_SUPPORTED, REQUIRED, FieldError
 from slipway_sandbox.apiserver.kinds.hooks import Hooks
+from slipway_sandbox.apiserver.kinds.pod_warnings import pod_warnings
 from slipway_sandbox.apiserver.kinds.podspec import default_template, fill
 from slipway_sandbox.apiserver.kinds.templates import (
     amount_problem,
@@ -47,6 +48,12 @@ class Workload(Hooks):
 
     def validate_update(self, new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
         return immutable(new["spec"], old["spec"], "selector")
+
+    def warn(self, obj: dict[str, Any]) -> list[str]:
+        return pod_warnings(obj["spec"]["template"]["spec"], "spec.template.spec")
+
+    def warn_update(self, new: dict[str, Any], old: dict[str, Any]) -> list[str]:
+        return self.warn(new) if self.spec_changed(new, old) else []
 
     def validate_status(self, new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:  # noqa: ARG002
         return [
