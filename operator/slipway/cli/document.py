@@ -51,6 +51,8 @@ that it read, and waits until the operator has answered it in `status.lastComman
 `promote` and `approve` to the step, that the status showed: if the rollout has moved on meanwhile, nothing is passed by
 accident.
 
+What is written belongs to the field manager `slipway-cli`.
+
 `undo` aborts a rollout that is on or still watched. When none is, it names the release before, which is best declared
 again in git; with `--apply` it declares that release in the cluster alone, and GitOps will put back what git says.
 

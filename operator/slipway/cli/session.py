@@ -22,6 +22,9 @@ Result = TypeVar("Result")
 DEFAULT_NAMESPACE: Final = "default"
 """Where objects are looked for when neither an option nor the kubeconfig names a namespace, as kubectl does."""
 
+FIELD_MANAGER: Final = "slipway-cli"
+"""Who owns what a person writes with this command. GitOps tools take over what names that begin with kubectl own."""
+
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
@@ -73,7 +76,7 @@ def in_cluster(place: Place, work: Callable[[Cluster, str], Awaitable[Result]]) 
 async def _connected(place: Place, work: Callable[[Cluster, str], Awaitable[Result]]) -> Result:
     from slipway import cluster as clusters
 
-    cluster = await clusters.connect(kubeconfig=place.kubeconfig, context=place.context)
+    cluster = await clusters.connect(kubeconfig=place.kubeconfig, context=place.context, field_manager=FIELD_MANAGER)
     try:
         namespace = place.namespace
         if namespace is None:

@@ -25,23 +25,27 @@ APPLY = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
 
 
-async def connect(*, kubeconfig: str | None = None, context: str | None = None) -> Cluster:
+async def connect(
+    *, kubeconfig: str | None = None, context: str | None = None, field_manager: str = FIELD_MANAGER
+) -> Cluster:
     """The cluster that the kubeconfig names, or the one that this pod runs in when there is no kubeconfig.
 
+    Whatever is written belongs to `field_manager`; never one that begins with kubectl, which GitOps tools take over.
     `kubeconfig` goes before KUBECONFIG, and that before ~/.kube/config. The credentials are loaded here, so that wrong
     ones are said at the start; nothing is sent yet. Raises Unauthorized without credentials, ClusterError for an
     unreadable file.
     """
     credentials = Credentials(kubeconfig, context)
     await credentials.current()
-    return HttpCluster(Transport(credentials))
+    return HttpCluster(Transport(credentials), field_manager)
 
 
 class HttpCluster:
     """`Cluster` as requests to a Kubernetes API server."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, field_manager: str = FIELD_MANAGER) -> None:
         self._transport = transport
+        self._field_manager = field_manager
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Object | None:
         target = Target("get", kind, namespace, name)
@@ -66,18 +70,18 @@ class HttpCluster:
 
     async def create(self, obj: Object) -> Object:
         target = target_of("create", obj)
-        path = _query(target.kind.path(target.namespace), fieldManager=FIELD_MANAGER)
+        path = _query(target.kind.path(target.namespace), fieldManager=self._field_manager)
         return await self._write(target, "POST", path, obj, JSON)
 
     async def apply(self, obj: Object) -> Object:
         target = target_of("apply", obj)
-        path = _query(target.kind.path(target.namespace, target.name), fieldManager=FIELD_MANAGER, force="true")
+        path = _query(target.kind.path(target.namespace, target.name), fieldManager=self._field_manager, force="true")
         return await self._write(target, "PATCH", path, obj, APPLY)
 
     async def apply_status(self, obj: Object) -> Object:
         target = target_of("apply_status", obj)
         path = target.kind.path(target.namespace, target.name, "status")
-        path = _query(path, fieldManager=FIELD_MANAGER, force="true")
+        path = _query(path, fieldManager=self._field_manager, force="true")
         return await self._write(target, "PATCH", path, status_alone(obj), APPLY)
 
     async def delete(
@@ -104,7 +108,7 @@ class HttpCluster:
 
     async def merge_patch(self, kind: Kind, namespace: str | None, name: str, patch: Object) -> Object:
         target = Target("merge_patch", kind, namespace, name)
-        path = _query(kind.path(namespace, name), fieldManager=FIELD_MANAGER)
+        path = _query(kind.path(namespace, name), fieldManager=self._field_manager)
         return await self._write(target, "PATCH", path, patch, MERGE_PATCH)
 
     async def close(self) -> None:

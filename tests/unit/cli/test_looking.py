@@ -254,6 +254,11 @@ def test_the_namespace_is_the_option_s_then_the_environment_s_then_the_kubeconfi
     assert asked("-n", "given", SLIPWAY_NAMESPACE="environment") == "given"
 
 
+def test_what_is_written_belongs_to_the_command_and_not_to_the_operator(terminal: Terminal) -> None:
+    terminal("list")
+    assert [how["field_manager"] for how in terminal.connections] == ["slipway-cli"]
+
+
 def test_kubeconfig_and_context_reach_the_connection(terminal: Terminal) -> None:
     terminal("list", "--kubeconfig", "a.yaml", "--context", "there")
     terminal("list", KUBECONFIG="b.yaml", SLIPWAY_CONTEXT="elsewhere")

@@ -123,6 +123,14 @@ async def test_an_apply_names_its_manager_and_takes_over(server: ScriptedServer,
     assert json.loads(body)["spec"] == {"ü": "ß"}
 
 
+async def test_what_another_tool_writes_belongs_to_that_tool(server: ScriptedServer, tmp_path: Path) -> None:
+    kubeconfig = a_kubeconfig(tmp_path, server.url, {"token": "s3cret"})
+    connected = await connect(kubeconfig=kubeconfig, field_manager="slipway-cli")
+    await connected.merge_patch(MODEL_DEPLOYMENT, "shop", "fraud", {})
+    await connected.close()
+    assert dict(server.requests[0][0].query) == {"fieldManager": "slipway-cli"}
+
+
 async def test_requests_say_who_sends_them(server: ScriptedServer, cluster: Cluster) -> None:
     await read(cluster)
     headers = server.requests[0][0].headers
