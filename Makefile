@@ -46,6 +46,7 @@ bench-judge: $(READY) ## simulate how often the judge is wrong, and write docs/b
 generate: $(READY) ## write the files that are generated from the code
 	$(BIN)/python -m slipway.api.crd crds
 	$(BIN)/python -m slipway.rollout.document docs
+	$(BIN)/python -m slipway.cli.document docs
 
 lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \

@@ -289,7 +289,7 @@ class Collector:
                 namespace=scene.namespace,
                 name=revision_name(scene.name, arm.revision.hash),
                 port=SERVICE_PORT,
-                route=scene.name,
+                route=scene.route_name,
             )
             for role, arm in arms.items()
         }

@@ -80,6 +80,12 @@ class Scene:
         return str(self.deployment["metadata"]["uid"])
 
     @property
+    def route_name(self) -> str:
+        """Name of the route that leads to the model: gateways name what they count after it."""
+        gateway = self.spec.traffic.gateway
+        return gateway.route.name if gateway is not None and gateway.route is not None else self.name
+
+    @property
     def namespace(self) -> str:
         """Where everything of the ModelDeployment lives."""
         return str(self.deployment["metadata"]["namespace"])

@@ -101,6 +101,8 @@ class Shop:
             return manifest
         if "traefik" in manifest["spec"]["traffic"]:
             return dict(merge(manifest, {"spec": {"traffic": {"traefik": {"hostnames": [self.load.host]}}}}))
+        if "route" in manifest["spec"]["traffic"]["gateway"]:
+            return manifest
         gateway = {"parentRefs": [{"name": "sandbox", "namespace": "default"}], "hostnames": [self.load.host]}
         if manifest["spec"]["traffic"]["gateway"]["parentRefs"] != [{"name": "sandbox"}]:
             del gateway["parentRefs"]
