@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from slipway.api import GatewayTraffic, ParentReference, stamped
+from slipway.api import GatewayTraffic, ParentReference
 from slipway.traffic import user_rule
 from slipway.traffic.acceptance import refused_by
 from slipway.traffic.features import HEADER_PATTERNS, MIRROR, MIRROR_PERCENT
@@ -35,7 +35,7 @@ from slipway.traffic.http_rules import (
     shares,
     sole_backend,
 )
-from slipway.traffic.objects import ABSENT, foreign, metadata, not_ours, owned
+from slipway.traffic.objects import ABSENT, applied, foreign, not_ours, owned, refuse_foreign
 from slipway.traffic.plan import copied, preview_host, serving_backends
 from slipway.traffic.router import (
     Backend,
@@ -43,7 +43,6 @@ from slipway.traffic.router import (
     Change,
     Live,
     Object,
-    PlanError,
     Reference,
     RoutePlan,
     RouteStatus,
@@ -107,17 +106,14 @@ def changes(
         )
     main, preview = _route(model_deployment), _preview_route(model_deployment)
     host, standing = preview_host(plan, traffic.hostnames, router=FIELD), live.get(preview)
-    for reference in (main, *((preview,) if host is not None else ())):
-        found = live.get(reference)
-        if found is not None and not owned(found, owner["uid"]):
-            raise PlanError(foreign(reference, namespace))
+    used = (main, preview) if host is not None else (main,)
+    refuse_foreign(used, live, namespace=namespace, owner_uid=owner["uid"])
 
     def manifest(reference: Reference, hostnames: list[str], rules: list[Object]) -> Change:
         parents = [_as_written(parent) for parent in traffic.parent_refs or []]
-        about = metadata(name=reference.name, namespace=namespace, model_deployment=model_deployment, owner=owner)
         # Hostnames are said even when there are none, so that a foreign one is removed.
         spec = {"parentRefs": parents, "hostnames": hostnames, "rules": rules}
-        return Change(reference, stamped({"apiVersion": API_VERSION, "kind": KIND, "metadata": about, "spec": spec}))
+        return applied(reference, spec, namespace=namespace, model_deployment=model_deployment, owner=owner)
 
     result = [manifest(main, list(traffic.hostnames or []), _rules(traffic.path, plan, serving))]
     if host is not None and plan.previewed is not None:

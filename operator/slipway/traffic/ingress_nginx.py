@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from slipway.api import GROUP, SERVICE_PORT, HeaderMatch, IngressNginxTraffic, stamped
-from slipway.traffic.objects import ABSENT, foreign, metadata, normalised, not_ours, owned, seconds_left
+from slipway.api import GROUP, SERVICE_PORT, HeaderMatch, IngressNginxTraffic
+from slipway.traffic.objects import ABSENT, applied, foreign, normalised, not_ours, owned, refuse_foreign, seconds_left
 from slipway.traffic.patterns import literal
 from slipway.traffic.plan import preview_host, serving_backends
 from slipway.traffic.router import (
@@ -70,21 +70,14 @@ class _Ingress:
     hostnames: Sequence[str]
     annotations: Mapping[str, str]
 
-    def manifest(self, about: Object, traffic: IngressNginxTraffic) -> Object:
-        """The whole object. `about` is its metadata without the annotations."""
+    def spec(self, traffic: IngressNginxTraffic) -> Object:
+        """Its hosts, each with the path that leads to the Service."""
         backend = {"service": {"name": self.service, "port": {"number": SERVICE_PORT}}}
         paths = [{"path": traffic.path, "pathType": "Prefix", "backend": backend}]
-        return stamped(
-            {
-                "apiVersion": API_VERSION,
-                "kind": KIND,
-                "metadata": {**about, "annotations": dict(self.annotations)},
-                "spec": {
-                    "ingressClassName": traffic.ingress_class_name,
-                    "rules": [{"host": hostname, "http": {"paths": paths}} for hostname in self.hostnames],
-                },
-            }
-        )
+        return {
+            "ingressClassName": traffic.ingress_class_name,
+            "rules": [{"host": hostname, "http": {"paths": paths}} for hostname in self.hostnames],
+        }
 
 
 def references(*, model_deployment: str, traffic: IngressNginxTraffic) -> tuple[Reference, ...]:  # noqa: ARG001
@@ -126,18 +119,23 @@ def changes(
         _Ingress(named[1], canary, traffic.hostnames, _canary_annotations(plan, weights.get(canary or "", 0))),
         _Ingress(named[2], plan.previewed if host else None, [host] if host else [], {}),
     )
+    needed = [ingress.reference for ingress in wanted if ingress.service is not None]
+    refuse_foreign([named[0], *needed], live, namespace=namespace, owner_uid=owner["uid"])
     result: list[Change] = []
     for ingress in wanted:
         standing = live.get(ingress.reference)
-        ours = standing is None or owned(standing, owner["uid"])
-        if not ours and (ingress.service is not None or ingress.reference == named[0]):
-            raise PlanError(foreign(ingress.reference, namespace))
         if ingress.service is not None:
-            about = metadata(
-                name=ingress.reference.name, namespace=namespace, model_deployment=model_deployment, owner=owner
+            result.append(
+                applied(
+                    ingress.reference,
+                    ingress.spec(traffic),
+                    namespace=namespace,
+                    model_deployment=model_deployment,
+                    owner=owner,
+                    annotations=ingress.annotations,
+                )
             )
-            result.append(Change(ingress.reference, ingress.manifest(about, traffic)))
-        elif standing is not None and ours:
+        elif standing is not None and owned(standing, owner["uid"]):
             result.append(Change(ingress.reference, delete=True))
     stays = before is None or main == before
     return sorted(result, key=lambda change: change.delete != stays)

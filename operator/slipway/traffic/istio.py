@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from slipway.api import SERVICE_PORT, HeaderMatch, IstioTraffic, RequestMatch, stamped
-from slipway.traffic.objects import ABSENT, foreign, metadata, normalised, not_ours, owned, seconds_left
+from slipway.api import SERVICE_PORT, HeaderMatch, IstioTraffic, RequestMatch
+from slipway.traffic.objects import ABSENT, applied, foreign, normalised, not_ours, owned, refuse_foreign, seconds_left
 from slipway.traffic.patterns import cookie_pattern, literal
 from slipway.traffic.plan import copied, preview_host, serving_backends
 from slipway.traffic.router import (
@@ -75,19 +75,15 @@ def changes(
 ) -> Sequence[Change]:
     """The VirtualService: everything changes at once. When nothing may serve, it goes: a rule has to lead somewhere."""
     reference = _route(model_deployment)
-    found = live.get(reference)
-    if found is not None and not owned(found, owner["uid"]):
-        raise PlanError(foreign(reference, namespace))
+    refuse_foreign([reference], live, namespace=namespace, owner_uid=owner["uid"])
     serving = serving_backends(plan, _CAPABILITIES, router=FIELD)
     if not serving:
-        return () if found is None else (Change(reference, delete=True),)
+        return () if live.get(reference) is None else (Change(reference, delete=True),)
     host = preview_host(plan, traffic.hostnames, router=FIELD)
     hosts = [*traffic.hostnames, *([host] if host is not None else [])]
     gateways = {"gateways": list(traffic.gateways)} if traffic.gateways else {}
-    about = metadata(name=reference.name, namespace=namespace, model_deployment=model_deployment, owner=owner)
     spec = {"hosts": hosts, **gateways, "http": _rules(traffic.path, plan, serving)}
-    body = {"apiVersion": reference.api_version, "kind": reference.kind, "metadata": about, "spec": spec}
-    return (Change(reference, stamped(body)),)
+    return (applied(reference, spec, namespace=namespace, model_deployment=model_deployment, owner=owner),)
 
 
 def status(

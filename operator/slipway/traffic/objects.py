@@ -1,26 +1,47 @@
-"""What the objects of all routers have in common: names and owners, shares, and the time that a change needs."""
+"""What the objects of all routers have in common: whose they are, shares, and the time that a change needs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from slipway.api import child_labels
-from slipway.traffic.router import WHOLE, Object, Reference, RouteStatus
+from slipway.api import child_labels, stamped
+from slipway.traffic.router import WHOLE, Change, Live, Object, PlanError, Reference, RouteStatus
 
 ABSENT: Final = RouteStatus(exists=False, owned=False, written={}, accepted=False, problem=None)
 """Nothing was written yet."""
 
 
-def metadata(*, name: str, namespace: str, model_deployment: str, owner: Mapping[str, Any]) -> Object:
-    """The metadata of an object of ours. `owner` is the ModelDeployment's owner reference."""
-    return {
-        "name": name,
+def applied(
+    reference: Reference,
+    spec: Object,
+    *,
+    namespace: str,
+    model_deployment: str,
+    owner: Mapping[str, Any],
+    annotations: Mapping[str, str] | None = None,
+) -> Change:
+    """An object of ours as it shall be. `owner` is the ModelDeployment's owner reference."""
+    about = {
+        "name": reference.name,
         "namespace": namespace,
         "labels": child_labels(model_deployment=model_deployment, component="route"),
         "ownerReferences": [dict(owner)],
+        **({"annotations": dict(annotations)} if annotations is not None else {}),
     }
+    return Change(
+        reference,
+        stamped({"apiVersion": reference.api_version, "kind": reference.kind, "metadata": about, "spec": spec}),
+    )
+
+
+def refuse_foreign(references: Iterable[Reference], live: Live, *, namespace: str, owner_uid: str) -> None:
+    """Raises PlanError for the first object among these that has our name and another owner."""
+    for reference in references:
+        found = live.get(reference)
+        if found is not None and not owned(found, owner_uid):
+            raise PlanError(foreign(reference, namespace))
 
 
 def owned(live: Mapping[str, Any], owner_uid: str) -> bool:

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from slipway.api import LABEL_MODEL_DEPLOYMENT, LABEL_REVISION, SERVICE_PORT, ServiceTraffic, stamped
-from slipway.traffic.objects import ABSENT, foreign, metadata, normalised, not_ours, owned, seconds_left
+from slipway.api import LABEL_MODEL_DEPLOYMENT, LABEL_REVISION, SERVICE_PORT, ServiceTraffic
+from slipway.traffic.objects import ABSENT, applied, foreign, normalised, not_ours, owned, refuse_foreign, seconds_left
 from slipway.traffic.plan import serving_backends
 from slipway.traffic.router import (
     WHOLE,
@@ -64,23 +64,15 @@ def changes(
 ) -> Sequence[Change]:
     """The Service. Of the shares it only matters which are above 0: the pods make up the rest."""
     reference = _service(model_deployment)
-    found = live.get(reference)
-    if found is not None and not owned(found, owner["uid"]):
-        raise PlanError(foreign(reference, namespace))
+    refuse_foreign([reference], live, namespace=namespace, owner_uid=owner["uid"])
     serving = serving_backends(plan, _CAPABILITIES, router=FIELD)
-    port = {"name": "http", "port": SERVICE_PORT, "targetPort": _target_port(serving), "protocol": "TCP"}
-    manifest = {
-        "apiVersion": reference.api_version,
-        "kind": reference.kind,
-        "metadata": metadata(name=reference.name, namespace=namespace, model_deployment=model_deployment, owner=owner),
-        "spec": {
-            "type": "ClusterIP",
-            "selector": _selector(model_deployment, serving),
-            "publishNotReadyAddresses": False,
-            "ports": [port],
-        },
+    spec = {
+        "type": "ClusterIP",
+        "selector": _selector(model_deployment, serving),
+        "publishNotReadyAddresses": False,
+        "ports": [{"name": "http", "port": SERVICE_PORT, "targetPort": _target_port(serving), "protocol": "TCP"}],
     }
-    return (Change(reference, stamped(manifest)),)
+    return (applied(reference, spec, namespace=namespace, model_deployment=model_deployment, owner=owner),)
 
 
 def status(

@@ -23,8 +23,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from slipway.api import SERVICE_PORT, HeaderMatch, RequestMatch, TraefikTraffic, stamped
-from slipway.traffic.objects import ABSENT, foreign, metadata, normalised, not_ours, owned, seconds_left
+from slipway.api import SERVICE_PORT, HeaderMatch, RequestMatch, TraefikTraffic
+from slipway.traffic.objects import ABSENT, applied, foreign, normalised, not_ours, owned, refuse_foreign, seconds_left
 from slipway.traffic.patterns import cookie_pattern
 from slipway.traffic.plan import copied, preview_host, serving_backends
 from slipway.traffic.router import (
@@ -86,15 +86,10 @@ def changes(
     serving = serving_backends(plan, _CAPABILITIES, router=FIELD)
     route, split, mirror = references(model_deployment=model_deployment, traffic=traffic)
     copies, host = copied(plan), preview_host(plan, traffic.hostnames, router=FIELD)
-    for reference in (route, split, mirror):
-        found = live.get(reference)
-        if found is not None and not owned(found, owner["uid"]):
-            raise PlanError(foreign(reference, namespace))
+    refuse_foreign((route, split, mirror), live, namespace=namespace, owner_uid=owner["uid"])
 
     def manifest(reference: Reference, spec: Object) -> Change:
-        about = metadata(name=reference.name, namespace=namespace, model_deployment=model_deployment, owner=owner)
-        body = {"apiVersion": reference.api_version, "kind": reference.kind, "metadata": about, "spec": spec}
-        return Change(reference, stamped(body))
+        return applied(reference, spec, namespace=namespace, model_deployment=model_deployment, owner=owner)
 
     sticky = {"sticky": {"cookie": {"name": plan.sticky.cookie, "httpOnly": True}}} if plan.sticky is not None else {}
     services = [{**_service(backend.service), "weight": backend.basis_points} for backend in serving]
