@@ -74,7 +74,12 @@ class PodView:
 
 def pod_status(view: PodView) -> Manifest:
     """The status to write; conditions that others own (readiness gates) are carried over."""
-    phase = view.ended_as[0] if view.ended_as else _phase(view)
+    # As long as something runs, a sidecar or what was only asked to go, a pod is not over, whatever it will end as.
+    going_on = any(state.running_since is not None for state in [*view.init, *view.main])
+    ended_as = None if going_on else view.ended_as
+    phase = ended_as[0] if ended_as else _phase(view)
+    if going_on and phase in {"Succeeded", "Failed"}:
+        phase = "Running"
     old = view.pod.get("status", {})
     status: Manifest = {
         "observedGeneration": view.pod["metadata"].get("generation", 1),
@@ -91,8 +96,8 @@ def pod_status(view: PodView) -> Manifest:
         status["initContainerStatuses"] = [state.manifest() for state in view.init]
     if old.get("qosClass"):
         status["qosClass"] = old["qosClass"]
-    if view.ended_as:
-        status |= {"reason": view.ended_as[1], "message": view.ended_as[2]} if view.ended_as[1] else {}
+    if ended_as and ended_as[1]:
+        status |= {"reason": ended_as[1], "message": ended_as[2]}
     return status
 
 

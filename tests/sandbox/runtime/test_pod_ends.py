@@ -39,7 +39,7 @@ def last_state(pod: Manifest, kind: str = "containerStatuses") -> Manifest:
 
 
 A_SIDECAR = a_container(
-    "trap 'echo bye; exit 0' TERM; echo hello; while true; do sleep 0.05; done", "side", restartPolicy="Always"
+    "trap 'sleep 0.3; exit 0' TERM; echo hello; while true; do sleep 0.05; done", "side", restartPolicy="Always"
 )
 
 
@@ -77,12 +77,7 @@ async def test_a_deadline_asks_the_containers_to_go_and_tells_their_end(space: S
     await space.apply(a_pod(a_container(polite), activeDeadlineSeconds=1))
     pod = await ended(space, "Failed")
     assert pod["status"]["reason"] == "DeadlineExceeded"
-
-    async def told() -> Manifest | None:
-        [status] = (await space.get(PODS, "p"))["status"]["containerStatuses"]
-        return status if "terminated" in status["state"] else None
-
-    status = await eventually(told)
+    [status] = pod["status"]["containerStatuses"]
     assert (status["state"]["terminated"]["exitCode"], status["ready"]) == (4, False)
 
 
