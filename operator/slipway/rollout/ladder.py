@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Final
 
 from slipway.api import ModelRevisionStatus, Phase
@@ -65,7 +64,7 @@ def pods_needed(seen: Observation, record: ModelRevisionStatus) -> int:
         if record.baseline is None or record.fast or (seen.course.full_size and seen.course.shadow is None):
             return max(1, size)
         if seen.course.shadow is not None:
-            return needed(size, seen.course.shadow.share)
+            return max(1, needed(size, seen.course.shadow.share))
         return _step_pods(seen, seen.steps[0], size) if seen.steps else max(1, size)
     step = step_of(seen, record)
     if step is not None:
@@ -95,9 +94,13 @@ def has_capacity(seen: Observation, revision: Revision, record: ModelRevisionSta
     return fleet.exists and fleet.current and staying(revision) >= pods_needed(seen, record)
 
 
-def in_the_way(seen: Observation, serving: Collection[str | None]) -> Revision | None:
-    """A revision beside those that serve which has pods: a Service that leads to two releases would lead to it too."""
-    return next((rev for hash_, rev in seen.revisions.items() if hash_ not in serving and _has_pods(rev)), None)
+def in_the_way(seen: Observation, candidate: str, stable: str | None, weight: int) -> Revision | None:
+    """A third revision with pods, where shares are made of pods: a Service that leads to two would lead to it too."""
+    if not seen.course.by_replicas or stable is None or weight in (0, FULL):
+        return None
+    return next(
+        (rev for hash_, rev in seen.revisions.items() if hash_ not in (candidate, stable) and _has_pods(rev)), None
+    )
 
 
 def _has_pods(revision: Revision) -> bool:

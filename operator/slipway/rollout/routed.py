@@ -18,6 +18,7 @@ from slipway.rollout.commands import name_of, stage_of
 from slipway.rollout.course import FULL, Judging
 from slipway.rollout.ladder import (
     has_capacity,
+    in_the_way,
     judging_of,
     placed,
     pods_needed,
@@ -223,7 +224,10 @@ def _waiting(seen: Observation, revision: Revision, record: ModelRevisionStatus,
             f"{asked} of the traffic{problem_of(revision)}"
         )
         return Move(hold(record, reasons.WAITING_FOR_CAPACITY, message), wake_at=at)
+    third = in_the_way(seen, revision.hash, record.baseline, target_weight(seen, record))
     problem = seen.route.problem or "the gateway has not applied it yet"
+    if third is not None and not seen.route.written.get(revision.hash):
+        problem = f"pods of release {third.version} have to end first, which the Service would lead to as well"
     message = f"{asked} of the traffic was asked for: {problem}"
     return Move(hold(record, reasons.WAITING_FOR_ROUTE, message), wake_at=at)
 

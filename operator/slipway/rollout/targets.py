@@ -66,7 +66,7 @@ def _candidate_weight(seen: Observation, who: Roles, candidate: str, records: Re
     if frozen:
         wanted = min(wanted, asked_weight(revision.record))
     written = seen.route.written.get(candidate, 0)
-    if seen.course.by_replicas and written == 0 and in_the_way(seen, {who.stable, candidate}):
+    if written == 0 and in_the_way(seen, candidate, who.stable, wanted) is not None:
         return 0
     if wanted <= written or has_capacity(seen, revision, record):
         return wanted
@@ -236,11 +236,12 @@ def _bounded(
     if seen.autoscaled is None or target.role is Role.NONE or target.replicas == 0:
         return target
     least, most = seen.autoscaled
+    shifts = seen.course.shift is not None and who.candidate is not None and phase_of(record) != Phase.WATCHING
     if target.role is Role.CANDIDATE:
-        floor = max(1, pods_needed(seen, record))
+        floor = max(1, min(pods_needed(seen, record), target.replicas) if shifts else pods_needed(seen, record))
         wanted = replicas_within(revision.fleet.replicas, floor=floor, ceiling=most)
         return FleetTarget(target.hash, wanted, target.role, floor, most)
     floor = least
     if who.candidate is not None or who.standby is not None:
-        floor = min(most, max(least, target.replicas))
+        floor = min(most, target.replicas if shifts else max(least, target.replicas))
     return FleetTarget(target.hash, target.replicas, target.role, floor, most)

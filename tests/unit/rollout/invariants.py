@@ -89,7 +89,8 @@ class Invariants:
             risen = UP.index(Phase(after.phase)) - UP.index(Phase(before.phase)) if _climbs(before, after) else 0
             commanded = after.command != before.command
             assert risen <= 0 or commanded, f"{before.phase} → {after.phase} while it is paused"
-            assert after.phase not in PROMOTED or before.phase in PROMOTED, "promoted while it is paused"
+            kept = before.phase in (*PROMOTED, Phase.SUPERSEDED)  # one that is brought back is not promoted
+            assert after.phase not in PROMOTED or kept, "promoted while it is paused"
             assert alone or weight <= asked, f"the weight rises from {asked} to {weight} while it is paused"
         self._of_outage(seen, before, after, weight if not alone else 0, asked)
 
@@ -219,7 +220,7 @@ class Invariants:
 
     def of_route(self, world: World, seen: Observation, weights: Mapping[str, int], beside: Beside) -> None:
         assert all(weight > 0 for weight in weights.values()), "a backend at 0 is left out"
-        before = world.written or {}
+        before = seen.route.written if world.by_replicas else world.written or {}
         stable = self._stable_now(world)
         for hash_, weight in weights.items():
             if weight <= before.get(hash_, 0):

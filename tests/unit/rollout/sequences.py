@@ -388,21 +388,24 @@ def _peace(world: World) -> None:
     world.start_lag, world.gateway_lag = 2, 1
     world.replicas = 4 if world.by_replicas else world.replicas or 1
     world.edited()
-    for _ in range(PEACE):
+    for tick in range(PEACE):
         world.pass_time()
         world.settle()
-        _say_what_is_asked_for(world)
+        _say_what_is_asked_for(world, patient=tick < PEACE // 2)
         if world.resting and world.at_rest:
             break
     _comes_to_the_right_end(world)
 
 
-def _say_what_is_asked_for(world: World) -> None:
-    """A person gives the approval that is waited for, ends a pause, and decides what evidence cannot."""
+def _say_what_is_asked_for(world: World, *, patient: bool) -> None:
+    """A person gives the approval that is waited for, ends a pause, and decides what evidence cannot, or not soon."""
     record = world.records.get(world.desired)
     if record is None or record.phase not in [*Phase][:6]:
         return
-    verb = {"Paused": "resume", "AwaitingApproval": "approve", "Inconclusive": "promote"}.get(record.reason or "")
+    verbs = {"Paused": "resume", "AwaitingApproval": "approve", "Inconclusive": "promote"}
+    if not patient and world.desired in world.checks.excused:  # harm of a bad time takes long to be outweighed
+        verbs["GatheringEvidence"] = "promote"
+    verb = verbs.get(record.reason or "")
     if verb is not None:
         world.say(f"{verb}@{world.desired[:8]}#{world.looks}")
         world.resting = False

@@ -341,9 +341,8 @@ class World:
     def at_rest(self) -> bool:
         """Whether nothing in the cluster is on its way."""
         accepted = self.accepted == (self.written or {}) and self.accepted_beside == self.beside
-        return accepted and all(
-            moment <= self.clock or moment == NEVER for p in self.fleets.values() for moment in p.ready_at
-        )
+        moments = [moment for fleet in self.fleets.values() for moment in fleet.ready_at if moment > self.clock]
+        return accepted and (not moments or (set(moments) == {NEVER} and self.room() <= 0))
 
     def settle(self) -> None:
         """Look until nothing is left to be done at this moment: a decision on its own outcome changes nothing."""
