@@ -30,6 +30,9 @@ LIMIT_FACTORS = (1.2, 1.5, 2.0, 3.0, 5.0, 12.0, 50.0)
 REFINEMENTS = 2
 """Steps towards the nearest point. A bet at a point that is only near it is as fair, and nearly as good."""
 
+NEAR = 1e-3
+"""A step smaller than this share of the rate is the last."""
+
 LARGEST_STAKE = 0.999
 """No request may lose more than this share of a capital."""
 
@@ -77,12 +80,23 @@ def harm_odds(candidate_total: int, stable_total: int, rate: float, factor: floa
     )
 
 
-def proof_odds(candidate_total: int, stable_total: int, candidate_rate: float, stable_rate: float, m: Margin) -> Odds:
-    """A bet against "the candidate is worse than stable by at least the margin" on these rates, if they are within."""
-    slope, shift = 1 + m.relative, m.absolute
+def proof_odds(
+    candidate_total: int,
+    stable_total: int,
+    candidate_rate: float,
+    stable_rate: float,
+    margin: Margin,
+    *,
+    width: float = 1.0,
+) -> Odds:
+    """A bet against "the candidate is worse than stable by at least the margin" on these rates, if they are within.
+
+    The margin is that of the gate, `width` times as wide.
+    """
+    slope, shift = 1 + width * margin.relative, width * margin.absolute
     if candidate_rate >= slope * stable_rate + shift or shift >= 1:
         return NO_BET
-    near = nearest(candidate_total, candidate_rate, stable_total, stable_rate, m)
+    near = nearest((candidate_total, stable_total), (candidate_rate, stable_rate), slope, shift)
     edge = slope * near + shift
     stake = (edge - candidate_rate) / (edge * (1 - edge))
     counter = stake * slope * candidate_total / stable_total
@@ -97,18 +111,18 @@ def proof_odds(candidate_total: int, stable_total: int, candidate_rate: float, s
     )
 
 
-def nearest(candidate_total: int, candidate_rate: float, stable_total: int, stable_rate: float, m: Margin) -> float:
-    """Stable's rate at the point of the null's edge that is nearest to two rates within it.
+def nearest(totals: tuple[int, int], rates: tuple[float, float], slope: float, shift: float) -> float:
+    """Stable's rate q at the point (slope q + shift, q) of the null's edge that is nearest to two rates within it.
 
-    The divergence, weighted by the totals, is stationary where n_c (1 + relative) (q_c - p_c) / (q_c (1 - q_c)) + n_s
-    (q_s - p_s) / (q_s (1 - q_s)) = 0. Multiplied by the denominators it is a cubic with one root between the ends,
-    found by Newton's method, which is kept between them by halving. It starts at the root of the quadratic that is left
-    when rates are small.
+    Totals and rates are those of candidate and stable. The divergence, weighted by the totals, is stationary where n_c
+    slope (q_c - p_c) / (q_c (1 - q_c)) + n_s (q_s - p_s) / (q_s (1 - q_s)) = 0. Multiplied by the denominators it is a
+    cubic with one root between the ends, found by Newton's method, which is kept between them by halving. It starts at
+    the root of the quadratic that is left when rates are small.
     """
-    slope, shift = 1 + m.relative, m.absolute
+    candidate_rate, stable_rate = rates
     low = max((candidate_rate - shift) / slope, 0.0)
     high = min(stable_rate, (1 - shift) / slope)
-    a, b = candidate_total * slope, stable_total
+    a, b = totals[0] * slope, totals[1]
     half = (a * (shift - candidate_rate) + b * (shift - slope * stable_rate)) / 2
     whole = slope * (a + b)
     q = (math.sqrt(half * half + whole * b * stable_rate * shift) - half) / whole
@@ -123,9 +137,12 @@ def nearest(candidate_total: int, candidate_rate: float, stable_total: int, stab
         else:
             high = q
         steep = a * (slope * spread + above * (1 - 2 * q)) + b * (width + below * slope * (1 - 2 * edge))
+        before = q
         q = q - value / steep if steep > 0 else low
         if not low < q < high:
             q = (low + high) / 2
+        if abs(q - before) < NEAR * before:
+            break
     return q
 
 

@@ -51,8 +51,9 @@ def requests_to_pass(
     if candidate_rate >= stable_rate + margin.at(stable_rate):
         return math.inf
     parts = 1_000_000
-    near = nearest(round(parts * share), candidate_rate, parts - round(parts * share), stable_rate, margin)
-    edge = (1 + margin.relative) * near + margin.absolute
+    own, slope = round(parts * share), 1 + margin.relative
+    near = nearest((own, parts - own), (candidate_rate, stable_rate), slope, margin.absolute)
+    edge = slope * near + margin.absolute
     growth = _divergence(candidate_rate, edge) + (1 - share) / share * _divergence(stable_rate, near)
     return discount * math.log(1 / alpha) / growth
 

@@ -34,9 +34,7 @@ def log_rank_bets(candidate: Iterable[ArmCounts], stable: Sequence[ArmCounts]) -
 
 def log_gauge_bets(candidate: Iterable[float], stable: Sequence[float]) -> tuple[float, ...]:
     """The same for one reading a pod, where a higher one is worse."""
-    return _mean(
-        [_value(len(stable), lambda fall: fall ** sum(other >= reading for other in stable)) for reading in candidate]  # noqa: B023
-    )
+    return _mean([_reading_value(reading, stable) for reading in candidate])
 
 
 def _mean(values: Sequence[Sequence[float]]) -> tuple[float, ...]:
@@ -50,6 +48,11 @@ def _value(others: int, expected_power: Callable[[float], float]) -> tuple[float
     if not others:
         return (1.0,) * len(FALLS)
     return tuple((others + 1) * (1 - g) / (1 - g ** (others + 1)) * expected_power(g) for g in FALLS)
+
+
+def _reading_value(reading: float, stable: Sequence[float]) -> tuple[float, ...]:
+    rank = sum(other >= reading for other in stable)
+    return _value(len(stable), lambda fall: fall**rank)
 
 
 def _requests_value(candidate: ArmCounts, stable: Sequence[ArmCounts]) -> tuple[float, ...]:

@@ -145,7 +145,7 @@ class TwoArm:
         harm = [harm_odds(*sizes, rate, factor) for factor in self.terms.factors]
         proof = [proof_odds(*sizes, factor * rate, rate, self.terms.proof) for factor in PROOF_FACTORS]
         own = (LEARNING * rate + self.candidate.bad) / (LEARNING + self.candidate.total)
-        bounds = [proof_odds(*sizes, own, rate, self.terms.unit.times(factor)) for factor in BOUND_FACTORS]
+        bounds = [proof_odds(*sizes, own, rate, self.terms.unit, width=factor) for factor in BOUND_FACTORS]
         after = replace(
             self,
             harm=self.harm.after([odds.log_value(candidate, stable) for odds in harm], discount),

@@ -13,6 +13,7 @@
 | betting, scores | mean difference at the edge | skewed, symmetric and two-point scores |
 | share of traffic | share within its tolerance | both edges and the middle |
 | bin shares | shares as in the reference | the expected evidence over small samples |
+| all of a ratio's, discounted | the same, and requests that fail five at a time | on the edge |
 | ranks of pods | pods exchangeable | `test_ranks.py` |
 """
 
@@ -27,6 +28,7 @@ from hypothesis import strategies as st
 
 from slipway.analysis import (
     ArmCounts,
+    Dispersion,
     DriftEvidence,
     Gates,
     Histogram,
@@ -215,6 +217,45 @@ def test_evidence_of_safety_within_a_share_of_stables_rate_is_fair(
     assert expected_growth(evidence, sizes, (min((1 + relative) * stable + beyond, 1.0), stable)) <= 1 + TOLERANCE
 
 
+FIVEFOLD = Dispersion(chi_square=500, degrees=100)
+
+
+@pytest.mark.parametrize(
+    "gates", [{"comparison_margin": 0.999}, {"non_inferiority_margin": 0.2}, {"threshold_max": 0.3}]
+)
+@pytest.mark.parametrize("burst", [1, 5])
+@pytest.mark.parametrize("rate", [0.01, 0.1, 0.3])
+def test_discounted_evidence_is_fair_for_independent_requests_and_for_bursts_of_that_size(
+    gates: dict[str, float], burst: int, rate: float
+) -> None:
+    begun = RatioEvidence.begin(Gates(**gates, **WATCH_ONLY), steps=2, dispersion=FIVEFOLD)
+    begun = begun.fold(ArmCounts(1, 20), ArmCounts(9, 180))
+    mean = sum(
+        p
+        * q
+        * begun.fold(
+            ArmCounts(burst * candidate.bad, burst * candidate.total),
+            ArmCounts(burst * stable.bad, burst * stable.total),
+        )
+        .judge()
+        .evidence
+        for p, candidate in outcomes(4, rate + gates.get("non_inferiority_margin", 0.0))
+        for q, stable in outcomes(9, rate)
+    )
+    assert mean <= begun.judge().evidence * (1 + TOLERANCE)
+
+
+def test_undiscounted_evidence_is_not_fair_for_bursts() -> None:
+    begun = RatioEvidence.begin(Gates(comparison_margin=0.999, **WATCH_ONLY), steps=1)
+    begun = begun.fold(ArmCounts(1, 20), ArmCounts(9, 180))
+    mean = sum(
+        p * q * begun.fold(ArmCounts(5 * candidate.bad, 20), ArmCounts(5 * stable.bad, 45)).judge().evidence
+        for p, candidate in outcomes(4, 0.1)
+        for q, stable in outcomes(9, 0.1)
+    )
+    assert mean > 1.5 * begun.judge().evidence
+
+
 @pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("margin", [0.02, 0.2])
 @pytest.mark.parametrize("stable", [0.01, 0.3, 0.6])
@@ -251,7 +292,7 @@ def test_a_bet_on_safety_is_placed_at_the_point_of_the_edge_that_is_nearest(
 
     if rates[0] >= (1 + margin.relative) * rates[1] + margin.absolute:
         return
-    q = nearest(sizes[0], rates[0], sizes[1], rates[1], margin)
+    q = nearest(sizes, rates, 1 + margin.relative, margin.absolute)
     highest = min(rates[1], (1 - margin.absolute) / (1 + margin.relative))
     lowest = max((rates[0] - margin.absolute) / (1 + margin.relative), 0.0)
     grid = [lowest + (highest - lowest) * i / 2000 for i in range(1, 2000)]
