@@ -33,12 +33,12 @@ from slipway.analysis.aggregate import MetricResult, Move, Outcome, Reason, aggr
 from slipway.analysis.budget import alpha_budget
 from slipway.analysis.dispersion import Dispersion
 from slipway.analysis.drift import DriftEvidence, Stability, binned, decile_edges
-from slipway.analysis.eprocess import ArmCounts
+from slipway.analysis.eprocess import NO_REQUESTS, ArmCounts
 from slipway.analysis.gauge import GaugeEvidence
 from slipway.analysis.golden import SingleEvidence
-from slipway.analysis.histogram import Histogram
+from slipway.analysis.histogram import Histogram, quantile_edges
 from slipway.analysis.labels import LabelCounts, LabelEvidence
-from slipway.analysis.latency import LatencyEvidence
+from slipway.analysis.latency import LEARNED_REQUESTS, LatencyEvidence
 from slipway.analysis.paired import PairedBatch, PairedEvidence
 from slipway.analysis.planning import (
     Plan,
@@ -59,10 +59,13 @@ from slipway.analysis.verdict import Action, Gates, Judgement, Margin, Verdict, 
 __all__ = [
     "RatioEvidence",
     "ArmCounts",
+    "NO_REQUESTS",
     "PodWindow",
     "Dispersion",
     "LatencyEvidence",
+    "LEARNED_REQUESTS",
     "Histogram",
+    "quantile_edges",
     "PairedEvidence",
     "PairedBatch",
     "SingleEvidence",

@@ -99,3 +99,11 @@ def edges_of(past: Histogram) -> tuple[Edge, ...]:
                 break
     last = past.bounds[-1]
     return tuple(chosen.values()) or (Edge(last, min(QUANTILES.values()), past.slower_than(last)),)
+
+
+def quantile_edges(past: Histogram) -> tuple[float, ...]:
+    """The latencies in seconds at which a candidate is compared with what did this, ascending.
+
+    Raises ValueError without requests.
+    """
+    return tuple(edge.seconds for edge in edges_of(past))

@@ -32,7 +32,7 @@ from slipway.analysis.vectors import (
 )
 from slipway.analysis.verdict import Gates, Judgement, Verdict
 
-LEARNED = 200
+LEARNED_REQUESTS = 200
 """Requests of stable from which its edges are fixed, where no past was given: they are no evidence themselves."""
 
 
@@ -97,6 +97,11 @@ class LatencyEvidence:
         )
         return replace(self, tests=tests, learned=None)
 
+    @property
+    def edges(self) -> tuple[float, ...]:
+        """The latencies in seconds at which the arms are compared, ascending; none before they are fixed."""
+        return tuple(test.edge.seconds for test in self.tests)
+
     def enter_step(self) -> Self:
         """A new weight begins: harm that begins with it is measured without the good time before."""
         if self.failed:
@@ -116,7 +121,7 @@ class LatencyEvidence:
         pace = Pace(self.pace.seconds + seconds, self.pace.requests + candidate.total) if seconds else self.pace
         if not self.tests:
             learned = self.learned.plus(stable) if self.learned else stable
-            if learned.total < LEARNED:
+            if learned.total < LEARNED_REQUESTS:
                 return replace(self, learned=learned, pace=pace)
             return replace(self, pace=pace)._fixed(learned)
         tests = tuple(
@@ -159,7 +164,7 @@ class LatencyEvidence:
         learned = self.learned.total if self.learned else 0
         message = "n=0/0, no requests on both arms in the same window yet"
         if not self.tests:
-            message = f"n=0/{learned}, {LEARNED} requests to stable wanted to know its latency"
+            message = f"n=0/{learned}, {LEARNED_REQUESTS} requests to stable wanted to know its latency"
         return Judgement(Verdict.NO_DATA, message, 0.0, 0.0, 0, learned, None, samples_sufficient=False)
 
     def _samples(self) -> tuple[int, int]:

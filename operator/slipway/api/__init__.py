@@ -17,16 +17,13 @@ from slipway.api.common import (
     format_time,
     parse_duration,
 )
+from slipway.api.metrics import AnalysisSpec, MetricSpec
 from slipway.api.modeldeployment import (
     MODEL_DEPLOYMENT_KIND,
-    AnalysisSpec,
     CommandStatus,
-    GoldenSetSource,
-    MetricSpec,
     ModelDeployment,
     ModelDeploymentSpec,
     ModelDeploymentStatus,
-    PodsSource,
     RoleStatus,
     RollbackSpec,
 )
@@ -51,6 +48,7 @@ from slipway.api.scaling import (
     KedaSpec,
     KedaTrigger,
 )
+from slipway.api.sources import SECONDS_IN, GatewaySource, GoldenSetSource, PodsSource
 from slipway.api.strategy import (
     AbTestStrategy,
     BlueGreenStrategy,
@@ -79,6 +77,8 @@ from slipway.api.traffic import (
 )
 
 __all__ = [
+    "SECONDS_IN",
+    "GatewaySource",
     "ANNOTATION_APPLIED",
     "ANNOTATION_COMMAND",
     "API_VERSION",

@@ -57,6 +57,16 @@ def _fitting_threshold(value: Mapping[str, Any]) -> bool:
     return "threshold" not in value or ("min" if "goldenSet" in value else "max") in value["threshold"]
 
 
+def _latency(value: Mapping[str, Any]) -> bool:
+    histograms = ("histogram" in value.get(source, {}) for source in ("pods",))
+    return bool(value.get("gateway", {}).get("measure") == "Latency") or any(histograms)
+
+
+def _counters_or_histogram(value: Mapping[str, Any]) -> bool:
+    counters = [name in value for name in ("bad", "total")]
+    return not any(counters) if "histogram" in value else all(counters)
+
+
 def _whole_or_percent(value: Any) -> bool:
     return bool(value >= 0) if isinstance(value, int) else re.search(r"^(100|[0-9]{1,2})%$", value) is not None
 
@@ -113,4 +123,9 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
     "!has(self.threshold) || (has(self.goldenSet) ? has(self.threshold.min) : has(self.threshold.max))": (
         _fitting_threshold
     ),
+    "!has(self.threshold) || !((has(self.gateway) && has(self.gateway.measure) && self.gateway.measure == 'Latency') || (has(self.pods) && has(self.pods.histogram)))": (
+        lambda it: "threshold" not in it or not _latency(it)
+    ),
+    "has(self.histogram) ? !has(self.bad) && !has(self.total) : has(self.bad) && has(self.total)": _counters_or_histogram,
+    "!has(self.unit) || has(self.histogram)": lambda it: "unit" not in it or "histogram" in it,
 }

@@ -34,7 +34,6 @@ from slipway.controller.collect import Collector
 from slipway.controller.handlers import ROUTES, registry, settings
 from slipway.controller.queue import QueueShutDown, WorkQueue
 from slipway.controller.reconciler import Key, Reconciler, RefusedError
-from slipway.metrics import GatewayCounters
 from slipway.rollout import Limits
 
 WORKERS: Final = 8
@@ -84,7 +83,7 @@ async def run(options: Settings) -> None:
         await _check_crds(cluster, options.namespaces)
         queue: WorkQueue[Key] = WorkQueue(max_delay=LONGEST_PAUSE)
         async with http_client() as client:
-            collector = Collector(cluster, client, GatewayCounters(client, options.gateway_metrics))
+            collector = Collector(cluster, client, gateway_metrics=options.gateway_metrics)
             budget = RolloutBudget(cluster, options.limits, options.namespaces)
             reconciler = Reconciler(cluster, collector, budget=budget)
             async with _working(queue, reconciler, cluster, options.namespaces):

@@ -11,7 +11,7 @@ readings into a window and `snapshot` says what to remember for the next one; bo
 
 from slipway.metrics.document import Credentials
 from slipway.metrics.gateway import GatewayCounters, GatewayHistograms
-from slipway.metrics.histogram import QUANTILES, HistogramReading, quantile_edges
+from slipway.metrics.histogram import HistogramReading, at_edges, bucketed, total_of
 from slipway.metrics.pods import PodCounters, PodHistograms, PodPage, read_pods
 from slipway.metrics.presets import PRESETS, Preset
 from slipway.metrics.prometheus import Prometheus, PrometheusCounters, PrometheusHistograms, PrometheusQuery
@@ -23,7 +23,6 @@ from slipway.metrics.window import MAX_READINGS, Reading, SourceError, delta, sn
 __all__ = [
     "MAX_READINGS",
     "PRESETS",
-    "QUANTILES",
     "Credentials",
     "GatewayCounters",
     "GatewayHistograms",
@@ -44,8 +43,10 @@ __all__ = [
     "WebCounters",
     "WebPage",
     "WebValue",
+    "at_edges",
+    "bucketed",
     "delta",
-    "quantile_edges",
     "read_pods",
     "snapshot",
+    "total_of",
 ]

@@ -11,12 +11,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
 
-from slipway.metrics.window import Reading, SourceError
-
-QUANTILES: Final = (0.5, 0.9, 0.99)
-"""Where stable's edges are taken: the usual request, the slow one, the tail."""
+from slipway.api import Counter
+from slipway.metrics.window import MAX_COUNTERS, Reading, SourceError
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +70,60 @@ def read_buckets(source: str, buckets: Iterable[tuple[str, float]], *, unit: flo
     return HistogramReading(source, edges, tuple(counts[:-1]), counts[-1])
 
 
-def quantile_edges(readings: Sequence[HistogramReading], quantiles: Sequence[float] = QUANTILES) -> tuple[float, ...]:
-    """The edges at which to compare: for each quantile the first one that at least this share of requests did not
-    exceed. Fewer where two fall together or a quantile lies beyond the last edge; none where nothing was counted.
+def total_of(readings: Sequence[HistogramReading]) -> HistogramReading | None:
+    """All sources of an arm as one: what it did since they began to count. None where nothing was counted.
 
     Raises SourceError when the readings have different edges.
     """
     counted = [reading for reading in readings if reading.total]
     if not counted:
-        return ()
+        return None
     edges = counted[0].edges
     for reading in counted:
         if reading.edges != edges:
             raise SourceError(reading.source, "its histogram has other buckets than those beside it")
-    total = sum(reading.total for reading in counted)
-    at_most = [sum(column) for column in zip(*(reading.at_most for reading in counted), strict=True)]
-    chosen = (
-        next((edge for edge, count in zip(edges, at_most, strict=True) if count >= quantile * total), None)
-        for quantile in quantiles
-    )
-    return tuple(dict.fromkeys(edge for edge in chosen if edge is not None))
+    at_most = tuple(sum(column) for column in zip(*(reading.at_most for reading in counted), strict=True))
+    return HistogramReading(counted[0].source, edges, at_most, sum(reading.total for reading in counted))
+
+
+def at_edges(readings: Sequence[HistogramReading], edges: Sequence[float]) -> tuple[Reading, ...]:
+    """What a snapshot remembers of histograms: a reading for each source and edge.
+
+    Raises SourceError where a histogram has no such edge, or where there are more than a snapshot holds: half of them
+    would count the other half anew.
+    """
+    found = tuple(reading.slower_than(edge) for reading in readings for edge in edges)
+    if len(found) > MAX_COUNTERS:
+        most = MAX_COUNTERS // len(edges)
+        raise SourceError(
+            readings[0].source, f"{len(readings)} histograms are more than the {most} that are told apart: use gateway"
+        )
+    return found
+
+
+def bucketed(
+    previous: Sequence[Counter], current: Sequence[HistogramReading], edges: Sequence[float]
+) -> tuple[int, ...]:
+    """Requests of one arm between a snapshot and its readings, by duration: up to each of the rising `edges`, and
+    beyond the last. Raises SourceError as `HistogramReading.slower_than` does.
+
+    The rules are those of `delta`, but that without a snapshot all counts. The counts of all edges are of one page, so
+    a reset that one of them shows is that of all.
+    """
+    known = {counter.source: counter for counter in previous}
+    slower, total = [0] * len(edges), 0
+    for reading in current:
+        now = [reading.slower_than(edge) for edge in edges]
+        before = [known.get(one.source) for one in now]
+        whole = all(
+            base is not None and one.bad >= base.bad and one.total >= base.total
+            for one, base in zip(now, before, strict=True)
+        )
+        bases = [(base.bad, base.total) if base is not None and whole else (0.0, 0.0) for base in before]
+        requests = int(reading.total) - int(bases[0][1]) if bases else 0
+        total += requests
+        most = requests
+        for index, (one, base) in enumerate(zip(now, bases, strict=True)):
+            most = min(most, int(one.bad) - int(base[0]))
+            slower[index] += max(0, most)
+    return tuple(more - less for more, less in pairwise([total, *slower, 0]))

@@ -47,8 +47,8 @@ async def read_pods(
 
     Raises SelectorError, before anything is read, for a selector that is not one.
     """
-    bad = [parse_selector(text, f"pods.bad[{index}]") for index, text in enumerate(source.bad)]
-    total = [parse_selector(text, f"pods.total[{index}]") for index, text in enumerate(source.total)]
+    bad = [parse_selector(text, f"pods.bad[{index}]") for index, text in enumerate(source.bad or ())]
+    total = [parse_selector(text, f"pods.total[{index}]") for index, text in enumerate(source.total or ())]
     wanted = {selector.metric for selector in (*bad, *total)}
     return await _each(
         client,

@@ -11,13 +11,16 @@ from slipway.rollout.budget import Limits
 from slipway.rollout.course import FULL, Course, Judging, Need, Shadow, Shift, Step, course_of, needs, problems
 from slipway.rollout.decide import decide, roles, trial
 from slipway.rollout.decision import Announcement, Decision, FleetTarget
-from slipway.rollout.evidence import EvidencePlan, GoldenRequest, plan, record_of
+from slipway.rollout.evidence import EvidencePlan, GoldenRequest, plan
+from slipway.rollout.live import edges_judged, edges_learned, tells_pods_apart
+from slipway.rollout.measured import record_of
 from slipway.rollout.observation import (
     Beside,
     CounterWindow,
     Evidence,
     Fleet,
     GoldenBatch,
+    LatencyWindow,
     Observation,
     Revision,
     Role,
@@ -45,6 +48,7 @@ __all__ = [
     "FleetTarget",
     "GoldenBatch",
     "GoldenRequest",
+    "LatencyWindow",
     "Revision",
     "Role",
     "Roles",
@@ -60,10 +64,13 @@ __all__ = [
     "Transition",
     "reasons",
     "course_of",
+    "edges_judged",
+    "edges_learned",
     "needs",
     "problems",
     "record_of",
     "refused",
     "roles",
+    "tells_pods_apart",
     "trial",
 ]

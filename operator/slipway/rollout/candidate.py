@@ -11,6 +11,7 @@ from slipway.api import ModelRevisionStatus, Phase
 from slipway.rollout import evidence, judging, reasons, retired
 from slipway.rollout.commands import GOLDEN_STAGE, Ruling
 from slipway.rollout.ladder import has_capacity, pods_needed
+from slipway.rollout.measured import metrics_of
 from slipway.rollout.moves import (
     ANSWER_POLL,
     POLL,
@@ -219,6 +220,6 @@ def _evaluating(seen: Observation, revision: Revision, record: ModelRevisionStat
     message = "a person ended the evaluation" if skipped else outcome.message
     if record.baseline is not None:
         return first_stage(seen, record, message, wake_at=wake)
-    if not metrics and evidence.metrics_of(seen):
+    if not metrics and metrics_of(seen):
         message = "no stable release to compare it with, and no golden set with a threshold"
     return ascend(seen, record, Event.FIRST_EVALUATED, reason=reasons.PROMOTING, message=message, wake_at=wake)

@@ -7,24 +7,16 @@ a window is counted once, whatever fails in between.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from slipway import analysis
-from slipway.analysis import (
-    EvidenceError,
-    Gates,
-    PairedBatch,
-    PairedEvidence,
-    RatioEvidence,
-    SingleEvidence,
-    Verdict,
-)
-from slipway.api import GoldenSetSource, MetricSpec, MetricStatus, ModelRevisionStatus, NamedVector, Phase
+from slipway.analysis import EvidenceError, PairedBatch, PairedEvidence, SingleEvidence, Verdict
+from slipway.api import GoldenSetSource, MetricSpec, MetricStatus, ModelRevisionStatus, Phase
 from slipway.rollout.ladder import placed
-from slipway.rollout.observation import CounterWindow, GoldenBatch, Observation, SourceFailure
+from slipway.rollout.live import entered, fold_counters, fold_latencies
+from slipway.rollout.measured import gates_of, metrics_of, record_of, state_of, vectors_of
+from slipway.rollout.observation import CounterWindow, GoldenBatch, LatencyWindow, Observation, SourceFailure
 from slipway.rollout.record import asked_weight, shorten
 
 GOLDEN_BATCH: Final = 128
@@ -32,9 +24,6 @@ GOLDEN_BATCH: Final = 128
 
 OUTAGE_ITEMS: Final = 16
 """So many items without one that could be judged are no bad items: whatever was in the way, they are asked again."""
-
-MIN_LIVE_SAMPLES: Final = 100
-"""Default of minSamples for live metrics. Golden sets have none: their proofs carry their own sample size."""
 
 RECHECK: Final = timedelta(seconds=30)
 """How often it is looked whether a golden set that decided nothing was replaced by another."""
@@ -63,16 +52,6 @@ class EvidencePlan:
     ask_model: bool = False
     golden: tuple[GoldenRequest, ...] = ()
     counters: tuple[MetricSpec, ...] = ()
-
-
-def metrics_of(seen: Observation) -> Sequence[MetricSpec]:
-    """The metrics that the specification names."""
-    return seen.analysis.metrics or ()
-
-
-def record_of(record: ModelRevisionStatus, metric: str) -> MetricStatus | None:
-    """What the record holds of a metric."""
-    return next((status for status in record.metrics or () if status.name == metric), None)
 
 
 def _paired(record: ModelRevisionStatus) -> bool:
@@ -142,6 +121,14 @@ def _golden_request(
     return GoldenRequest(metric.name, metric.golden_set, _position(record, status), GOLDEN_BATCH, dataset)
 
 
+def heard(metric: MetricSpec, phase: str | None) -> bool:
+    """Whether a metric on live traffic says anything in a phase. Copies of requests are counted by the pods, and by no
+    gateway; while a release is watched no other takes requests at the same time, whose latency could be compared."""
+    if phase == Phase.SHADOWING:
+        return metric.gateway is None
+    return phase != Phase.EVALUATING and not (phase == Phase.WATCHING and metric.measures_latency)
+
+
 def _counted(
     seen: Observation,
     metric: MetricSpec,
@@ -150,46 +137,21 @@ def _counted(
     *,
     live: bool,
 ) -> bool:
-    """Whether a metric on live traffic is due. Copies of requests are counted by the pods, and by no gateway."""
-    if metric.golden_set is not None or record.phase == Phase.EVALUATING:
-        return False
-    if metric.gateway is not None and record.phase == Phase.SHADOWING:
+    """Whether a metric on live traffic is due."""
+    if metric.golden_set is not None or not heard(metric, record.phase):
         return False
     status = record_of(known, metric.name) if known is not None else None
     return (live or failing(status)) and _due(seen, status)
 
 
-# --- state on the wire ----------------------------------------------------------------------------------------------
-
-
-def _vectors(status: MetricStatus | None) -> Mapping[str, tuple[float, ...]] | None:
-    if status is None or not status.state:
-        return None
-    return {vector.name: tuple(vector.values) for vector in status.state}
-
-
-def _state(vectors: Mapping[str, tuple[float, ...]]) -> list[NamedVector]:
-    return [NamedVector(name=name, values=list(values)) for name, values in vectors.items()]
-
-
 def golden_evidence(record: ModelRevisionStatus, status: MetricStatus | None) -> PairedEvidence | SingleEvidence | None:
-    vectors = _vectors(status)
+    vectors = vectors_of(status)
     if vectors is None:
         return None
     try:
         return PairedEvidence.from_vectors(vectors) if _paired(record) else SingleEvidence.from_vectors(vectors)
     except EvidenceError:
         return None  # written by another version, or by hand: what cannot be read is collected anew
-
-
-def live_evidence(status: MetricStatus | None) -> RatioEvidence | None:
-    vectors = _vectors(status)
-    if vectors is None:
-        return None
-    try:
-        return RatioEvidence.from_vectors(vectors)
-    except EvidenceError:
-        return None
 
 
 def complete(record: ModelRevisionStatus, status: MetricStatus | None) -> bool:
@@ -209,21 +171,6 @@ def _position(record: ModelRevisionStatus, status: MetricStatus | None) -> int:
 
 
 # --- folding --------------------------------------------------------------------------------------------------------
-
-
-def gates_of(metric: MetricSpec, seen: Observation) -> Gates:
-    """A metric's gates with the defaults filled in and its share of the budget for false rollbacks (Bonferroni)."""
-    acting = sum(1 for other in metrics_of(seen) if other.action != "Observe")
-    live = metric.golden_set is None
-    return Gates(
-        threshold_max=metric.threshold.max if metric.threshold else None,
-        threshold_min=metric.threshold.min if metric.threshold else None,
-        comparison_margin=metric.comparison.margin if metric.comparison else None,
-        non_inferiority_margin=metric.non_inferiority.margin if metric.non_inferiority else None,
-        min_samples=max(1, metric.min_samples if metric.min_samples is not None else MIN_LIVE_SAMPLES if live else 1),
-        fail_alpha=(1 - seen.analysis.confidence) / max(1, acting),
-        pass_alpha=1 - (metric.confidence if metric.confidence is not None else 0.95),
-    )
 
 
 def fold(seen: Observation, record: ModelRevisionStatus, *, entered_step: bool) -> list[MetricStatus]:
@@ -258,10 +205,10 @@ def _fold_metric(
                 return _fold_golden(seen, record, metric, status, item)
             case CounterWindow():
                 watched = record.phase == Phase.WATCHING
-                return _fold_counters(seen, metric, status, item, entered_step=entered_step, watched=watched)
-    if entered_step and metric.golden_set is None and (live := live_evidence(status)) is not None:
-        return status.model_copy(update={"state": _state(live.enter_step().to_vectors())})
-    return status
+                return fold_counters(seen, record, metric, status, item, entered_step=entered_step, watched=watched)
+            case LatencyWindow():
+                return fold_latencies(seen, metric, status, item, entered_step=entered_step)
+    return entered(metric, status) if entered_step and metric.golden_set is None else status
 
 
 def _failed_to_look(seen: Observation, status: MetricStatus, message: str) -> MetricStatus:
@@ -306,49 +253,10 @@ def _fold_golden(
         update={
             "verdict": judgement.verdict,
             "message": shorten(message),
-            "state": _state(evidence.to_vectors()),
+            "state": state_of(evidence.to_vectors()),
             "cursor": seen.now,
             "looked_at": seen.now,
             "error_since": None,
             "dataset": batch.dataset,
-        }
-    )
-
-
-def _stages(seen: Observation) -> int:
-    """How often live tests start anew at the most: at the copies, at each step, at all traffic and in the watch."""
-    return len(seen.steps) + (seen.course.shadow is not None) + 1 + (seen.rollback.watch > timedelta(0))
-
-
-def _fold_counters(
-    seen: Observation,
-    metric: MetricSpec,
-    status: MetricStatus,
-    window: CounterWindow,
-    *,
-    entered_step: bool,
-    watched: bool,
-) -> MetricStatus:
-    evidence = live_evidence(status) or RatioEvidence.begin(gates_of(metric, seen), steps=_stages(seen))
-    if watched:
-        evidence = evidence.watch()  # the standby has no requests to compare with: its rate of before counts
-    if window.candidate is not None and window.stable is not None:
-        evidence = evidence.fold(window.candidate, window.stable)
-    if entered_step and status.cursor is not None:
-        evidence = evidence.enter_step()
-    judgement = evidence.judge()
-    if judgement.candidate_samples == 0:
-        judgement = analysis.no_data(
-            "no requests yet" if window.candidate is None else "no requests reached the candidate"
-        )
-    return status.model_copy(
-        update={
-            "verdict": judgement.verdict,
-            "message": judgement.message,
-            "state": _state(evidence.to_vectors()),
-            "cursor": seen.now,
-            "looked_at": seen.now,
-            "error_since": None,
-            "counters": list(window.counters),
         }
     )

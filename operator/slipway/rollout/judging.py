@@ -21,12 +21,13 @@ from slipway.rollout.evidence import (
     complete,
     failing,
     golden_evidence,
+    heard,
     judgeable,
-    live_evidence,
-    metrics_of,
     undecided,
 )
 from slipway.rollout.ladder import judging_of
+from slipway.rollout.live import live_evidence
+from slipway.rollout.measured import metrics_of
 from slipway.rollout.observation import Observation
 from slipway.rollout.record import phase_of
 
@@ -61,20 +62,16 @@ def results(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[M
 
 def _speaks(metric: MetricSpec, record: ModelRevisionStatus) -> bool:
     """Whether a metric says anything in the record's phase."""
-    match phase_of(record):
-        case Phase.EVALUATING:
-            return metric.golden_set is not None
-        case Phase.SHADOWING:
-            return metric.gateway is None
-        case Phase.WATCHING:
-            return metric.golden_set is None
-    return metric.golden_set is None or not record.fast
+    phase = phase_of(record)
+    if metric.golden_set is None:
+        return heard(metric, phase)
+    return phase in (Phase.EVALUATING, Phase.SHADOWING) or (phase != Phase.WATCHING and not record.fast)
 
 
 def _judgement(record: ModelRevisionStatus, metric: MetricSpec, status: MetricStatus) -> Judgement:
     if status.verdict == Verdict.ERROR:
         return analysis.error(status.message)
-    evidence = golden_evidence(record, status) if metric.golden_set is not None else live_evidence(status)
+    evidence = golden_evidence(record, status) if metric.golden_set is not None else live_evidence(metric, status)
     if evidence is None or status.verdict == Verdict.NO_DATA:
         return analysis.no_data(status.message)
     return evidence.judge()
@@ -89,7 +86,7 @@ def next_look(seen: Observation, record: ModelRevisionStatus, statuses: Sequence
             continue
         status = found.get(metric.name)
         last = (status.looked_at or seen.now) if status is not None else seen.now
-        if failing(status):
+        if failing(status) and (metric.golden_set is not None or heard(metric, record.phase)):
             moments.append(last + min(seen.analysis.interval, RETRY))
         elif metric.golden_set is not None:
             if record.fast or record.phase == Phase.WATCHING:
@@ -98,7 +95,7 @@ def next_look(seen: Observation, record: ModelRevisionStatus, statuses: Sequence
                 moments.append(seen.now)
             elif undecided(record, status):
                 moments.append(seen.now + RECHECK)
-        elif record.phase != Phase.EVALUATING and (metric.gateway is None or record.phase != Phase.SHADOWING):
+        elif heard(metric, record.phase):
             moments.append(last + seen.analysis.interval)
     return min(moments, default=None)
 

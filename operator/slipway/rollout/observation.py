@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from slipway.analysis import ArmCounts
+from slipway.analysis import ArmCounts, Histogram, PodWindow
 from slipway.api import AnalysisSpec, Counter, ModelDeploymentStatus, ModelRevisionStatus, RollbackSpec
 from slipway.rollout.course import Course, Step
 
@@ -118,6 +118,23 @@ class CounterWindow:
     candidate: ArmCounts | None
     stable: ArmCounts | None
     counters: tuple[Counter, ...]
+    pods: PodWindow | None = None
+    """The same by pod, where the source tells pods apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyWindow:
+    """The same for latencies, in buckets that end where the arms are compared. The counters are those of each edge.
+
+    ``past`` is all that stable did before, on a look at which the edges are not fixed yet; the counters then are those
+    of the edges that it fixes, and none where it is too little.
+    """
+
+    metric: str
+    candidate: Histogram | None
+    stable: Histogram | None
+    counters: tuple[Counter, ...]
+    past: Histogram | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +145,7 @@ class SourceFailure:
     message: str
 
 
-Evidence = GoldenBatch | CounterWindow | SourceFailure
+Evidence = GoldenBatch | CounterWindow | LatencyWindow | SourceFailure
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import pytest
 from unit.controller.builders import ACCURACY, KEY, a_golden_set, golden_text
 from unit.controller.world import World
 
-from slipway.controller import collect
+from slipway.controller import golden
 from slipway.probes import ProbeError
 
 
@@ -24,7 +24,7 @@ async def test_a_slow_model_is_asked_a_part_a_look_and_every_item_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.golden(100)
-    monkeypatch.setattr(collect, "REPLAY_SECONDS", 0.0)
+    monkeypatch.setattr(golden, "REPLAY_SECONDS", 0.0)
     world.declare("v1")
     seen: list[float] = []
     model = await world.model("v1")
@@ -50,7 +50,7 @@ async def test_an_edit_waits_for_a_part_and_not_for_the_whole_set(
 ) -> None:
     await world.serving("v1")
     world.golden(100)
-    monkeypatch.setattr(collect, "REPLAY_SECONDS", 0.0)
+    monkeypatch.setattr(golden, "REPLAY_SECONDS", 0.0)
     world.declare("v2")
     model = await world.model("v2")
     await world.run(lambda: model.asked > 0)
@@ -93,8 +93,8 @@ async def test_a_part_that_gives_no_evidence_is_asked_again_and_the_rest_stays_c
             raise ProbeError("no pod could be reached")
         return await replay(*args, **more)
 
-    replay = collect.replay  # type: ignore[attr-defined]
-    monkeypatch.setattr(collect, "replay", failing)
+    replay = golden.replay  # type: ignore[attr-defined]
+    monkeypatch.setattr(golden, "replay", failing)
     world.declare("v1")
     await world.run(lambda: model.asked > 0)
     assert counted(world, "v1") == 32
@@ -117,9 +117,9 @@ async def test_a_golden_set_is_read_once_a_version_and_beside_the_loop(
         read.append(text)
         return read_golden_set(text, **more)
 
-    read_golden_set = collect.read_golden_set  # type: ignore[attr-defined]
-    monkeypatch.setattr(collect, "read_golden_set", noting)
-    monkeypatch.setattr(collect, "REPLAY_SECONDS", 0.0)
+    read_golden_set = golden.read_golden_set  # type: ignore[attr-defined]
+    monkeypatch.setattr(golden, "read_golden_set", noting)
+    monkeypatch.setattr(golden, "REPLAY_SECONDS", 0.0)
     world.golden(100)
     await world.serving("v1")
     world.declare("v2")
@@ -135,7 +135,7 @@ async def test_a_golden_set_that_changes_in_mid_replay_is_asked_anew(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.golden(100)
-    monkeypatch.setattr(collect, "REPLAY_SECONDS", 0.0)
+    monkeypatch.setattr(golden, "REPLAY_SECONDS", 0.0)
     world.declare("v1")
     model = await world.model("v1")
     await world.run(lambda: model.asked > 0)
@@ -153,10 +153,10 @@ async def test_golden_sets_that_are_kept_have_a_limit(world: World, monkeypatch:
         read += 1
         return read_golden_set(*args, **more)
 
-    read_golden_set = collect.read_golden_set  # type: ignore[attr-defined]
-    monkeypatch.setattr(collect, "read_golden_set", noting)
-    monkeypatch.setattr(collect, "REPLAY_SECONDS", 0.0)
-    monkeypatch.setattr(collect, "KEPT_CHARACTERS", len(golden_text(40)) - 1)
+    read_golden_set = golden.read_golden_set  # type: ignore[attr-defined]
+    monkeypatch.setattr(golden, "read_golden_set", noting)
+    monkeypatch.setattr(golden, "REPLAY_SECONDS", 0.0)
+    monkeypatch.setattr(golden, "KEPT_CHARACTERS", len(golden_text(40)) - 1)
     world.golden(40)
     await world.serving("v1")
     assert read == 2, "it is too large to be kept, and needs two looks"

@@ -48,7 +48,6 @@ from slipway.controller.handlers import ROUTES, WATCHED, key_of
 from slipway.controller.main import _look
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reconciler import Key, Reconciler, RefusedError
-from slipway.metrics import GatewayCounters
 from slipway.rollout import Limits
 
 EPOCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -110,7 +109,7 @@ class World:
     def start_operator(self) -> None:
         """A new process: it knows what the cluster knows. Its first list brings every ModelDeployment."""
         self.queue: WorkQueue[Key] = WorkQueue(clock=self.clock, rng=random.Random(1))
-        collector = Collector(self.cluster, self.client, GatewayCounters(self.client, [self.outside.metrics_url]))
+        collector = Collector(self.cluster, self.client, gateway_metrics=[self.outside.metrics_url])
         budget = RolloutBudget(self.cluster, self.limits)
         self.reconciler = Watched(Reconciler(self.cluster, collector, budget=budget, clock=self.now))
         for obj in self.mirror.objects(MODEL_DEPLOYMENT):

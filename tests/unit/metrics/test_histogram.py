@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.metrics import HistogramReading, Reading, SourceError, delta, quantile_edges, snapshot
+from slipway.metrics import HistogramReading, Reading, SourceError, at_edges, bucketed, delta, snapshot, total_of
 from slipway.metrics.histogram import read_buckets
 
 
@@ -59,17 +59,36 @@ def test_buckets_that_make_no_sense_are_no_evidence(buckets: list[tuple[str, flo
         read_buckets("s", buckets)
 
 
-def test_edges_are_those_that_the_quantiles_of_all_readings_do_not_exceed() -> None:
-    one = a_histogram("stable/a", e10=0, e50=60, e100=90, e500=98, inf=100)
-    other = a_histogram("stable/b", e10=0, e50=40, e100=90, e500=100, inf=100)
-    assert quantile_edges([one, other]) == (0.05, 0.1, 0.5)
-    assert quantile_edges([one], (0.5, 0.55, 0.999)) == (0.05,), "one edge once; none beyond the last"
-    assert quantile_edges([]) == quantile_edges([read_buckets("s", [])]) == ()
-
-
-def test_readings_of_different_edges_are_not_mixed() -> None:
+def test_the_sources_of_an_arm_are_one_where_their_edges_are_the_same() -> None:
+    one = a_histogram("stable/a", e10=0, e50=60, inf=100)
+    other = a_histogram("stable/b", e10=1, e50=40, inf=100)
+    whole = total_of([one, read_buckets("stable/c", []), other])
+    assert whole is not None
+    assert (whole.edges, whole.at_most, whole.total) == ((0.01, 0.05), (1, 100), 200)
+    assert total_of([]) is total_of([read_buckets("s", [])]) is None
     with pytest.raises(SourceError, match="other buckets"):
-        quantile_edges([a_histogram(e10=1, inf=1), a_histogram(e20=1, inf=1)])
+        total_of([a_histogram(e10=1, inf=1), a_histogram(e20=1, inf=1)])
+
+
+def test_a_window_is_split_by_the_edges_that_are_judged() -> None:
+    edges = (0.01, 0.05)
+    before = snapshot((), at_edges([a_histogram("stable/a", e10=5, e20=6, e50=8, inf=10)], edges))
+    now = [a_histogram("stable/a", e10=10, e20=12, e50=16, inf=20), a_histogram("stable/b", e10=0, e20=0, e50=1, inf=1)]
+    assert bucketed(before, now, edges) == (5, 4, 2)
+    assert bucketed((), now[:1], edges) == (10, 6, 4), "without a snapshot all counts"
+
+
+def test_a_reset_at_one_edge_is_one_at_all() -> None:
+    """A pod that restarted and was busy since has more requests than before, and fewer slow ones."""
+    edges = (0.01, 0.05)
+    before = snapshot((), at_edges([a_histogram("stable/a", e10=5, e50=6, inf=10)], edges))
+    assert bucketed(before, [a_histogram("stable/a", e10=11, e50=11, inf=12)], edges) == (11, 0, 1)
+
+
+def test_more_histograms_than_a_snapshot_holds_are_refused() -> None:
+    many = [a_histogram(f"stable/{n}", e10=1, inf=1) for n in range(257)]
+    with pytest.raises(SourceError, match="256"):
+        at_edges(many, (0.01, 0.01))
 
 
 @given(st.lists(st.floats(0, 2), min_size=1, max_size=60), st.lists(st.floats(0, 2), max_size=60))

@@ -1,0 +1,100 @@
+"""Where the numbers and the labelled inputs of a metric come from: ``spec.analysis.metrics[].<source>``."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from slipway.api.common import (
+    ConfigMapKey,
+    Duration,
+    ObjectName,
+    PortName,
+    SpecModel,
+    Text256,
+    Text1024,
+    validations,
+)
+
+Bad = Annotated[
+    list[Text1024] | None,
+    Field(
+        min_length=1,
+        max_length=8,
+        description='Counters of failed requests, added up. Label matchers are allowed: http_requests_total{code=~"5.."}.',
+    ),
+]
+Total = Annotated[
+    list[Text1024] | None,
+    Field(min_length=1, max_length=8, description="Counters of all requests, added up."),
+]
+HistogramSelector = Annotated[
+    Text1024 | None,
+    Field(
+        description="A histogram of durations, without _bucket, in the place of counters. Label matchers are allowed."
+    ),
+]
+HistogramUnit = Annotated[
+    Literal["Seconds", "Milliseconds", "Microseconds"] | None,
+    Field(description="What the histogram's edges are in. Default: Seconds."),
+]
+
+SECONDS_IN: Final = {"Seconds": 1.0, "Milliseconds": 1e-3, "Microseconds": 1e-6}
+"""What one of a histogram's units is in seconds."""
+
+_COUNTERS_OR_HISTOGRAM: Final = (
+    (
+        "has(self.histogram) ? !has(self.bad) && !has(self.total) : has(self.bad) && has(self.total)",
+        "name either bad and total, which are counters, or a histogram",
+    ),
+    ("!has(self.unit) || has(self.histogram)", "unit is that of a histogram: counters have none"),
+)
+
+
+class GatewaySource(SpecModel):
+    """Requests as the gateway counts them for each revision's Service."""
+
+    measure: Annotated[
+        Literal["Errors", "Latency"],
+        Field(
+            description="Errors: 5xx answers of all. Latency: the gateway's histogram of durations. Default: Errors."
+        ),
+    ] = "Errors"
+
+
+class PodsSource(SpecModel):
+    """Counters, or a histogram of durations, that the revision's pods expose in the Prometheus text format."""
+
+    model_config = validations(*_COUNTERS_OR_HISTOGRAM)
+
+    port: Annotated[PortName | None, Field(description="Name of a container port. Default: the first port.")] = None
+    path: Annotated[str, Field(max_length=1024, pattern=r"^/", description="Default: /metrics.")] = "/metrics"
+    bad: Bad = None
+    total: Total = None
+    histogram: HistogramSelector = None
+    unit: HistogramUnit = None
+
+
+class GoldenSetKeys(SpecModel):
+    """The ConfigMap that holds a golden set, in the ModelDeployment's namespace."""
+
+    name: ObjectName
+    key: Annotated[ConfigMapKey, Field(description="The key that holds the items as JSON Lines.")]
+    schema_key: Annotated[
+        ConfigMapKey | None,
+        Field(description="A key that holds a JSON Schema which every item has to match."),
+    ] = None
+
+
+class GoldenSetSource(SpecModel):
+    """Labelled inputs that are replayed against the candidate and the stable release before any traffic moves."""
+
+    config_map: GoldenSetKeys
+    output: Annotated[
+        Text256 | None, Field(description="Name of the output tensor that is compared. Default: the first one.")
+    ] = None
+    timeout: Annotated[
+        Duration, Field(description="Longest wait for one answer; a later one counts as wrong. Default: 5s.")
+    ] = timedelta(seconds=5)

@@ -1,0 +1,144 @@
+"""Live numbers of one metric: which source it names, what that has come to, and what is new since the last look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import httpx
+
+from slipway.analysis import ArmCounts, Histogram, PodWindow
+from slipway.api import SECONDS_IN, SERVICE_PORT, Counter, MetricSpec, MetricStatus, PodsSource
+from slipway.controller.arm import Arm
+from slipway.controller.observe import Scene
+from slipway.metrics import (
+    GatewayCounters,
+    GatewayHistograms,
+    HistogramReading,
+    PodCounters,
+    PodHistograms,
+    PodPage,
+    Reading,
+    ServiceRef,
+    at_edges,
+    bucketed,
+    delta,
+    snapshot,
+    total_of,
+)
+from slipway.release import revision_name
+from slipway.rollout import CounterWindow, LatencyWindow, Role, edges_judged, edges_learned, record_of, tells_pods_apart
+
+ARMS: Final = (Role.CANDIDATE, Role.STABLE)
+
+
+class LiveSources:
+    """Reads counters and histograms. Holds nothing between looks: cursors are in the record of the candidate."""
+
+    def __init__(self, client: httpx.AsyncClient, gateway: Sequence[str]) -> None:
+        self._client = client
+        self._gateway_counters = GatewayCounters(client, gateway)
+        self._gateway_histograms = GatewayHistograms(client, gateway)
+
+    async def window(
+        self, scene: Scene, metric: MetricSpec, candidate: Arm, stable: Arm
+    ) -> CounterWindow | LatencyWindow:
+        """What was counted since the last look. Raises SourceError and ClusterError."""
+        arms = {str(Role.CANDIDATE): candidate, str(Role.STABLE): stable}
+        services = {role: _service(scene, arm) for role, arm in arms.items()}
+        status = record_of(candidate.revision.record, metric.name)
+        if metric.measures_latency:
+            if metric.pods is None:
+                return _latencies(metric, status, await self._gateway_histograms.read(services))
+            histograms = {role: await self._durations(metric.pods, role, arm, services) for role, arm in arms.items()}
+            return _latencies(metric, status, histograms)
+        if metric.pods is None:
+            return _outcomes(metric, status, await self._gateway_counters.read(services))
+        readings = {role: await self._outcomes(metric.pods, role, arm, services) for role, arm in arms.items()}
+        return _outcomes(metric, status, readings)
+
+    async def _outcomes(
+        self, pods: PodsSource, role: str, arm: Arm, services: Mapping[str, ServiceRef]
+    ) -> tuple[Reading, ...]:
+        if not _has_pods(role, arm):
+            return ()
+        counters = PodCounters(self._client, pods.model_copy(update={"port": arm.service_port(pods.port)}))
+        return (await counters.read({role: services[role]}))[role]
+
+    async def _durations(
+        self, pods: PodsSource, role: str, arm: Arm, services: Mapping[str, ServiceRef]
+    ) -> tuple[HistogramReading, ...]:
+        if not _has_pods(role, arm):
+            return ()
+        page = PodPage(arm.service_port(pods.port), pods.path)
+        unit = SECONDS_IN[pods.unit or "Seconds"]
+        histograms = PodHistograms(self._client, page, pods.histogram or "", unit=unit)
+        return (await histograms.read({role: services[role]}))[role]
+
+
+def _service(scene: Scene, arm: Arm) -> ServiceRef:
+    return ServiceRef(
+        namespace=scene.namespace,
+        name=revision_name(scene.name, arm.revision.hash),
+        port=SERVICE_PORT,
+        route=scene.route_name,
+        endpoints=arm.endpoints,
+    )
+
+
+def _has_pods(role: str, arm: Arm) -> bool:
+    """A stable release without ready pods counts nothing, and that is no outage of a source: its capacity was shifted
+    to the candidate, or it is sick, and neither may keep a healthy candidate from being judged."""
+    return role != Role.STABLE or arm.revision.fleet.ready > 0
+
+
+def _before(status: MetricStatus | None) -> tuple[Counter, ...]:
+    return tuple(status.counters or ()) if status is not None else ()
+
+
+def _outcomes(
+    metric: MetricSpec, status: MetricStatus | None, readings: Mapping[str, Sequence[Reading]]
+) -> CounterWindow:
+    before = _before(status)
+    arms = {arm: ArmCounts(*delta(before, counts)) if before else None for arm, counts in readings.items()}
+    pods = None
+    if before and tells_pods_apart(metric):
+        of_pods = [{one.source: ArmCounts(*delta(before, [one])) for one in readings[role]} for role in ARMS]
+        pods = PodWindow(*of_pods)
+    return CounterWindow(
+        metric=metric.name,
+        candidate=arms[Role.CANDIDATE],
+        stable=arms[Role.STABLE],
+        counters=snapshot(before, [reading for arm in readings.values() for reading in arm]),
+        pods=pods,
+    )
+
+
+def _latencies(
+    metric: MetricSpec, status: MetricStatus | None, readings: Mapping[str, Sequence[HistogramReading]]
+) -> LatencyWindow:
+    """Edges that are fixed have counters from the same look on; else stable's past fixes them now, if it is enough."""
+    before = _before(status)
+    edges = edges_judged(metric, status) if before else ()
+    past = None if edges else _past(readings[Role.STABLE])
+    if past is not None:
+        edges = edges_learned(past)
+    both = [reading for arm in readings.values() for reading in arm]
+    known = before if past is None else ()
+    windows = {
+        arm: Histogram(edges, bucketed(known, found, edges)) if known and edges else None
+        for arm, found in readings.items()
+    }
+    return LatencyWindow(
+        metric=metric.name,
+        candidate=windows[Role.CANDIDATE],
+        stable=windows[Role.STABLE],
+        counters=snapshot(known, at_edges(both, edges)) if edges else (),
+        past=past,
+    )
+
+
+def _past(readings: Sequence[HistogramReading]) -> Histogram | None:
+    """All that stable did since its sources began to count."""
+    whole = total_of(readings)
+    return Histogram(whole.edges, bucketed((), [whole], whole.edges)) if whole is not None and whole.edges else None

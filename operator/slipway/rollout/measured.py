@@ -1,0 +1,50 @@
+"""What golden sets and live traffic have in common: metrics, their gates, and evidence as a record holds it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from slipway.analysis import Gates
+from slipway.api import MetricSpec, MetricStatus, ModelRevisionStatus, NamedVector
+from slipway.rollout.observation import Observation
+
+MIN_LIVE_SAMPLES: Final = 100
+"""Default of minSamples for live metrics. Golden sets have none: their proofs carry their own sample size."""
+
+
+def metrics_of(seen: Observation) -> Sequence[MetricSpec]:
+    """The metrics that the specification names."""
+    return seen.analysis.metrics or ()
+
+
+def record_of(record: ModelRevisionStatus, metric: str) -> MetricStatus | None:
+    """What the record holds of a metric."""
+    return next((status for status in record.metrics or () if status.name == metric), None)
+
+
+def vectors_of(status: MetricStatus | None) -> Mapping[str, tuple[float, ...]] | None:
+    """The state of a metric's evidence; None when there is none."""
+    if status is None or not status.state:
+        return None
+    return {vector.name: tuple(vector.values) for vector in status.state}
+
+
+def state_of(vectors: Mapping[str, tuple[float, ...]]) -> list[NamedVector]:
+    """The inverse of `vectors_of`."""
+    return [NamedVector(name=name, values=list(values)) for name, values in vectors.items()]
+
+
+def gates_of(metric: MetricSpec, seen: Observation) -> Gates:
+    """A metric's gates with the defaults filled in and its share of the budget for false rollbacks (Bonferroni)."""
+    acting = sum(1 for other in metrics_of(seen) if other.action != "Observe")
+    live = metric.golden_set is None
+    return Gates(
+        threshold_max=metric.threshold.max if metric.threshold else None,
+        threshold_min=metric.threshold.min if metric.threshold else None,
+        comparison_margin=metric.comparison.margin if metric.comparison else None,
+        non_inferiority_margin=metric.non_inferiority.margin if metric.non_inferiority else None,
+        min_samples=max(1, metric.min_samples if metric.min_samples is not None else MIN_LIVE_SAMPLES if live else 1),
+        fail_alpha=(1 - seen.analysis.confidence) / max(1, acting),
+        pass_alpha=1 - (metric.confidence if metric.confidence is not None else 0.95),
+    )
