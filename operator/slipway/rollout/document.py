@@ -33,7 +33,7 @@ What is not in this table does not happen. A revision stays in its phase until o
 same twice changes nothing. What each phase means is told in [Concepts](concepts.md).
 """
 
-_REASONS_HEAD: Final = """<!-- Generated from operator/slipway/rollout by `make generate`: change reasons.py or advice.py. -->
+_REASONS_HEAD: Final = """<!-- Generated from operator/slipway/rollout by `make generate` -->
 
 # Reasons
 

@@ -10,9 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 
 from slipway import analysis
-from slipway.analysis import Action, Judgement, MetricResult, Verdict
+from slipway.analysis import (
+    Action,
+    EvidenceError,
+    Judgement,
+    MetricResult,
+    PairedEvidence,
+    RatioEvidence,
+    SingleEvidence,
+    Verdict,
+)
 from slipway.api import MetricSpec, MetricStatus, ModelRevisionStatus, Phase
 from slipway.rollout.course import Judging
 from slipway.rollout.evidence import (
@@ -20,9 +30,7 @@ from slipway.rollout.evidence import (
     RETRY,
     complete,
     failing,
-    golden_evidence,
     judgeable,
-    live_evidence,
     metrics_of,
     undecided,
 )
@@ -74,10 +82,28 @@ def _speaks(metric: MetricSpec, record: ModelRevisionStatus) -> bool:
 def _judgement(record: ModelRevisionStatus, metric: MetricSpec, status: MetricStatus) -> Judgement:
     if status.verdict == Verdict.ERROR:
         return analysis.error(status.message)
-    evidence = golden_evidence(record, status) if metric.golden_set is not None else live_evidence(status)
-    if evidence is None or status.verdict == Verdict.NO_DATA:
+    if status.verdict == Verdict.NO_DATA:
         return analysis.no_data(status.message)
-    return evidence.judge()
+    kind = RatioEvidence if metric.golden_set is None else SingleEvidence if record.baseline is None else PairedEvidence
+    return _judged(
+        kind, tuple((vector.name, tuple(vector.values)) for vector in status.state or ())
+    ) or analysis.no_data(status.message)
+
+
+@lru_cache(maxsize=512)
+def _judged(
+    kind: type[RatioEvidence | SingleEvidence | PairedEvidence], state: tuple[tuple[str, tuple[float, ...]], ...]
+) -> Judgement | None:
+    """The verdict on a state, which is the same whenever it is asked for; None for one that cannot be read.
+
+    Most looks come between two windows: they would judge the same numbers again, which costs more than all the rest.
+    """
+    if not state:
+        return None
+    try:
+        return kind.from_vectors(dict(state)).judge()
+    except EvidenceError:
+        return None
 
 
 def next_look(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[MetricStatus]) -> datetime | None:
