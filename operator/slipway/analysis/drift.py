@@ -17,7 +17,7 @@ from slipway.analysis.bets import log_above, log_below
 from slipway.analysis.eprocess import ArmCounts, log_mean_exp
 from slipway.analysis.exact import chi_square_quantile
 from slipway.analysis.vectors import EvidenceError, Vectors, read, read_counts, read_flags
-from slipway.analysis.verdict import Judgement, Verdict
+from slipway.analysis.verdict import Judgement, Verdict, no_data
 
 BINS = 10
 """Bins by default, the deciles of the reference: fewer see less, more need more requests."""
@@ -162,7 +162,7 @@ class DriftEvidence:
         """Fail for a large change that is shown; Pass when the index is small, by more than chance could hide."""
         total = sum(self.counts)
         if not total:
-            return Judgement(Verdict.NO_DATA, "n=0, nothing to compare yet", 0.0, 0.0, 0, 0, None, False)
+            return no_data("n=0, nothing to compare yet")
         index, sufficient = self.stability(), total >= self.min_samples
         small = index.corrected + (index.limit - index.bias) <= self.largest
         verdict = Verdict.PASS if sufficient and small else Verdict.CONTINUE

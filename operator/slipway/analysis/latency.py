@@ -30,7 +30,7 @@ from slipway.analysis.vectors import (
     read_flags,
     read_gates,
 )
-from slipway.analysis.verdict import Gates, Judgement, Verdict
+from slipway.analysis.verdict import Gates, Judgement, Verdict, no_data
 
 LEARNED_REQUESTS = 200
 """Requests of stable from which its edges are fixed, where no past was given: they are no evidence themselves."""
@@ -162,10 +162,9 @@ class LatencyEvidence:
 
     def _nothing(self) -> Judgement:
         learned = self.learned.total if self.learned else 0
-        message = "n=0/0, no requests on both arms in the same window yet"
         if not self.tests:
-            message = f"n=0/{learned}, {LEARNED_REQUESTS} requests to stable wanted to know its latency"
-        return Judgement(Verdict.NO_DATA, message, 0.0, 0.0, 0, learned, None, samples_sufficient=False)
+            return no_data(f"n=0/{learned}, {LEARNED_REQUESTS} requests to stable wanted to know its latency")
+        return no_data("n=0/0, no requests on both arms in the same window yet")
 
     def _samples(self) -> tuple[int, int]:
         compared = self.tests[0].comparison

@@ -119,7 +119,8 @@ class RatioEvidence:
     ) -> Self:
         """The evidence with one more window of so many seconds, and with its requests by pod where they are known.
 
-        A window in which one arm had no request compares nothing, but the candidate's still count for its limit.
+        A window in which one arm had no request compares nothing, but the candidate's still count for its limit. Once
+        pods of both arms were told apart, a Fail of the comparison waits until they confirm it.
         Raises ValueError for a time that is negative or not finite, and for pods in a window that took none.
         """
         if not 0 <= seconds < math.inf:
@@ -149,7 +150,7 @@ class RatioEvidence:
             return None, dispersion and dispersion.after_window(candidate)
         if self.watched:
             return check, dispersion
-        if pods is not None:
+        if pods is not None and pods.candidate and pods.stable:
             begun = check or PodCheck.begin(invested=EARLY_SHARE)
             check, measured = begun.after(pods, seconds, dispersion or Dispersion())
             dispersion = dispersion and measured

@@ -119,13 +119,26 @@ TWO_DECIMALS_RULE: Final = {
     "message": "a weight is percent with at most two decimals, such as 10 or 0.25",
 }
 
-Weight = Annotated[
-    float,
-    Field(ge=0, le=100),
-    AfterValidator(_read_weight),
-    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100, "x-kubernetes-validations": [TWO_DECIMALS_RULE]}),
-]
+
+def _weight_schema(**bounds: float) -> WithJsonSchema:
+    return WithJsonSchema({"type": "number", **bounds, "x-kubernetes-validations": [TWO_DECIMALS_RULE]})
+
+
+Weight = Annotated[float, Field(ge=0, le=100), AfterValidator(_read_weight), _weight_schema(minimum=0, maximum=100)]
 """A share of traffic in percent, 0 to 100 with up to two decimals. 0 is a value, not "unset"."""
+
+PositiveWeight = Annotated[
+    float, Field(gt=0, le=100), AfterValidator(_read_weight), _weight_schema(exclusiveMinimum=0, maximum=100)
+]
+"""A share that is more than nothing."""
+
+PartialWeight = Annotated[
+    float, Field(ge=0, lt=100), AfterValidator(_read_weight), _weight_schema(minimum=0, exclusiveMaximum=100)
+]
+"""A share that leaves something for the other release."""
+
+StepHeight = Annotated[float, Field(ge=1, le=100), AfterValidator(_read_weight), _weight_schema(minimum=1, maximum=100)]
+"""What a step adds, in percent: at least 1, so that a ladder has an end."""
 
 
 Share = Annotated[float, Field(ge=0, le=100)]

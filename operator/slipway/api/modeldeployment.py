@@ -134,6 +134,10 @@ class ModelDeploymentStatus(StatusModel):
     replicas: Annotated[int | None, Field(ge=0, description="Pods of the stable release: what scale shows.")] = None
     selector: Annotated[Text1024 | None, Field(description="Selects the pods of the stable release.")] = None
     last_command: CommandStatus | None = None
+    router: Annotated[
+        Text1024 | None,
+        Field(description="The router that leads the traffic; another one than declared while it moves."),
+    ] = None
     conditions: Annotated[list[Condition] | None, Field(max_length=16), list_map("type")] = None
 
 

@@ -11,7 +11,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from slipway.api.common import Duration, SpecModel, Weight, validations
+from slipway.api.common import (
+    Duration,
+    PartialWeight,
+    PositiveWeight,
+    SpecModel,
+    StepHeight,
+    Weight,
+    validations,
+)
 
 Analysis = Literal["required", "observe"]
 Approval = Literal["Required"]
@@ -83,16 +91,18 @@ class LinearSteps(SpecModel):
 
     model_config = validations(("self.from <= self.to", "from is at most to"))
 
-    from_: Annotated[Weight, Field(gt=0, alias="from", description="Weight of the first step, in percent.")]
-    to: Annotated[Weight, Field(gt=0, description="Weight of the last step, in percent.")]
-    by: Annotated[Weight, Field(ge=1, description="What each step adds, in percent.")]
+    from_: Annotated[PositiveWeight, Field(alias="from", description="Weight of the first step, in percent.")]
+    to: Annotated[PositiveWeight, Field(description="Weight of the last step, in percent.")]
+    by: Annotated[StepHeight, Field(description="What each step adds, in percent.")]
     every: Annotated[Duration, Field(description="Shortest time at each step.")]
 
 
 class ShadowStage(SpecModel):
     """Live requests are copied to the candidate, and its answers are thrown away: users see only stable."""
 
-    percent: Annotated[Weight, Field(gt=0, description="Percent of the requests that are copied. Default: 100.")] = 100
+    percent: Annotated[PositiveWeight, Field(description="Percent of the requests that are copied. Default: 100.")] = (
+        100
+    )
     min_duration: Annotated[
         Duration, Field(description="Shortest time, counted from when the gateway was seen to copy. Default: 0s.")
     ] = timedelta(0)
@@ -221,7 +231,7 @@ class AbTestStrategy(SpecModel):
         ),
     ] = None
     weight: Annotated[
-        Weight, Field(lt=100, description="Percent of all other requests that the candidate takes. Default: 0.")
+        PartialWeight, Field(description="Percent of all other requests that the candidate takes. Default: 0.")
     ] = 0
     min_duration: Annotated[Duration, Field(description="Shortest time of the test. Default: 0s.")] = timedelta(0)
     max_duration: Annotated[

@@ -87,7 +87,7 @@ class IngressNginxTraffic(SpecModel):
 
 
 class IstioTraffic(SpecModel):
-    """An Istio VirtualService, and a DestinationRule for each release."""
+    """An Istio VirtualService over the Services of the releases."""
 
     gateways: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=253, pattern=r"^([a-z0-9-]+/)?[a-z0-9.-]+$")]] | None,

@@ -8,7 +8,7 @@ that shrink; the ModelDeployment's status and the Events come last, because they
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
 from typing import Final
 
@@ -35,9 +35,10 @@ from slipway.cluster import (
     kind_of,
 )
 from slipway.controller.observe import Scene, owned
+from slipway.controller.routing import read_live
 from slipway.release import revision_name
 from slipway.rollout import Beside, Decision, FleetTarget
-from slipway.traffic import Backend, Change, Live, PlanError, RoutePlan
+from slipway.traffic import Backend, Change, Live, PlanError, Reference, RoutePlan, router_named, router_of
 from slipway.workload import (
     Owner,
     autoscaler_manifest,
@@ -102,6 +103,8 @@ class Actor:
             raise
         if refusals:
             raise refusals[0]
+        if decision.abandon is not None:
+            await self._abandon(scene, decision.abandon)
         for target in shrinking:
             await self._apply_fleet(scene, target)
         for hash_ in decision.delete:
@@ -279,6 +282,26 @@ class Actor:
         patch = {"metadata": {"finalizers": [*held, FINALIZER], "resourceVersion": metadata["resourceVersion"]}}
         await self._cluster.merge_patch(MODEL_DEPLOYMENT, metadata["namespace"], metadata["name"], patch)
         raise Conflict("the finalizer was set: what follows is decided on the new version")
+
+    async def _abandon(self, scene: Scene, name: str) -> None:
+        """Take away what another router left behind, and give back what it had of the user's."""
+        current = set(scene.routing.live) if scene.routing is not None else set()
+        await self.clean_up(name, scene.name, scene.namespace, scene.uid, current)
+
+    async def clean_up(
+        self, name: str, model_deployment: str, namespace: str, uid: str, spared: Set[Reference]
+    ) -> None:
+        """Delete the owned objects of the router of this name, and give the user's back; `spared` are left alone."""
+        settings = router_named(name)
+        if settings is None:
+            return
+        router, traffic = router_of(settings)
+        references = router.references(model_deployment=model_deployment, traffic=traffic)
+        live = await read_live(self._cluster, namespace, references)
+        await self.give_back(namespace, router.restored(traffic=traffic, owner_uid=uid, live=live), live)
+        for reference, found in live.items():
+            if found is not None and owned(found, uid) and reference not in spared:
+                await self._delete(found)
 
     async def let_go(self, deployment: Object) -> None:
         """Take the finalizer away."""

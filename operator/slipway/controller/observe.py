@@ -43,7 +43,7 @@ from slipway.cluster import (
 from slipway.controller.routing import Routing, Subject, last_asked, missing, read_routing, route_of
 from slipway.release import NotCanonicalError, release_hash, revision_name, settings_hash
 from slipway.rollout import Fleet, Observation, Revision, course_of, needs, problems
-from slipway.traffic import PlanError
+from slipway.traffic import PlanError, router_name
 from slipway.workload import FleetStatus, autoscaler_problem, fleet_status, pod_problem
 
 _WITHOUT_PODS: Final = frozenset({None, Phase.PENDING})
@@ -168,6 +168,7 @@ async def observe(cluster: Cluster, deployment: Object, now: datetime) -> tuple[
         ),
         gateway_problem=routing.problem,
         status=read_status(deployment),
+        router=router_name(spec.traffic),
         paused=spec.paused,
         command=(deployment["metadata"].get("annotations") or {}).get(ANNOTATION_COMMAND),
         unsupported=unsupported,

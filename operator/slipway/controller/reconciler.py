@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,9 +14,8 @@ from slipway.controller.act import FINALIZER, REFUSALS, Actor
 from slipway.controller.budget import RolloutBudget
 from slipway.controller.collect import Collector
 from slipway.controller.observe import InvalidSpecError, observe, read_spec, read_status
-from slipway.controller.routing import read_live
 from slipway.rollout import Decision, Limits, Observation, decide, plan, reasons, refused, roles, trial
-from slipway.traffic import router_of
+from slipway.traffic import PlanError, router_name
 
 Key = tuple[str, str]
 """Namespace and name of a ModelDeployment."""
@@ -106,15 +106,12 @@ class Reconciler:
         metadata = deployment["metadata"]
         if FINALIZER not in (metadata.get("finalizers") or []):
             return
-        try:
-            router, settings = router_of(read_spec(deployment).traffic)
-        except (InvalidSpecError, ValueError):
-            router = None
-        if router is not None:
-            references = router.references(model_deployment=metadata["name"], traffic=settings)
-            live = await read_live(self._cluster, metadata["namespace"], references)
-            changes = router.restored(traffic=settings, owner_uid=metadata["uid"], live=live)
-            await self._actor.give_back(metadata["namespace"], changes, live)
+        used = read_status(deployment).router
+        with contextlib.suppress(InvalidSpecError, PlanError):
+            used = used or router_name(read_spec(deployment).traffic)
+        if used is not None:
+            namespace, name = metadata["namespace"], metadata["name"]
+            await self._actor.clean_up(used, name, namespace, metadata["uid"], frozenset())
         await self._actor.let_go(deployment)
 
     async def _refuse(self, deployment: Object, now: datetime, reason: str, message: str) -> None:

@@ -7,6 +7,7 @@ randomness: the shell passes all of it in.
 """
 
 from slipway.rollout import reasons
+from slipway.rollout.advice import ADVICE
 from slipway.rollout.budget import Limits
 from slipway.rollout.course import FULL, Course, Judging, Need, Shadow, Shift, Step, course_of, needs, problems
 from slipway.rollout.decide import decide, roles, trial
@@ -60,6 +61,7 @@ __all__ = [
     "Need",
     "Shadow",
     "Shift",
+    "ADVICE",
     "TABLE",
     "Transition",
     "reasons",

@@ -90,17 +90,29 @@ def decide(seen: Observation) -> Decision:
             if wake_at is not None:
                 look.wakes.append(wake_at)
     news = {hash_: record for hash_, record in records.items() if _differs(record, seen.revisions[hash_].record)}
-    status = summarise(seen, who=after, records=records, answer=_answer(seen, ruling))
+    status = summarise(seen, who=after, records=records, answer=_answer(seen, ruling), router=_router(seen))
     return Decision(
         records=news,
         fleets=targets.fleet_targets(seen, after, records),
         weights=weights,
         beside=beside,
+        abandon=_abandoned(seen),
         delete=retired.beyond_history(seen, records, keep={after.stable, after.candidate, after.standby}),
         status=status if status != seen.status else None,
         announcements=(*_announcements(seen, news), *_told(ruling)),
         wake_after=NOW if look.changed else _wake_after(seen.now, look.wakes),
     )
+
+
+def _router(seen: Observation) -> str | None:
+    return (seen.router if not seen.status.router or _abandoned(seen) else seen.status.router) or None
+
+
+def _abandoned(seen: Observation) -> str | None:
+    """The router that was used before, once the one that is declared now leads the traffic."""
+    before = seen.status.router
+    leads = seen.route.exists and bool(seen.route.observed)
+    return before if before and before != seen.router and leads else None
 
 
 def _moved(seen: Observation, before: Roles, ruling: Ruling | None, look: _Look) -> Roles:

@@ -56,6 +56,8 @@ class Decision:
     """Basis points by hash; None where there shall be no route yet, or where it is someone else's."""
     beside: Beside = field(default_factory=Beside)
     """What the route shall say beside the shares."""
+    abandon: str | None = None
+    """A router that led the traffic before and does no more: what it left behind may go."""
     delete: tuple[str, ...] = ()
     status: ModelDeploymentStatus | None = None
     announcements: tuple[Announcement, ...] = ()

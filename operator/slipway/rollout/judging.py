@@ -7,12 +7,24 @@ other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 
 from slipway import analysis
-from slipway.analysis import Action, Judgement, MetricResult, Verdict
+from slipway.analysis import (
+    Action,
+    EvidenceError,
+    Judgement,
+    LatencyEvidence,
+    MetricResult,
+    PairedEvidence,
+    RatioEvidence,
+    SingleEvidence,
+    Vectors,
+    Verdict,
+)
 from slipway.api import MetricSpec, MetricStatus, ModelRevisionStatus, Phase
 from slipway.rollout.course import Judging
 from slipway.rollout.evidence import (
@@ -20,16 +32,16 @@ from slipway.rollout.evidence import (
     RETRY,
     complete,
     failing,
-    golden_evidence,
     heard,
     judgeable,
     undecided,
 )
 from slipway.rollout.ladder import judging_of
-from slipway.rollout.live import live_evidence
 from slipway.rollout.measured import metrics_of
 from slipway.rollout.observation import Observation
 from slipway.rollout.record import phase_of
+
+_Reader = Callable[[Vectors], RatioEvidence | LatencyEvidence | SingleEvidence | PairedEvidence]
 
 
 def results(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[MetricStatus]) -> list[MetricResult]:
@@ -71,10 +83,28 @@ def _speaks(metric: MetricSpec, record: ModelRevisionStatus) -> bool:
 def _judgement(record: ModelRevisionStatus, metric: MetricSpec, status: MetricStatus) -> Judgement:
     if status.verdict == Verdict.ERROR:
         return analysis.error(status.message)
-    evidence = golden_evidence(record, status) if metric.golden_set is not None else live_evidence(metric, status)
-    if evidence is None or status.verdict == Verdict.NO_DATA:
+    if status.verdict == Verdict.NO_DATA:
         return analysis.no_data(status.message)
-    return evidence.judge()
+    read: _Reader = PairedEvidence.from_vectors if record.baseline is not None else SingleEvidence.from_vectors
+    if metric.golden_set is None:
+        read = LatencyEvidence.from_vectors if metric.measures_latency else RatioEvidence.from_vectors
+    return _judged(
+        read, tuple((vector.name, tuple(vector.values)) for vector in status.state or ())
+    ) or analysis.no_data(status.message)
+
+
+@lru_cache(maxsize=512)
+def _judged(read: _Reader, state: tuple[tuple[str, tuple[float, ...]], ...]) -> Judgement | None:
+    """The verdict on a state, which is the same whenever it is asked for; None for one that cannot be read.
+
+    Most looks come between two windows: they would judge the same numbers again, which costs more than all the rest.
+    """
+    if not state:
+        return None
+    try:
+        return read(dict(state)).judge()
+    except EvidenceError:
+        return None
 
 
 def next_look(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[MetricStatus]) -> datetime | None:

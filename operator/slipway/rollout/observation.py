@@ -178,6 +178,8 @@ class Observation:
     """The annotation with a person's command, word for word."""
     unsupported: str | None = None
     """Why the strategy cannot be carried out as it is declared."""
+    router: str = ""
+    """Name of the router that the specification declares."""
     queued: str | None = None
     """What a rollout that has not begun waits for, where the number of rollouts is limited."""
     autoscaled: tuple[int, int] | None = None

@@ -87,7 +87,12 @@ def refused(
 
 
 def summarise(
-    seen: Observation, *, who: Roles, records: Mapping[str, ModelRevisionStatus], answer: CommandStatus | None = None
+    seen: Observation,
+    *,
+    who: Roles,
+    records: Mapping[str, ModelRevisionStatus],
+    answer: CommandStatus | None = None,
+    router: str | None = None,
 ) -> ModelDeploymentStatus:
     """The whole status as of this look. ``answer`` is what became of the last command."""
     stable, candidate = who.stable, who.candidate
@@ -113,6 +118,7 @@ def summarise(
         replicas=seen.revisions[stable].fleet.replicas if stable else 0,
         selector=_selector(seen, stable) if stable else None,
         last_command=answer,
+        router=router,
         conditions=_conditions(seen.status, claims, seen.generation, seen.now),
     )
 

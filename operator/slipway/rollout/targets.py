@@ -70,7 +70,8 @@ def _candidate_weight(seen: Observation, who: Roles, candidate: str, records: Re
         return 0
     if wanted <= written or has_capacity(seen, revision, record):
         return wanted
-    if seen.course.shift is not None and not seen.course.by_replicas and revision.fleet.current:
+    shifts = seen.course.shift is not None and not seen.course.by_replicas and who.stable is not None
+    if shifts and revision.fleet.current:
         return max(written, min(wanted, _carried(seen, revision, record)))
     return written
 

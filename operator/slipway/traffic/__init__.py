@@ -22,6 +22,7 @@ from slipway.api import (
 from slipway.traffic import gateway_api, ingress_nginx, istio, public_service, traefik
 from slipway.traffic.features import gateway_features
 from slipway.traffic.gateway_api import route_traffic
+from slipway.traffic.names import router_name, router_named
 from slipway.traffic.objects import ABSENT
 from slipway.traffic.parents import gateway_problem, gateways_of
 from slipway.traffic.plan import refusal
@@ -79,5 +80,7 @@ __all__ = [
     "reachable",
     "refusal",
     "route_traffic",
+    "router_name",
+    "router_named",
     "router_of",
 ]

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from sandbox.rollout.kit import Open, Shop, a_release
+from sandbox.rollout.strategies import tell
 
 from demo.stage import Stage
 
@@ -59,7 +60,8 @@ async def test_a_rollout_survives_kill_9_in_every_phase(platform: Stage, open_sh
 
 
 async def test_evidence_that_was_gathered_before_a_kill_is_not_gathered_again(platform: Stage, shop: Shop) -> None:
-    await shop.apply(a_release("v2", steps=((50, "6s"), (100, "0s"))))
+    # The step lasts until it is told to end: how long a start takes is no matter then.
+    await shop.apply(a_release("v2", steps=((50, "10m"), (100, "0s"))))
 
     def samples() -> int:
         metrics = {metric["name"]: metric for metric in shop.record("v2").get("metrics") or []}
@@ -72,6 +74,7 @@ async def test_evidence_that_was_gathered_before_a_kill_is_not_gathered_again(pl
     await shop.until("more evidence", lambda: samples() != before)
     assert samples() > before
     assert shop.record("v2")["weightObservedAt"] == at_weight_since
+    await tell(shop, "promote", "v2", "1")
     await shop.until_ready("v2")
     assert shop.steps_told("v2") == ["step 1 of 2", "step 2 of 2"]
     # What passed the gateway while nobody looked is in the evidence too: counters are read from a cursor.

@@ -116,3 +116,15 @@ async def test_what_the_gateway_cannot_do_is_refused_with_its_field(open_shops: 
     assert shop.status["phase"] == "Holding"
     await shop.apply(a_release("v2"))
     await shop.until_ready("v2")
+
+
+async def test_another_router_takes_over_before_the_first_one_is_cleaned_up(open_shops: Open) -> None:
+    shop = await open_shops()
+    await shop.serve_first_release()
+    await shop.apply(a_release("v1", traffic={"gateway": None, "traefik": {}}))
+    await shop.until("the router having moved", lambda: shop.status.get("router") == "traefik", seconds=30)
+    left = await shop.kubectl("get", "httproutes", "--output=name")
+    assert left.strip() == ""
+    await shop.until_served_by("v1")
+    assert shop.condition("Ready")["status"] == "True"
+    assert shop.failed == []

@@ -204,6 +204,12 @@ def test_pods_that_come_and_go_are_counted_by_their_names() -> None:
     assert sorted(total for _, _, total in evidence.pods.stable.pods) == [100, 200]
 
 
+def test_pods_of_one_arm_alone_confirm_and_hinder_nothing() -> None:
+    pods = PodWindow({"candidate-0": ArmCounts(9, 10)}, {})
+    evidence = RatioEvidence.begin(GUARD, steps=1).fold(ArmCounts(9, 10), ArmCounts(0, 90), seconds=10, pods=pods)
+    assert evidence.judge().verdict is Verdict.FAIL
+
+
 def test_pods_in_a_window_that_took_no_time_are_refused() -> None:
     candidate, stable, pods = window(1, [1])
     with pytest.raises(ValueError, match="seconds"):

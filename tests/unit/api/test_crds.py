@@ -172,7 +172,17 @@ def test_kubectl_get_tells_the_story(name: str, short: str, columns: list[str], 
     assert [column["name"] for column in told if column.get("priority")] == wide
     assert spec["names"]["shortNames"] == [short]
     assert spec["names"]["categories"] == ["slipway"]
-    assert version["subresources"] == {"status": {}}
+    assert "status" in version["subresources"]
+
+
+def test_scale_is_of_the_stable_release_and_model_deployments_alone_have_it() -> None:
+    scales = {name: crd["spec"]["versions"][0]["subresources"].get("scale") for name, crd in CRDS.items()}
+    assert scales.pop("modeldeployments.slipway.dev") == {
+        "specReplicasPath": ".spec.replicas",
+        "statusReplicasPath": ".status.replicas",
+        "labelSelectorPath": ".status.selector",
+    }
+    assert set(scales.values()) == {None}
 
 
 def test_every_column_reads_a_field_that_exists() -> None:

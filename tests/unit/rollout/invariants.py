@@ -48,6 +48,8 @@ class Invariants:
     answered: set[str] = field(default_factory=set)
     vouched: set[str] = field(default_factory=set)
     """Releases that a person promoted past something."""
+    served: bool = False
+    """Whether a release was ever stable: from then on there is one at any time."""
     redirected: bool = False
     """The strategy was edited: what a release went through is not what the strategy says now."""
 
@@ -67,7 +69,9 @@ class Invariants:
         for weights in (world.written, world.accepted):
             if weights:
                 assert sum(weights.values()) == FULL, f"the weights sum to {sum(weights.values())}"
-        assert sum(record.phase in PROMOTED for record in world.records.values()) <= 2
+        promoted = sum(record.phase in PROMOTED for record in world.records.values())
+        self.served = self.served or promoted > 0
+        assert self.served <= promoted <= 2, f"{promoted} stable releases at a time"
         for hash_, ceiling in self.ceilings.items():
             weight = (world.written or {}).get(hash_, 0)
             assert weight <= ceiling, f"the weight rose to {weight} after it was hauled back to {ceiling}"
@@ -77,14 +81,17 @@ class Invariants:
 
     def of_decision(self, world: World, seen: Observation, decision: Decision) -> None:
         assert decision.wake_after is None or decision.wake_after >= timedelta(0)
-        candidate = roles(seen).candidate
-        if candidate is None or decision.create:
+        if decision.create:
+            return
+        who = roles(seen)
+        candidate = who.candidate
+        if candidate is None:
             return
         before = seen.revisions[candidate].record
         after = decision.records.get(candidate, before)
         asked = max(round((before.weight or 0) * 100), seen.route.written.get(candidate, 0))
         weight = (decision.weights or {}).get(candidate, 0)
-        alone = roles(seen).stable is None or not seen.revisions[roles(seen).stable or ""].fleet.ready
+        alone = who.stable is None or not seen.revisions[who.stable].fleet.ready
         if seen.paused or (before.paused and after.paused):
             risen = UP.index(Phase(after.phase)) - UP.index(Phase(before.phase)) if _climbs(before, after) else 0
             commanded = after.command != before.command

@@ -22,7 +22,7 @@ from slipway.rollout import FULL, Beside, roles
 
 Disturbance = tuple[str, int]
 
-LENGTH = 14
+LENGTH = 12
 """Disturbances of a drawn sequence."""
 LARGEST = 59
 """The largest number of a disturbance: enough for every choice among its options."""

@@ -63,6 +63,18 @@ PAST_FAILURES: dict[str, tuple[str, list[Disturbance]]] = {
         "shifted canary/late",
         [("all crash", 40), ("silence", 31)],
     ),
+    "a first release took all traffic with some of its pods": (
+        "full canary/first",
+        [("tick", 41), ("kill", 33), ("strategy", 12), ("replicas", 22)],
+    ),
+    "two releases of which none was stable never got their share of pods": (
+        "approved half by pods/first",
+        [("kill soon", 46), ("tick", 12), ("tick", 22), ("new release", 9)],
+    ),
+    "copies went to no pod where no replicas are asked for": (
+        "approved shadow/declared",
+        [("tick", 1), ("outage", 27), ("tick", 28), ("command", 28), ("replicas", 0), ("command", 43), ("stale", 10)],
+    ),
     "a third release found the second one without pods": (
         "shifted rolling update/replaced",
         [("tick", 24), ("new release", 46)],

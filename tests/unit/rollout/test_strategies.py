@@ -123,7 +123,7 @@ def test_anything_but_one_strategy_is_refused(strategy):
         a_course(**strategy)
 
 
-# --- what the router has to be able to do, and what makes no sense ------------------------------------------------------
+# --- what the router has to be able to do, and what makes no sense ----------------------------------------------------
 
 
 @pytest.mark.parametrize(

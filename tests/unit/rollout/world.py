@@ -72,9 +72,15 @@ def _course(strategy: str, replicas: int, by_replicas: bool) -> Course:
     return course_of(STRATEGIES[strategy], replicas=replicas, by_replicas=by_replicas)
 
 
-@cache
-def _judged_under(analysis: str, deadline: timedelta) -> str:
-    return a_hash(f"{analysis} {deadline}")
+_SETTINGS: dict[int, tuple[AnalysisSpec, str]] = {}
+"""What settings read like, by their identity: they are long, and do not change."""
+
+
+def _judged_under(analysis: AnalysisSpec, deadline: timedelta) -> str:
+    known = _SETTINGS.get(id(analysis))
+    if known is None or known[0] is not analysis:
+        known = _SETTINGS[id(analysis)] = (analysis, repr(analysis))
+    return a_hash(f"{known[1]} {deadline}")
 
 
 class Stopped(Exception):
@@ -189,7 +195,7 @@ class World:
 
     @property
     def gates(self) -> str:
-        return _judged_under(repr(self.analysis), self.rollback.progress_deadline)
+        return _judged_under(self.analysis, self.rollback.progress_deadline)
 
     @property
     def size(self) -> int:

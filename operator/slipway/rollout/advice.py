@@ -1,0 +1,66 @@
+"""What a person can do, for each reason that a status can show. `{name}` is the ModelDeployment's name.
+
+The command line says it beside the status, and `docs/reasons.md` beside what the reason means.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: E501 - sentences are data that reaches users as one line
+from typing import Final
+
+ADVICE: Final = {
+    # on the way
+    "RevisionCreated": "Nothing to do: the operator has begun with it.",
+    "RevisionRetried": "Nothing to do: it is tried again from the start.",
+    "CandidateStarting": "Nothing to do while its pods come up. kubectl get pods -l slipway.dev/model-deployment={name}",
+    "CandidateEvaluating": "Nothing to do: the golden set is being replayed, and no request is routed to it.",
+    "ShadowStarted": "Nothing to do: it gets copies of live requests, and users see only the stable release.",
+    "StepStarted": "Nothing to do: the next weight follows when its pods are ready.",
+    "CandidatePromoting": "Nothing to do: it gets its pods first, and all traffic then.",
+    "CandidatePromoted": "Nothing to do.",
+    "PromotionWatched": "It takes all traffic, and the old release is kept warm. To go back at once: slipway abort {name}",
+    "WatchOver": "Nothing to do.",
+    "StableRestored": "The later release was hauled back. Revert it in git, or declare a better one.",
+    "ReleaseReturns": "Nothing to do: it was stable lately, so only its pods are waited for.",
+    "ReleaseServing": "Nothing to do. To go back to an earlier release: slipway undo {name}",
+    "Superseded": "Nothing to do: another release took its place.",
+    "GatesChanged": "Nothing to do: what it is judged under changed, so evidence is collected anew.",
+    "GatheringEvidence": "More requests bring the decision sooner. To decide yourself: slipway promote {name}, or slipway abort {name}",
+    "MinimumDuration": "The step lasts a while longer by its minDuration. To end it now: slipway promote {name}",
+    "GatesPassed": "Nothing to do: the gates are passed.",
+    # holding
+    "Paused": "Go on with slipway resume {name}; if spec.paused is true, set it to false in the manifest.",
+    "AwaitingApproval": "Look at the gates (slipway status {name}), then slipway approve {name}, or slipway abort {name}",
+    "WaitingForTurn": "It waits for other rollouts to end: slipway list --all-namespaces. The limit is a setting of the operator.",
+    "StrategyUnsupported": "The message names the field that does not fit: change spec.strategy or spec.traffic. slipway lint finds it beforehand.",
+    "GatewayNotReady": "Look at the Gateway that spec.traffic.gateway.parentRefs names: kubectl describe gateway",
+    "RouteConflict": "A route of that name belongs to somebody else: remove it, or rename the ModelDeployment.",
+    "WaitingForCapacity": "Its pods are not ready: kubectl describe pods -l slipway.dev/model-deployment={name}",
+    "WaitingForModel": "The pods are ready, but the model does not answer: look at the container's log, and at spec.release.model.name.",
+    "WaitingForRoute": "The gateway has not taken the weights yet: kubectl describe httproute {name}",
+    "StableUnavailable": "The stable release has no ready pod: kubectl describe pods -l slipway.dev/model-deployment={name}",
+    "MetricsUnavailable": "The source of a metric does not answer; the weight is held. Repair the source, or slipway promote {name}, or slipway abort {name}",
+    "RoutingMismatch": "The gateway's counts do not fit the weights: do all requests go through the route that Slipway leads?",
+    "NoData": "No request was counted yet: does live traffic reach the gateway, and does the metric name the right counters?",
+    "Inconclusive": "analysis.maxDuration passed without a decision: slipway promote {name}, slipway abort {name}, or change the gates.",
+    # commands
+    "CommandAccepted": "Nothing to do: a person's command was carried out.",
+    "CommandRefused": "The command did not fit any more: look again with slipway status {name}, and give it anew if it is still meant.",
+    "Resumed": "Nothing to do: a person resumed it.",
+    "StepApproved": "Nothing to do: a person approved the step.",
+    "StepSkipped": "Nothing to do: a person ended the step.",
+    # giving up
+    "AnalysisFailed": "A gate failed; the message has the numbers. Declare a better release, or revert spec.release; slipway retry {name} tries it again.",
+    "StartDeadlineExceeded": "It did not come up in time: look at its pods' events and logs, then declare a repaired release or slipway retry {name}",
+    "CapacityDeadlineExceeded": "Pods were missing for too long: look for quotas and crashes, then slipway retry {name}",
+    "CapacityLost": "All its pods failed under traffic: look at their logs, then declare a repaired release.",
+    "Aborted": "A person aborted it. Revert spec.release in git, or slipway retry {name}",
+    "RolledBack": "The release was hauled back and stable serves. Declare a better release, or revert spec.release; slipway retry {name} tries it again.",
+    # of the ModelDeployment
+    "InvalidSpec": "The manifest cannot be read: the message names the fields. slipway lint -f FILE checks it without a cluster.",
+    "ApplyRefused": "The API server refused an object: a quota, an admission policy or a missing permission, as the message says.",
+    "NothingServes": "No release serves: look at the pods, and at the candidate's reason.",
+    "StableServing": "Nothing to do.",
+    "CandidateServing": "Nothing to do: the candidate is at its last step.",
+}
+"""What a person can do, for each reason that a status can show."""
