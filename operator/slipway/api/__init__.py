@@ -48,7 +48,15 @@ from slipway.api.scaling import (
     KedaSpec,
     KedaTrigger,
 )
-from slipway.api.sources import SECONDS_IN, GatewaySource, GoldenSetSource, PodsSource
+from slipway.api.sources import (
+    SECONDS_IN,
+    GatewaySource,
+    GoldenSetSource,
+    PodsSource,
+    PrometheusSource,
+    SourceAuth,
+    WebSource,
+)
 from slipway.api.strategy import (
     AbTestStrategy,
     BlueGreenStrategy,
@@ -127,6 +135,9 @@ __all__ = [
     "PlainPattern",
     "PodSettings",
     "PodsSource",
+    "PrometheusSource",
+    "SourceAuth",
+    "WebSource",
     "Preview",
     "ReleaseSpec",
     "RequestMatch",

@@ -14,11 +14,12 @@ from slipway.api.common import (
     list_map,
     validations,
 )
-from slipway.api.sources import GatewaySource, GoldenSetSource, PodsSource
+from slipway.api.sources import GatewaySource, GoldenSetSource, PodsSource, PrometheusSource, WebSource
 
 _LATENCY: Final = (
     "(has(self.gateway) && has(self.gateway.measure) && self.gateway.measure == 'Latency')"
     " || (has(self.pods) && has(self.pods.histogram))"
+    " || (has(self.prometheus) && has(self.prometheus.histogram))"
 )
 
 
@@ -60,8 +61,8 @@ class MetricSpec(SpecModel):
 
     model_config = validations(
         (
-            "[has(self.gateway), has(self.pods), has(self.goldenSet)].filter(x, x).size() == 1",
-            "a metric takes exactly one source: gateway, pods or goldenSet",
+            "[has(self.gateway), has(self.pods), has(self.prometheus), has(self.web), has(self.goldenSet)].filter(x, x).size() == 1",
+            "a metric takes exactly one source: gateway, pods, prometheus, web or goldenSet",
         ),
         (
             "has(self.threshold) || has(self.comparison) || has(self.nonInferiority)",
@@ -69,7 +70,7 @@ class MetricSpec(SpecModel):
         ),
         (
             "!has(self.threshold) || (has(self.goldenSet) ? has(self.threshold.min) : has(self.threshold.max))",
-            "goldenSet measures accuracy and takes threshold.min; gateway and pods measure failures and take threshold.max",
+            "goldenSet measures accuracy and takes threshold.min; the others measure failures and take threshold.max",
         ),
         (
             f"!has(self.threshold) || !({_LATENCY})",
@@ -80,6 +81,8 @@ class MetricSpec(SpecModel):
     name: Annotated[Label63, Field(description="Name of the metric, as it appears in status.")]
     gateway: GatewaySource | None = None
     pods: PodsSource | None = None
+    prometheus: PrometheusSource | None = None
+    web: WebSource | None = None
     golden_set: GoldenSetSource | None = None
     threshold: ThresholdGate | None = None
     comparison: ComparisonGate | None = None
@@ -103,7 +106,7 @@ class MetricSpec(SpecModel):
     @property
     def measures_latency(self) -> bool:
         """Whether it is about durations, in a histogram, and not about outcomes."""
-        sources = (self.pods,)
+        sources = (self.pods, self.prometheus)
         of_gateway = self.gateway is not None and self.gateway.measure == "Latency"
         return of_gateway or any(source is not None and source.histogram is not None for source in sources)
 

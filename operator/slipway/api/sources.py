@@ -41,6 +41,8 @@ HistogramUnit = Annotated[
     Field(description="What the histogram's edges are in. Default: Seconds."),
 ]
 
+LabelName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+
 SECONDS_IN: Final = {"Seconds": 1.0, "Milliseconds": 1e-3, "Microseconds": 1e-6}
 """What one of a histogram's units is in seconds."""
 
@@ -75,6 +77,70 @@ class PodsSource(SpecModel):
     total: Total = None
     histogram: HistogramSelector = None
     unit: HistogramUnit = None
+
+
+HttpUrl = Annotated[str, Field(min_length=8, max_length=2048, pattern=r"^https?://[^\s]+$")]
+
+
+class BearerToken(SpecModel):
+    """A token in a Secret in the ModelDeployment's namespace."""
+
+    name: ObjectName
+    key: ConfigMapKey
+
+
+class BasicLogin(SpecModel):
+    """A Secret of type kubernetes.io/basic-auth, with the keys username and password, in the same namespace."""
+
+    name: ObjectName
+
+
+class SourceAuth(SpecModel):
+    """How the operator proves to a server who asks. The Secret is read by its name at each look, and kept nowhere."""
+
+    model_config = validations(
+        ("[has(self.bearer), has(self.basic)].filter(x, x).size() == 1", "name exactly one of bearer and basic")
+    )
+
+    bearer: BearerToken | None = None
+    basic: BasicLogin | None = None
+
+
+class PrometheusSource(SpecModel):
+    """Series that a Prometheus, or what speaks its query API, has collected of the revision's pods. Raw totals are read
+    pod by pod; the operator adds the matchers of the revision and takes the differences itself."""
+
+    model_config = validations(*_COUNTERS_OR_HISTOGRAM)
+
+    url: Annotated[
+        HttpUrl,
+        Field(
+            description="Base of the API, such as http://prometheus.monitoring.svc:9090. Services of other namespaces and private addresses need the administrator's --egress."
+        ),
+    ]
+    auth: SourceAuth | None = None
+    bad: Bad = None
+    total: Total = None
+    histogram: HistogramSelector = None
+    unit: HistogramUnit = None
+    namespace_label: Annotated[
+        LabelName, Field(description="Label that holds the namespace of a series. Default: namespace.")
+    ] = "namespace"
+    pod_label: Annotated[LabelName, Field(description="Label that holds the pod of a series. Default: pod.")] = "pod"
+
+
+class WebSource(SpecModel):
+    """Two cumulative counts of each release, in a JSON document at an HTTP endpoint."""
+
+    url: Annotated[
+        HttpUrl,
+        Field(
+            description="Address of the document; {{service}}, {{namespace}} and {{arm}} become those of the release that is asked about. What may be reached is the administrator's to say, as for prometheus."
+        ),
+    ]
+    auth: SourceAuth | None = None
+    bad: Annotated[Text1024, Field(description="JSONPath of the failed requests since counting began.")]
+    total: Annotated[Text1024, Field(description="JSONPath of all requests since counting began.")]
 
 
 class GoldenSetKeys(SpecModel):

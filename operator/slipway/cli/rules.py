@@ -58,7 +58,7 @@ def _fitting_threshold(value: Mapping[str, Any]) -> bool:
 
 
 def _latency(value: Mapping[str, Any]) -> bool:
-    histograms = ("histogram" in value.get(source, {}) for source in ("pods",))
+    histograms = ("histogram" in value.get(source, {}) for source in ("pods", "prometheus"))
     return bool(value.get("gateway", {}).get("measure") == "Latency") or any(histograms)
 
 
@@ -123,7 +123,7 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
     "!has(self.threshold) || (has(self.goldenSet) ? has(self.threshold.min) : has(self.threshold.max))": (
         _fitting_threshold
     ),
-    "!has(self.threshold) || !((has(self.gateway) && has(self.gateway.measure) && self.gateway.measure == 'Latency') || (has(self.pods) && has(self.pods.histogram)))": (
+    "!has(self.threshold) || !((has(self.gateway) && has(self.gateway.measure) && self.gateway.measure == 'Latency') || (has(self.pods) && has(self.pods.histogram)) || (has(self.prometheus) && has(self.prometheus.histogram)))": (
         lambda it: "threshold" not in it or not _latency(it)
     ),
     "has(self.histogram) ? !has(self.bad) && !has(self.total) : has(self.bad) && has(self.total)": _counters_or_histogram,

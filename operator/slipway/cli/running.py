@@ -22,6 +22,24 @@ def run(  # noqa: PLR0917 - typer makes options of them
             help="Metrics page of a replica of the gateway, such as http://HOST:PORT/metrics. May be repeated.",
         ),
     ] = None,
+    egress: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--egress",
+            envvar="SLIPWAY_EGRESS",
+            metavar="RULE",
+            help="What URLs in specifications may lead to beside public addresses and the own namespace's Services: "
+            "a host, *.suffix, an address or a network, with :port or not, such as *.monitoring.svc. May be repeated.",
+        ),
+    ] = None,
+    egress_public: Annotated[
+        bool,
+        typer.Option(
+            "--egress-public/--no-egress-public",
+            envvar="SLIPWAY_EGRESS_PUBLIC",
+            help="Whether such URLs may lead to public addresses without a rule.",
+        ),
+    ] = True,
     max_rollouts: Annotated[
         int | None,
         typer.Option(
@@ -52,6 +70,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
     from slipway.cluster import ClusterError
     from slipway.controller import MissingCrdError, Settings
     from slipway.controller import run as run_operator
+    from slipway.outside import Egress
     from slipway.rollout import Limits
 
     logging.basicConfig(
@@ -61,11 +80,17 @@ def run(  # noqa: PLR0917 - typer makes options of them
     )
     logging.getLogger("kopf").setLevel(logging.WARNING)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        reachable = Egress(tuple(egress or ()), public=egress_public)
+    except ValueError as error:
+        typer.echo(f"slipway: --egress: {error}", err=True)
+        raise typer.Exit(2) from error
     options = Settings(
         kubeconfig=kubeconfig,
         context=context,
         namespaces=tuple(namespaces or ()),
         gateway_metrics=tuple(gateway_metrics or ()),
+        egress=reachable,
         limits=Limits(per_namespace=max_rollouts_per_namespace, per_cluster=max_rollouts),
     )
     try:

@@ -64,6 +64,8 @@ POD = Kind("", "v1", "Pod", "pods")
 """Read for the reasons of a failure; never watched."""
 CONFIG_MAP = Kind("", "v1", "ConfigMap", "configmaps")
 """Holds golden sets."""
+SECRET = Kind("", "v1", "Secret", "secrets")
+"""Read by the name that a user gives, at each look; never listed, watched or kept."""
 EVENT = Kind("", "v1", "Event", "events")
 """What `kubectl describe` tells of a decision."""
 ENDPOINT_SLICE = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
@@ -104,6 +106,7 @@ _KINDS = {
         SERVICE,
         POD,
         CONFIG_MAP,
+        SECRET,
         EVENT,
         ENDPOINT_SLICE,
         HORIZONTAL_POD_AUTOSCALER,

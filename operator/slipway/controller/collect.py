@@ -20,6 +20,7 @@ from slipway.controller.golden import GoldenSets
 from slipway.controller.live import LiveSources
 from slipway.controller.observe import Scene
 from slipway.metrics import SelectorError, SourceError
+from slipway.outside import Egress, Outside
 from slipway.probes import model_ready
 from slipway.release import revision_name
 from slipway.rollout import Evidence, EvidencePlan, Observation, Revision, SourceFailure, trial
@@ -34,12 +35,21 @@ SERVICE_NAME: Final = "kubernetes.io/service-name"
 class Collector:
     """Asks for evidence. Holds no state that matters."""
 
-    def __init__(self, cluster: Cluster, client: httpx.AsyncClient, *, gateway_metrics: Sequence[str] = ()) -> None:
-        """`gateway_metrics` are the addresses of the metrics pages of the gateway's replicas."""
+    def __init__(
+        self,
+        cluster: Cluster,
+        client: httpx.AsyncClient,
+        *,
+        gateway_metrics: Sequence[str] = (),
+        egress: Egress | None = None,
+    ) -> None:
+        """`gateway_metrics` are the addresses of the metrics pages of the gateway's replicas, `egress` says what users
+        may have the operator reach."""
+        outside = Outside(egress or Egress())
         self._cluster = cluster
         self._client = client
         self._golden = GoldenSets(cluster, client)
-        self._live = LiveSources(client, gateway_metrics)
+        self._live = LiveSources(cluster, client, outside, gateway_metrics)
 
     async def collect(self, scene: Scene, seen: Observation, plan: EvidencePlan) -> Observation:
         """The observation with the evidence that the plan asks for."""

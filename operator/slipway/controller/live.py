@@ -8,24 +8,43 @@ from typing import Final
 import httpx
 
 from slipway.analysis import ArmCounts, Histogram, PodWindow
-from slipway.api import SECONDS_IN, SERVICE_PORT, Counter, MetricSpec, MetricStatus, PodsSource
+from slipway.api import (
+    SECONDS_IN,
+    SERVICE_PORT,
+    Counter,
+    MetricSpec,
+    MetricStatus,
+    PodsSource,
+    PrometheusSource,
+    SourceAuth,
+)
+from slipway.cluster import Cluster
 from slipway.controller.arm import Arm
 from slipway.controller.observe import Scene
+from slipway.controller.secrets import credentials
 from slipway.metrics import (
+    Credentials,
     GatewayCounters,
     GatewayHistograms,
     HistogramReading,
     PodCounters,
     PodHistograms,
     PodPage,
+    Prometheus,
+    PrometheusCounters,
+    PrometheusHistograms,
     Reading,
     ServiceRef,
+    Source,
+    WebCounters,
+    WebPage,
     at_edges,
     bucketed,
     delta,
     snapshot,
     total_of,
 )
+from slipway.outside import Outside
 from slipway.release import revision_name
 from slipway.rollout import CounterWindow, LatencyWindow, Role, edges_judged, edges_learned, record_of, tells_pods_apart
 
@@ -35,10 +54,14 @@ ARMS: Final = (Role.CANDIDATE, Role.STABLE)
 class LiveSources:
     """Reads counters and histograms. Holds nothing between looks: cursors are in the record of the candidate."""
 
-    def __init__(self, client: httpx.AsyncClient, gateway: Sequence[str]) -> None:
+    def __init__(
+        self, cluster: Cluster, client: httpx.AsyncClient, outside: Outside, gateway_metrics: Sequence[str]
+    ) -> None:
+        self._cluster = cluster
         self._client = client
-        self._gateway_counters = GatewayCounters(client, gateway)
-        self._gateway_histograms = GatewayHistograms(client, gateway)
+        self._outside = outside
+        self._gateway_counters = GatewayCounters(client, gateway_metrics)
+        self._gateway_histograms = GatewayHistograms(client, gateway_metrics)
 
     async def window(
         self, scene: Scene, metric: MetricSpec, candidate: Arm, stable: Arm
@@ -49,13 +72,53 @@ class LiveSources:
         status = record_of(candidate.revision.record, metric.name)
         if metric.measures_latency:
             if metric.pods is None:
-                return _latencies(metric, status, await self._gateway_histograms.read(services))
-            histograms = {role: await self._durations(metric.pods, role, arm, services) for role, arm in arms.items()}
+                histograms = await (await self._histograms(scene, metric)).read(services)
+            else:
+                histograms = {role: await self._durations(metric.pods, role, arms[role], services) for role in arms}
             return _latencies(metric, status, histograms)
         if metric.pods is None:
-            return _outcomes(metric, status, await self._gateway_counters.read(services))
-        readings = {role: await self._outcomes(metric.pods, role, arm, services) for role, arm in arms.items()}
+            readings = await (await self._counters(scene, metric)).read(services)
+        else:
+            readings = {role: await self._outcomes(metric.pods, role, arms[role], services) for role in arms}
         return _outcomes(metric, status, readings)
+
+    async def _counters(self, scene: Scene, metric: MetricSpec) -> Source[tuple[Reading, ...]]:
+        """The source that counts for all arms at once."""
+        if metric.prometheus is not None:
+            prometheus = await self._prometheus(scene, metric, metric.prometheus)
+            return PrometheusCounters(prometheus, metric.prometheus.bad or (), metric.prometheus.total or ())
+        if metric.web is not None:
+            page = WebPage(
+                outside=self._outside,
+                url=metric.web.url,
+                namespace=scene.namespace,
+                credentials=await self._credentials(scene, metric, "web", metric.web.auth),
+            )
+            return WebCounters(page, metric.web.bad, metric.web.total)
+        return self._gateway_counters
+
+    async def _histograms(self, scene: Scene, metric: MetricSpec) -> Source[tuple[HistogramReading, ...]]:
+        if metric.prometheus is not None:
+            prometheus = await self._prometheus(scene, metric, metric.prometheus)
+            unit = SECONDS_IN[metric.prometheus.unit or "Seconds"]
+            return PrometheusHistograms(prometheus, metric.prometheus.histogram or "", unit=unit)
+        return self._gateway_histograms
+
+    async def _prometheus(self, scene: Scene, metric: MetricSpec, source: PrometheusSource) -> Prometheus:
+        return Prometheus(
+            outside=self._outside,
+            url=source.url,
+            namespace=scene.namespace,
+            credentials=await self._credentials(scene, metric, "prometheus", source.auth),
+            namespace_label=source.namespace_label,
+            pod_label=source.pod_label,
+        )
+
+    async def _credentials(
+        self, scene: Scene, metric: MetricSpec, source: str, auth: SourceAuth | None
+    ) -> Credentials | None:
+        field = f"spec.analysis.metrics[{metric.name}].{source}.auth"
+        return await credentials(self._cluster, scene.namespace, auth, field)
 
     async def _outcomes(
         self, pods: PodsSource, role: str, arm: Arm, services: Mapping[str, ServiceRef]

@@ -34,6 +34,7 @@ from slipway.controller.collect import Collector
 from slipway.controller.handlers import ROUTES, registry, settings
 from slipway.controller.queue import QueueShutDown, WorkQueue
 from slipway.controller.reconciler import Key, Reconciler, RefusedError
+from slipway.outside import Egress
 from slipway.rollout import Limits
 
 WORKERS: Final = 8
@@ -69,6 +70,8 @@ class Settings:
     """Where to work; everywhere when empty."""
     gateway_metrics: tuple[str, ...] = ()
     """Addresses of the metrics pages of the gateway's replicas."""
+    egress: Egress = field(default_factory=Egress)
+    """What the URLs in users' specifications may lead to."""
     limits: Limits = field(default_factory=Limits)
     """How many rollouts may be under way at a time."""
 
@@ -83,7 +86,7 @@ async def run(options: Settings) -> None:
         await _check_crds(cluster, options.namespaces)
         queue: WorkQueue[Key] = WorkQueue(max_delay=LONGEST_PAUSE)
         async with http_client() as client:
-            collector = Collector(cluster, client, gateway_metrics=options.gateway_metrics)
+            collector = Collector(cluster, client, gateway_metrics=options.gateway_metrics, egress=options.egress)
             budget = RolloutBudget(cluster, options.limits, options.namespaces)
             reconciler = Reconciler(cluster, collector, budget=budget)
             async with _working(queue, reconciler, cluster, options.namespaces):

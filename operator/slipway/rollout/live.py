@@ -57,7 +57,7 @@ def edges_learned(past: Histogram) -> tuple[float, ...]:
 
 def tells_pods_apart(metric: MetricSpec) -> bool:
     """Whether its source counts each pod by itself."""
-    return metric.pods is not None
+    return metric.pods is not None or metric.prometheus is not None
 
 
 def fold_counters(
