@@ -107,7 +107,15 @@ class Collector:
     async def _window(self, scene: Scene, metric: MetricSpec, candidate: Arm, stable: Arm) -> Evidence:
         try:
             return await self._live.window(scene, metric, candidate, stable)
-        except SelectorError as error:
-            return SourceFailure(metric.name, f"spec.analysis.metrics[{metric.name}].{error}")
         except (SourceError, ClusterError) as error:
-            return SourceFailure(metric.name, str(error))
+            return SourceFailure(metric.name, _told(metric, error))
+
+
+def _told(metric: MetricSpec, error: Exception) -> str:
+    """What is wrong, and in which field where it is one of the user's."""
+    text, place = str(error), f"spec.analysis.metrics[{metric.name}]"
+    if text.startswith("spec."):
+        return text
+    if isinstance(error, SelectorError) or metric.prometheus is not None:
+        return f"{place}.{text}"
+    return f"{place}.web: {text}" if metric.web is not None else text

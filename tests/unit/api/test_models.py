@@ -129,7 +129,7 @@ def test_a_bad_value_is_refused_by_schema_and_model_at_its_path(path: str, value
         "spec.release.pod.automountServiceAccountToken",
         "spec.strategy.recreate",
         "spec.strategy.canary.steps.0.wieght",
-        "spec.analysis.metrics.0.prometheus",
+        "spec.analysis.metrics.0.promtheus",
         "spec.traffic.gateway.parentRefs.0.port",
     ],
 )

@@ -48,6 +48,7 @@ from slipway.controller.handlers import ROUTES, WATCHED, key_of
 from slipway.controller.main import _look
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reconciler import Key, Reconciler, RefusedError
+from slipway.outside import Egress
 from slipway.rollout import Limits
 
 EPOCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -94,6 +95,7 @@ class World:
         """Whether the operator is at work: what changes now is its doing."""
         self._before: dict[str, Object] = {}
         self.limits = Limits()
+        self.egress = Egress()
         self.start_operator()
         self.cluster.subscribe(self._on_event)
         self.cluster.subscribe(self._watch_over)
@@ -109,7 +111,7 @@ class World:
     def start_operator(self) -> None:
         """A new process: it knows what the cluster knows. Its first list brings every ModelDeployment."""
         self.queue: WorkQueue[Key] = WorkQueue(clock=self.clock, rng=random.Random(1))
-        collector = Collector(self.cluster, self.client, gateway_metrics=[self.outside.metrics_url])
+        collector = Collector(self.cluster, self.client, gateway_metrics=[self.outside.metrics_url], egress=self.egress)
         budget = RolloutBudget(self.cluster, self.limits)
         self.reconciler = Watched(Reconciler(self.cluster, collector, budget=budget, clock=self.now))
         for obj in self.mirror.objects(MODEL_DEPLOYMENT):
