@@ -40,6 +40,7 @@ from slipway.api.modelrevision import (
     TimelineEntry,
 )
 from slipway.api.plainpattern import PlainPattern
+from slipway.api.protocol import CustomProtocol, ProtocolSpec
 from slipway.api.release import ContainerSpec, PodSettings, ReleaseSpec
 from slipway.api.scaling import (
     AutoscalingMetric,
@@ -51,7 +52,9 @@ from slipway.api.scaling import (
 from slipway.api.sources import (
     SECONDS_IN,
     GatewaySource,
+    GoldenSetKeys,
     GoldenSetSource,
+    MatchSpec,
     PodsSource,
     PrometheusSource,
     SourceAuth,
@@ -114,6 +117,7 @@ __all__ = [
     "Counter",
     "DisruptionBudget",
     "GatewayTraffic",
+    "GoldenSetKeys",
     "GoldenSetSource",
     "HeaderMatch",
     "IngressNginxTraffic",
@@ -121,6 +125,7 @@ __all__ = [
     "KedaSpec",
     "KedaTrigger",
     "LinearSteps",
+    "MatchSpec",
     "MetricSpec",
     "MetricStatus",
     "ModelDeployment",
@@ -135,7 +140,9 @@ __all__ = [
     "PlainPattern",
     "PodSettings",
     "PodsSource",
+    "CustomProtocol",
     "PrometheusSource",
+    "ProtocolSpec",
     "SourceAuth",
     "WebSource",
     "Preview",

@@ -25,6 +25,7 @@ from slipway.api.common import (
     list_map,
     validations,
 )
+from slipway.api.protocol import ProtocolSpec
 
 QUANTITY_PATTERN = r"^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$"
 
@@ -208,7 +209,10 @@ class ContainerSpec(SpecModel):
     ] = None
     resources: Resources | None = None
     readiness_probe: Annotated[
-        Probe | None, Field(description="Default: GET /v2/health/ready on the first port, every 2 s.")
+        Probe | None,
+        Field(
+            description="Default: GET on the first port, every 2 s, of the path by which the protocol tells that the server is ready, such as /v2/health/ready."
+        ),
     ] = None
     liveness_probe: Probe | None = None
     startup_probe: Probe | None = None
@@ -286,6 +290,7 @@ class ReleaseSpec(SpecModel):
 
     model: ModelSpec
     container: ContainerSpec
+    protocol: Annotated[ProtocolSpec | None, Field(description="Default: the Open Inference Protocol V2.")] = None
     pod: PodSettings | None = None
     feature_pipeline: FeaturePipeline | None = None
     lineage: Lineage | None = None

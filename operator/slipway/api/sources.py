@@ -154,12 +154,84 @@ class GoldenSetKeys(SpecModel):
     ] = None
 
 
+class WithinMatch(SpecModel):
+    """Numbers are right when they are near what is expected: within one of the two."""
+
+    model_config = validations(
+        ("has(self.absolute) || has(self.relative)", "within needs absolute, relative, or both: how near is right?")
+    )
+
+    absolute: Annotated[float | None, Field(ge=0, description="Largest difference.")] = None
+    relative: Annotated[
+        float | None, Field(ge=0, le=10, description="Largest difference, as a share of the expected value.")
+    ] = None
+
+
+class TextMatch(SpecModel):
+    """Texts are right when they are the same but for case and white space."""
+
+
+class EmbeddingMatch(SpecModel):
+    """Vectors are right when they point where the expected one does."""
+
+    max_distance: Annotated[float, Field(ge=0, le=2, description="Largest cosine distance.")]
+
+
+class MatchSpec(SpecModel):
+    """When a prediction is right: exactly one of the three. Without any, when all values equal the expected ones."""
+
+    model_config = validations(
+        (
+            "[has(self.within), has(self.text), has(self.embedding)].filter(x, x).size() == 1",
+            "name exactly one of within, text and embedding; for exact equality leave match out",
+        )
+    )
+
+    within: WithinMatch | None = None
+    text: TextMatch | None = None
+    embedding: EmbeddingMatch | None = None
+
+
 class GoldenSetSource(SpecModel):
     """Labelled inputs that are replayed against the candidate and the stable release before any traffic moves."""
 
-    config_map: GoldenSetKeys
+    model_config = validations(
+        ("[has(self.configMap), has(self.url)].filter(x, x).size() == 1", "name exactly one of configMap and url"),
+        (
+            "!(has(self.configMap) && has(self.format) && self.format == 'Parquet')",
+            "a ConfigMap holds text: give the address of a Parquet file in url",
+        ),
+    )
+
+    config_map: GoldenSetKeys | None = None
+    url: Annotated[
+        HttpUrl | None,
+        Field(
+            description="Address of a file of at most 4 MiB that needs no login. What may be reached is the administrator's to say."
+        ),
+    ] = None
+    format: Annotated[
+        Literal["JSONLines", "CSV", "Parquet"] | None,
+        Field(
+            description="How the set is written. Default: what the name of the file ends in; in a ConfigMap JSONLines."
+        ),
+    ] = None
+    tolerance: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=0.5,
+            description="Share of the items that may be bad: they are left out, and counted in the message. Default: 0.",
+        ),
+    ] = 0
+    match: Annotated[MatchSpec | None, Field(description="When a prediction is right. Default: when it is equal.")] = (
+        None
+    )
     output: Annotated[
-        Text256 | None, Field(description="Name of the output tensor that is compared. Default: the first one.")
+        Text256 | None,
+        Field(
+            description="Name of the output that is compared, where the protocol names them. Default: the first one."
+        ),
     ] = None
     timeout: Annotated[
         Duration, Field(description="Longest wait for one answer; a later one counts as wrong. Default: 5s.")

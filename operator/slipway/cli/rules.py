@@ -127,5 +127,10 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
         lambda it: "threshold" not in it or not _latency(it)
     ),
     "has(self.histogram) ? !has(self.bad) && !has(self.total) : has(self.bad) && has(self.total)": _counters_or_histogram,
+    "(self.name == 'CustomHTTP') == has(self.custom)": lambda it: (it["name"] == "CustomHTTP") == ("custom" in it),
+    "has(self.absolute) || has(self.relative)": lambda it: "absolute" in it or "relative" in it,
+    "!(has(self.configMap) && has(self.format) && self.format == 'Parquet')": lambda it: (
+        not ("configMap" in it and it.get("format") == "Parquet")
+    ),
     "!has(self.unit) || has(self.histogram)": lambda it: "unit" not in it or "histogram" in it,
 }

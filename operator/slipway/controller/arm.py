@@ -4,9 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
+from slipway.api import ProtocolSpec
 from slipway.cluster.endpoints import Endpoint
+from slipway.probes import PROTOCOLS, InferenceProtocol
 from slipway.rollout import Revision
+
+_WITH_OUTPUTS: Final = frozenset({"OpenInferenceV2", "KServeV1", "MLflow", "TorchServe"})
+"""Protocols whose answers have named outputs, of which one is chosen."""
+
+
+class ProtocolError(ValueError):
+    """A release does not say in a usable way how its model is asked. The message names the field."""
+
+
+def protocol_of(spec: ProtocolSpec | None, *, output: str | None = None) -> InferenceProtocol:
+    """How a release's model is asked; `output` names the output that counts, where a protocol has names for them.
+
+    Raises ProtocolError.
+    """
+    name = spec.name if spec is not None else "OpenInferenceV2"
+    settings: dict[str, Any] = {"output": output} if name in _WITH_OUTPUTS else {}
+    if output is not None and not settings:
+        raise ProtocolError(f"goldenSet.output: {name} has no named outputs: leave it out")
+    if spec is not None and spec.custom is not None:
+        settings = spec.custom.model_dump(exclude_none=True)
+    try:
+        return PROTOCOLS[name](**settings)
+    except ValueError as error:
+        raise ProtocolError(f"spec.release.protocol.custom: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +43,7 @@ class Arm:
     revision: Revision
     endpoints: tuple[Endpoint, ...]
     model: str
+    protocol: ProtocolSpec | None
     ports: Mapping[str, str]
     """Names of the Service's ports by those of the container's. EndpointSlices know only the Service's."""
     port: str | None

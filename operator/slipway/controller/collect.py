@@ -15,7 +15,7 @@ import httpx
 from slipway.api import SERVICE_PORT, MetricSpec
 from slipway.cluster import ENDPOINT_SLICE, Cluster, ClusterError
 from slipway.cluster.endpoints import endpoints
-from slipway.controller.arm import Arm
+from slipway.controller.arm import Arm, ProtocolError, protocol_of
 from slipway.controller.golden import GoldenSets
 from slipway.controller.live import LiveSources
 from slipway.controller.observe import Scene
@@ -48,7 +48,7 @@ class Collector:
         outside = Outside(egress or Egress())
         self._cluster = cluster
         self._client = client
-        self._golden = GoldenSets(cluster, client)
+        self._golden = GoldenSets(cluster, client, outside)
         self._live = LiveSources(cluster, client, outside, gateway_metrics)
 
     async def collect(self, scene: Scene, seen: Observation, plan: EvidencePlan) -> Observation:
@@ -84,12 +84,14 @@ class Collector:
 
     async def _arm(self, scene: Scene, revision: Revision) -> Arm:
         name = revision_name(scene.name, revision.hash)
+        release = scene.releases[revision.hash].spec.release
         slices = await self._cluster.list(ENDPOINT_SLICE, scene.namespace, labels={SERVICE_NAME: name})
         ports = ((scene.services.get(name) or {}).get("spec") or {}).get("ports") or []
         return Arm(
             revision,
             endpoints(slices),
-            scene.releases[revision.hash].spec.release.model.name,
+            release.model.name,
+            release.protocol,
             {str(port.get("targetPort")): str(port.get("name")) for port in ports},
             next((str(port.get("name")) for port in ports if port.get("port") == SERVICE_PORT), None),
         )
@@ -98,8 +100,14 @@ class Collector:
         """Whether every ready pod's model answers; the first that does not speaks for all."""
         if not arm.ready:
             return replace(arm.revision, answers=False, answer="no pod's address is known yet")
+        try:
+            protocol = protocol_of(arm.protocol)
+        except ProtocolError as error:
+            return replace(arm.revision, answers=False, answer=str(error))
         for endpoint in arm.ready:
-            readiness = await model_ready(self._client, endpoint, port=arm.port, model=arm.model, timeout=READY_TIMEOUT)
+            readiness = await model_ready(
+                self._client, endpoint, port=arm.port, model=arm.model, timeout=READY_TIMEOUT, protocol=protocol
+            )
             if not readiness.ready:
                 return replace(arm.revision, answers=False, answer=readiness.message)
         return replace(arm.revision, answers=True)

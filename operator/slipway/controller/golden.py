@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import httpx
 
-from slipway.cluster import CONFIG_MAP, Cluster, ClusterError
-from slipway.controller.arm import Arm
+from slipway.api import MatchSpec
+from slipway.cluster import Cluster, ClusterError
+from slipway.controller.arm import Arm, ProtocolError, protocol_of
+from slipway.controller.dataset import Datasets
 from slipway.controller.observe import Scene
+from slipway.outside import Outside
 from slipway.probes import (
     GoldenItem,
     GoldenSet,
     GoldenSetError,
+    InferenceProtocol,
+    Match,
     ProbeError,
     Replay,
-    read_golden_set,
+    embedding_within,
+    exact,
     replay,
+    same_text,
     shuffled,
+    within,
 )
 from slipway.rollout import Evidence, GoldenBatch, GoldenRequest, SourceFailure
 
@@ -33,33 +40,26 @@ REPLAY_SECONDS: Final = 2.0
 REPLAY_PART: Final = 32
 """Golden items that are asked before the clock is looked at again."""
 
-KEPT_CHARACTERS: Final = 4 * 1024 * 1024
-"""Text of parsed golden sets that is kept between looks: four of the largest, or hundreds of usual ones."""
-
-_Version = tuple[str, str, str, str | None]
-"""What identifies a golden set that was read: the ConfigMap's uid and version, and the keys of the items and the
-schema."""
-
 
 class GoldenSets:
-    """Replays golden sets. Holds no state that matters: parsed ones are kept only to save work."""
+    """Replays golden sets."""
 
-    def __init__(self, cluster: Cluster, client: httpx.AsyncClient) -> None:
-        self._cluster = cluster
+    def __init__(self, cluster: Cluster, client: httpx.AsyncClient, outside: Outside) -> None:
         self._client = client
-        self._golden: OrderedDict[_Version, tuple[GoldenSet, int]] = OrderedDict()
+        self._datasets = Datasets(cluster, outside)
 
     async def batch(self, scene: Scene, request: GoldenRequest, candidate: Arm, stable: Arm | None) -> Evidence | None:
         """Answers to the next items, as many as there is time for; None when there are none left."""
         try:
-            golden = await self._golden_set(scene, request)
+            protocol = _protocol(request, candidate, stable)
+            golden = await self._datasets.read(scene.namespace, request, protocol)
             start = request.start if request.dataset == golden.digest else 0
             items = shuffled(golden, str(scene.revisions[candidate.revision.hash]["metadata"]["uid"]))
             batch = items[start : start + request.limit]
             if not batch:
                 return None
-            answers = await self._replay(batch, request, candidate, stable)
-        except (GoldenSetError, ProbeError, ClusterError) as error:
+            answers = await self._replay(batch, request, protocol, candidate, stable)
+        except (GoldenSetError, ProbeError, ProtocolError, ClusterError) as error:
             return SourceFailure(request.metric, str(error))
         if not answers:
             return None
@@ -75,10 +75,16 @@ class GoldenSets:
             ties_wrong=0 if alone else sum(part.ties_wrong for part in answers),
             excluded=sum(part.excluded for part in answers),
             examples=tuple(example for part in answers for example in part.examples),
+            left_out=_left_out(golden),
         )
 
     async def _replay(
-        self, batch: Sequence[GoldenItem], request: GoldenRequest, candidate: Arm, stable: Arm | None
+        self,
+        batch: Sequence[GoldenItem],
+        request: GoldenRequest,
+        protocol: InferenceProtocol,
+        candidate: Arm,
+        stable: Arm | None,
     ) -> list[Replay]:
         """Answers to the first items of the batch, as many as there is time for. Raises ProbeError when there are none.
 
@@ -99,9 +105,10 @@ class GoldenSets:
                     port=candidate.port,
                     candidate_model=candidate.model,
                     stable_model=stable.model if stable else None,
-                    output=request.source.output,
                     timeout=request.source.timeout.total_seconds(),
                     concurrency=CONCURRENCY,
+                    protocol=protocol,
+                    match=_match(request.source.match),
                 )
             except ProbeError:
                 if not answers:
@@ -114,35 +121,29 @@ class GoldenSets:
                 break
         return answers
 
-    async def _golden_set(self, scene: Scene, request: GoldenRequest) -> GoldenSet:
-        keys = request.source.config_map
-        field = f"spec.analysis.metrics[{request.metric}].goldenSet.configMap"
-        found = await self._cluster.get(CONFIG_MAP, scene.namespace, keys.name)
-        if found is None:
-            raise GoldenSetError(f"{field}: ConfigMap {scene.namespace}/{keys.name} does not exist: create it")
-        data: Mapping[str, str] = found.get("data") or {}
-        for name, key in (("key", keys.key), ("schemaKey", keys.schema_key)):
-            if key is not None and key not in data:
-                known = ", ".join(sorted(data)) or "no key"
-                raise GoldenSetError(
-                    f"{field}.{name}: ConfigMap {scene.namespace}/{keys.name} has no key {key!r} (it has {known})"
-                )
-        version = (found["metadata"]["uid"], found["metadata"]["resourceVersion"], keys.key, keys.schema_key)
-        if version not in self._golden:
-            # A large set takes a second to read, in which nothing else would be looked at.
-            golden = await asyncio.to_thread(
-                read_golden_set,
-                data[keys.key],
-                schema=data[keys.schema_key] if keys.schema_key else None,
-                where=f"{field}: ConfigMap {scene.namespace}/{keys.name}, key {keys.key}",
-            )
-            self._keep(version, golden, len(data[keys.key]))
-            return golden
-        self._golden.move_to_end(version)
-        return self._golden[version][0]
 
-    def _keep(self, version: _Version, golden: GoldenSet, characters: int) -> None:
-        """Remember a golden set, and forget those that have not been asked for longest."""
-        self._golden[version] = (golden, characters)
-        while sum(size for _, size in self._golden.values()) > KEPT_CHARACTERS:
-            self._golden.popitem(last=False)
+def _protocol(request: GoldenRequest, candidate: Arm, stable: Arm | None) -> InferenceProtocol:
+    """How both arms are asked: the inputs of a golden set are those of one protocol."""
+    if stable is not None and stable.protocol != candidate.protocol:
+        raise ProbeError(
+            "the candidate speaks another protocol than stable, and the inputs of a golden set are those of one: "
+            "roll the change of spec.release.protocol out without this metric"
+        )
+    return protocol_of(candidate.protocol, output=request.source.output)
+
+
+def _match(spec: MatchSpec | None) -> Match:
+    if spec is None:
+        return exact
+    if spec.within is not None:
+        return within(absolute=spec.within.absolute or 0.0, relative=spec.within.relative or 0.0)
+    return embedding_within(spec.embedding.max_distance) if spec.embedding is not None else same_text
+
+
+def _left_out(golden: GoldenSet) -> str:
+    """What was rejected when the set was read."""
+    count = sum(golden.rejected.values())
+    if not count:
+        return ""
+    reasons = ", ".join(f"{number} {reason}" for reason, number in golden.rejected.items())
+    return f"{count} of {count + len(golden.items)} items are bad and left out: {reasons}"

@@ -249,6 +249,8 @@ def _fold_golden(
     message = judgement.message
     if judgement.verdict == Verdict.FAIL and batch.examples:
         message += f" (such as {'; '.join(batch.examples[:3])})"
+    if batch.left_out:
+        message += f"; {batch.left_out}"
     return status.model_copy(
         update={
             "verdict": judgement.verdict,

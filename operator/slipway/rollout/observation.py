@@ -103,6 +103,8 @@ class GoldenBatch:
     ties_wrong: int = 0
     excluded: int = 0
     examples: tuple[str, ...] = ()
+    left_out: str = ""
+    """Which items of the set are bad, where some may be."""
 
     @property
     def items(self) -> int:

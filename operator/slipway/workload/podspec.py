@@ -7,6 +7,7 @@ model of every user on the day that the operator is upgraded.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,8 +23,17 @@ CONTAINER_NAME: Final = "model"
 DEFAULT_PORT: Final = 8080
 """Where a container that names no port is expected to listen."""
 
-READY_PATH: Final = "/v2/health/ready"
-"""Readiness in the Open Inference Protocol."""
+READY_PATHS: Final = {
+    "OpenInferenceV2": "/v2/health/ready",
+    "MLflow": "/ping",
+    "TorchServe": "/ping",
+    "OpenAIChat": "/v1/models",
+    "OpenAICompletions": "/v1/models",
+    "KServeV1": "/v1/models/{{model}}",
+}
+"""Where servers of each protocol say that they are ready."""
+
+_MODEL: Final = re.compile(r"\{\{\s*model\s*\}\}")
 
 READY_PERIOD_SECONDS: Final = 2
 """A candidate's start and a pod's sickness are both noticed at this pace; the kubelet's own default is 10 s."""
@@ -98,6 +108,14 @@ def _resources(release: ReleaseSpec) -> dict[str, dict[str, str]]:
     }
 
 
+def _ready_path(release: ReleaseSpec) -> str:
+    protocol = release.protocol
+    if protocol is None:
+        return READY_PATHS["OpenInferenceV2"]
+    path = protocol.custom.ready_path if protocol.custom is not None else READY_PATHS[protocol.name]
+    return _MODEL.sub(release.model.name, path)
+
+
 def _probes(release: ReleaseSpec, ports: Iterable[NamedPort]) -> dict[str, Any]:
     container = release.container
     declared = {
@@ -106,7 +124,10 @@ def _probes(release: ReleaseSpec, ports: Iterable[NamedPort]) -> dict[str, Any]:
         "startupProbe": container.startup_probe,
     }
     probes = {name: _dump(probe) for name, probe in declared.items() if probe is not None}
-    ready = {"httpGet": {"path": READY_PATH, "port": next(iter(ports)).number}, "periodSeconds": READY_PERIOD_SECONDS}
+    ready = {
+        "httpGet": {"path": _ready_path(release), "port": next(iter(ports)).number},
+        "periodSeconds": READY_PERIOD_SECONDS,
+    }
     return {"readinessProbe": ready, **probes}
 
 

@@ -10,7 +10,7 @@ import pytest
 from unit.controller.builders import ACCURACY, KEY, a_golden_set, golden_text
 from unit.controller.world import World
 
-from slipway.controller import golden
+from slipway.controller import dataset, golden
 from slipway.probes import ProbeError
 
 
@@ -117,8 +117,8 @@ async def test_a_golden_set_is_read_once_a_version_and_beside_the_loop(
         read.append(text)
         return read_golden_set(text, **more)
 
-    read_golden_set = golden.read_golden_set  # type: ignore[attr-defined]
-    monkeypatch.setattr(golden, "read_golden_set", noting)
+    read_golden_set = dataset.read_golden_set  # type: ignore[attr-defined]
+    monkeypatch.setattr(dataset, "read_golden_set", noting)
     monkeypatch.setattr(golden, "REPLAY_SECONDS", 0.0)
     world.golden(100)
     await world.serving("v1")
@@ -153,10 +153,10 @@ async def test_golden_sets_that_are_kept_have_a_limit(world: World, monkeypatch:
         read += 1
         return read_golden_set(*args, **more)
 
-    read_golden_set = golden.read_golden_set  # type: ignore[attr-defined]
-    monkeypatch.setattr(golden, "read_golden_set", noting)
+    read_golden_set = dataset.read_golden_set  # type: ignore[attr-defined]
+    monkeypatch.setattr(dataset, "read_golden_set", noting)
     monkeypatch.setattr(golden, "REPLAY_SECONDS", 0.0)
-    monkeypatch.setattr(golden, "KEPT_CHARACTERS", len(golden_text(40)) - 1)
+    monkeypatch.setattr(dataset, "KEPT_CHARACTERS", len(golden_text(40)) - 1)
     world.golden(40)
     await world.serving("v1")
     assert read == 2, "it is too large to be kept, and needs two looks"
