@@ -111,6 +111,15 @@ class HttpCluster:
         path = _query(kind.path(namespace, name), fieldManager=self._field_manager)
         return await self._write(target, "PATCH", path, patch, MERGE_PATCH)
 
+    async def version(self) -> tuple[int, int]:
+        target = Target("read", Kind("", "v1", "version of the API server", "version", namespaced=False))
+        try:
+            said = await self._read(target, "/version")
+            major, minor = (int("".join(filter(str.isdigit, str(said[part])))) for part in ("major", "minor"))
+        except (Missing, KeyError, ValueError) as error:
+            raise Unavailable(f"{target}: the answer names no version: {error}") from error
+        return major, minor  # some providers write a plus behind the minor version
+
     async def close(self) -> None:
         await self._transport.close()
 

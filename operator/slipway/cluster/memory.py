@@ -192,6 +192,9 @@ class MemoryCluster:
         owners = updated(kind, _owned_part(record.obj), _owned_part(new), record.owners, manager)
         return _answered(self._store(target, new, owners), lost)
 
+    async def version(self) -> tuple[int, int]:
+        return 1, 36
+
     async def close(self) -> None:
         """There is nothing to let go of."""
 

@@ -67,5 +67,8 @@ class Cluster(Protocol):
         `patch` may carry `metadata.resourceVersion` as precondition. Conflict when the object is gone.
         """
 
+    async def version(self) -> tuple[int, int]:
+        """Major and minor version of the API server."""
+
     async def close(self) -> None:
         """Lets go of connections. Calls after this are undefined."""

@@ -44,6 +44,7 @@ from slipway.workload import (
     autoscaler_manifest,
     deployment_manifest,
     disruption_budget_manifest,
+    drains,
     named_ports,
     needs_apply,
     revision_manifest,
@@ -62,9 +63,11 @@ _log = logging.getLogger(__name__)
 class Actor:
     """Writes to the cluster what was decided, and nothing that is so already."""
 
-    def __init__(self, cluster: Cluster, recorder: EventRecorder) -> None:
+    def __init__(self, cluster: Cluster, recorder: EventRecorder, *, drain: bool = False) -> None:
+        """`drain` says that the cluster's pods can pause before they end."""
         self._cluster = cluster
         self._recorder = recorder
+        self._drain = drain
 
     async def act(self, scene: Scene, decision: Decision, now: datetime) -> None:
         """Carry the decision out. Raises ClusterError where the cluster refuses; what was done stays done."""
@@ -178,6 +181,7 @@ class Actor:
             role=target.role.value,
             owner=owner,
         )
+        live = scene.deployments.get(name)
         deployment = deployment_manifest(
             model_deployment=scene.name,
             namespace=scene.namespace,
@@ -186,6 +190,7 @@ class Actor:
             replicas=target.replicas,
             role=target.role.value,
             owner=owner,
+            drain=self._drain if live is None else drains(live),
         )
         await self._apply(scene.services.get(name), service)
         unknown: NotServed | None = None
@@ -193,7 +198,7 @@ class Actor:
             await self._scale(scene, target, owner)
         except NotServed as error:
             unknown = error  # pods do not wait for an autoscaler that nobody knows
-        await self._apply(scene.deployments.get(name), deployment)
+        await self._apply(live, deployment)
         if unknown is not None:
             field = "keda" if scene.spec.autoscaling is not None and scene.spec.autoscaling.keda else "metrics"
             raise NotServed(

@@ -36,6 +36,7 @@ from slipway.controller.queue import QueueShutDown, WorkQueue
 from slipway.controller.reconciler import Key, Reconciler, RefusedError
 from slipway.outside import Egress
 from slipway.rollout import Limits
+from slipway.workload import SLEEPS_SINCE
 
 WORKERS: Final = 8
 """ModelDeployments that are looked at side by side."""
@@ -88,7 +89,8 @@ async def run(options: Settings) -> None:
         async with http_client() as client:
             collector = Collector(cluster, client, gateway_metrics=options.gateway_metrics, egress=options.egress)
             budget = RolloutBudget(cluster, options.limits, options.namespaces)
-            reconciler = Reconciler(cluster, collector, budget=budget)
+            drain = await cluster.version() >= SLEEPS_SINCE
+            reconciler = Reconciler(cluster, collector, budget=budget, drain=drain)
             async with _working(queue, reconciler, cluster, options.namespaces):
                 await _watch(queue, options, await _served(cluster, options.namespaces, ROUTES))
     finally:

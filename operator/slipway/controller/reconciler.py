@@ -50,12 +50,13 @@ class Reconciler:
         collector: Collector,
         *,
         budget: RolloutBudget | None = None,
+        drain: bool = False,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._cluster = cluster
         self._collector = collector
         self._budget = budget or RolloutBudget(cluster, Limits())
-        self._actor = Actor(cluster, EventRecorder(cluster))
+        self._actor = Actor(cluster, EventRecorder(cluster), drain=drain)
         self._clock = clock
 
     async def reconcile(self, key: Key) -> timedelta | None:

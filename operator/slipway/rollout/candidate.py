@@ -20,6 +20,7 @@ from slipway.rollout.moves import (
     ascend,
     fail,
     next_wake,
+    paused,
     problem_of,
     watch_capacity,
 )
@@ -95,7 +96,8 @@ def _judged_anew(seen: Observation, record: ModelRevisionStatus, baseline: str |
     fresh = {"gates": seen.gates, "baseline": baseline, "metrics": None, "phase_since": seen.now}
     fresh |= {"approved": None, "skipped": None}
     if record.fast or phase_of(record) not in (Phase.SHADOWING, Phase.STEPPING, Phase.PROMOTING):
-        return Move(note(record, now=seen.now, reason=reasons.GATES_RESET, message=message, **fresh), changed=True)
+        noted = note(record, now=seen.now, reason=reasons.GATES_RESET, message=message, **fresh)
+        return Move(noted, changed=True, frozen=paused(seen, record) is not None)
     again = enter(
         record,
         Event.GATES_CHANGED,

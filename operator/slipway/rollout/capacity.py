@@ -50,21 +50,21 @@ def share(
 
 
 def shifted(
-    shift: Shift, *, replicas: int, wanted: int, candidate: int, stable: int, stable_share: int
+    shift: Shift, *, replicas: int, wanted: int, candidate: int, stable: int, stable_share: int, others: int = 0
 ) -> tuple[int, int]:
     """Pods of stable and of the candidate while capacity is shifted from one to the other.
 
     ``wanted`` are the candidate's pods for its next weight; ``candidate`` and ``stable`` are the pods that there are,
-    and ``stable_share`` is what stable still takes, in basis points. Stable keeps what its share needs, less the pods
-    that may be missing, and one as long as it has any share, unless that is all there is; the candidate gets what is
-    left of the full size and the surge. Called again at every look, the two converge: each pod that becomes ready lets
-    traffic move, which lets stable give up another.
+    ``others`` those of releases that leave, and ``stable_share`` is what stable still takes, in basis points. Stable
+    keeps what its share needs, less the pods that may be missing, and one as long as it has any share, unless that is
+    all there is; the candidate gets what is left of the full size and the surge. Called again at every look, the two
+    converge: each pod that becomes ready lets traffic move, which lets stable give up another.
     """
     # Shares are rounded to basis points: of 3 pods, 66.67% are carried by 2.
     carries = -(-max(0, replicas * stable_share - replicas + 1) // FULL)
     least = max(1 if stable_share > 0 and replicas > 1 else 0, carries - shift.unavailable)
     keeps = min(replicas, max(least, replicas - wanted))
-    room = max(0, replicas + shift.surge - max(stable, keeps))
+    room = max(0, replicas + shift.surge - others - max(stable, keeps))
     return keeps, min(wanted, max(room, candidate))
 
 

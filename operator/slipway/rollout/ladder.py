@@ -126,5 +126,7 @@ def judging_of(seen: Observation, record: ModelRevisionStatus) -> Judging:
             return Judging.GUARD
         case Phase.STEPPING:
             step = step_of(seen, record)
-            return step.judging if step is not None else Judging.REQUIRED
+            judging = step.judging if step is not None else Judging.REQUIRED
+            alone = step is not None and step.weight == FULL and not seen.course.compares
+            return Judging.GUARD if alone and judging is Judging.REQUIRED else judging
     return Judging.REQUIRED

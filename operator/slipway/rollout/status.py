@@ -167,7 +167,9 @@ def _ready(
         return _Claim(READY, False, reasons.NOTHING_SERVES, message)
     message = f"release {revision.version} serves all traffic, {revision.fleet.ready} of {seen.replicas} pods ready"
     if phase_of(records[stable]) == Phase.WATCHING:
-        message += "; the release that it replaced is kept warm"
+        standby = seen.revisions.get(records[stable].baseline or "")
+        warm = standby is not None and standby.fleet.ready > 0
+        message += f"; the release that it replaced {'is kept warm' if warm else 'is kept, without pods'}"
     if revision.fleet.problem and revision.fleet.ready >= seen.replicas:
         message += f"; {revision.fleet.problem}"
     return _Claim(READY, True, reasons.SERVING, message)
@@ -182,6 +184,8 @@ def _progress_message(seen: Observation, candidate: str, record: ModelRevisionSt
         return f"release {version} gets copies of live requests and is judged on them; users see the stable release"
     if phase_of(record) == Phase.EVALUATING:
         return f"release {version} is judged on its golden set; nothing is routed to it"
+    if phase_of(record) == Phase.STEPPING and not record.weight:
+        return f"release {version} is up and takes no traffic before the switch"
     return f"release {version} takes {record.weight or 0:g}% of the traffic and is judged on it"
 
 

@@ -173,6 +173,7 @@ def _shifted(seen: Observation, who: Roles, records: Records) -> tuple[int, int]
         candidate=fleet.replicas,
         stable=stable.fleet.replicas,
         stable_share=carries,
+        others=sum(rev.fleet.replicas for hash_, rev in seen.revisions.items() if hash_ not in (who.stable, candidate)),
     )
 
 

@@ -23,13 +23,14 @@ from slipway.workload.manifests import (
     revision_manifest,
     service_manifest,
 )
-from slipway.workload.podspec import CONTAINER_NAME, DEFAULT_PORT, NamedPort, named_ports
+from slipway.workload.podspec import CONTAINER_NAME, DEFAULT_PORT, SLEEPS_SINCE, NamedPort, drains, named_ports
 from slipway.workload.quantity import canonical_quantity, quantity_value
 from slipway.workload.unscaled import autoscaler_problem
 
 __all__ = [
     "CONTAINER_NAME",
     "DEFAULT_PORT",
+    "SLEEPS_SINCE",
     "FleetStatus",
     "NamedPort",
     "Object",
@@ -40,6 +41,7 @@ __all__ = [
     "canonical_quantity",
     "deployment_manifest",
     "disruption_budget_manifest",
+    "drains",
     "fleet_status",
     "named_ports",
     "needs_apply",

@@ -121,8 +121,9 @@ def deployment_manifest(
     replicas: int,
     role: Role,
     owner: Owner,
+    drain: bool = False,
 ) -> Object:
-    """The Deployment that runs a revision's pods.
+    """The Deployment that runs a revision's pods. With `drain` they pause before they end.
 
     The role is a label of the Deployment alone: in the pod template it would restart the fleet at promotion. No old
     ReplicaSet is kept, because a revision never changes: going back is another revision's Deployment. The number of
@@ -150,7 +151,7 @@ def deployment_manifest(
                             model_deployment=model_deployment, component="model", revision=short_hash(full_hash)
                         )
                     },
-                    "spec": pod_spec(release),
+                    "spec": pod_spec(release, drain=drain),
                 },
             },
         }

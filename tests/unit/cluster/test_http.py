@@ -123,6 +123,21 @@ async def test_an_apply_names_its_manager_and_takes_over(server: ScriptedServer,
     assert json.loads(body)["spec"] == {"ü": "ß"}
 
 
+@pytest.mark.parametrize(("minor", "version"), [("36", (1, 36)), ("29+", (1, 29))])
+async def test_the_version_is_read_as_providers_write_it(
+    server: ScriptedServer, cluster: Cluster, minor: str, version: tuple[int, int]
+) -> None:
+    server.will(says(200, {"major": "1", "minor": minor, "gitVersion": "v1.36.2"}))
+    assert await cluster.version() == version
+    assert server.requests[0][0].path == "/version"
+
+
+async def test_an_answer_that_names_no_version_is_no_version(server: ScriptedServer, cluster: Cluster) -> None:
+    server.will(says(200, {"major": "one"}))
+    with pytest.raises(Unavailable, match="version of the API server"):
+        await cluster.version()
+
+
 async def test_what_another_tool_writes_belongs_to_that_tool(server: ScriptedServer, tmp_path: Path) -> None:
     kubeconfig = a_kubeconfig(tmp_path, server.url, {"token": "s3cret"})
     connected = await connect(kubeconfig=kubeconfig, field_manager="slipway-cli")

@@ -108,14 +108,19 @@ class World:
     def now(self) -> datetime:
         return EPOCH + timedelta(seconds=self.clock.time())
 
-    def start_operator(self) -> None:
+    def start_operator(self, *, drain: bool = False) -> None:
         """A new process: it knows what the cluster knows. Its first list brings every ModelDeployment."""
         self.queue: WorkQueue[Key] = WorkQueue(clock=self.clock, rng=random.Random(1))
         collector = Collector(self.cluster, self.client, gateway_metrics=[self.outside.metrics_url], egress=self.egress)
         budget = RolloutBudget(self.cluster, self.limits)
-        self.reconciler = Watched(Reconciler(self.cluster, collector, budget=budget, clock=self.now))
+        self.reconciler = Watched(Reconciler(self.cluster, collector, budget=budget, drain=drain, clock=self.now))
         for obj in self.mirror.objects(MODEL_DEPLOYMENT):
             self._on_event("ADDED", obj)
+
+    def restart_operator(self, *, drain: bool) -> None:
+        """Another process, in a cluster whose pods can pause before they end."""
+        self.kill_operator()
+        self.start_operator(drain=drain)
 
     def limit(self, **limits: int) -> None:
         """An operator with limits on how many rollouts may be under way."""

@@ -272,9 +272,9 @@ class Invariants:
                 kept = min(had, round((revision.record.weight or 0) * 100))
                 assert weights.get(other, 0) >= kept, "traffic moves from ready pods to none"
 
-    def of_deletion(self, world: World, hash_: str) -> None:
+    def of_deletion(self, world: World, seen: Observation, hash_: str) -> None:
         assert not world.accepted.get(hash_), "deleted while the gateway sends it requests"
-        assert hash_ != world.desired
+        assert hash_ != seen.desired
         assert world.records[hash_].phase not in PROMOTED
         assert hash_ not in world.fleets or not world.fleets[hash_].size, "deleted with pods"
 

@@ -24,7 +24,9 @@ STRATEGIES = {
             )
         },
         "canary with an approval": {
-            "canary": _steps({"weight": 25, "minDuration": "5s", "approval": "Required"}, {"weight": 50})
+            "canary": _steps(
+                {"weight": 25, "minDuration": "5s", "approval": "Required"}, {"weight": 50, "approval": "Required"}
+            )
         },
         "linear": {"canary": {"linear": {"from": 20, "to": 60, "by": 20, "every": "5s"}}},
         "full canary": {"canary": _steps({"weight": 5}, {"weight": 40, "minDuration": "5s"}) | {"capacity": "Full"}},

@@ -121,6 +121,13 @@ def test_a_breach_while_waiting_for_an_approval_still_hauls_back():
     assert rollout.decide().weights == {V1: FULL}
 
 
+def test_an_approval_of_one_step_is_none_of_the_next():
+    steps = (Step(1_000, approval=True), Step(5_000, approval=True))
+    rollout = a_rollout().on_course(steps=steps).at_step(2).with_record(approved=0)
+    assert (rollout.record().phase, rollout.record().reason) == (Phase.STEPPING, "AwaitingApproval")
+    assert rollout.with_record(approved=1).record().phase == Phase.PROMOTING
+
+
 def test_a_step_that_is_not_passed_does_not_ask_for_its_approval_yet():
     steps = (Step(1_000, MINUTE, approval=True), Step(FULL, MINUTE))
     assert a_rollout().on_course(steps=steps).at_step(1).record().reason == "MinimumDuration"

@@ -526,7 +526,7 @@ class World:
             if fleet is not None and target.replicas < fleet.size:
                 yield f"fleet {target.hash}", self._bind(self._write_fleet, seen, target)
         for hash_ in decision.delete:
-            yield f"record {hash_}", self._bind(self._delete, hash_)
+            yield f"record {hash_}", self._bind(self._delete, seen, hash_)
         if decision.status is not None:
             yield "status", self._bind(self._write_status, decision.status)
 
@@ -560,8 +560,8 @@ class World:
         self.written, self.beside = weights, beside
         self.accepted_at = self.clock + self.gateway_lag
 
-    def _delete(self, hash_: str) -> None:
-        self.checks.of_deletion(self, hash_)
+    def _delete(self, seen: Observation, hash_: str) -> None:
+        self.checks.of_deletion(self, seen, hash_)
         del self.records[hash_]
         if self.fleets.pop(hash_, None) is not None:
             self.bounds.pop(hash_, None)

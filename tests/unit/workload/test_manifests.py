@@ -20,7 +20,7 @@ from unit.workload.builders import (
 
 from slipway.api import ANNOTATION_APPLIED, LABEL_ROLE, AutoscalingSpec, ReleaseSpec
 from slipway.release import release_hash
-from slipway.workload import named_ports, revision_manifest
+from slipway.workload import drains, named_ports, revision_manifest
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -266,3 +266,16 @@ def test_autoscalers_and_disruption_budgets_are_rendered_as_they_were() -> None:
             declared = AutoscalingSpec.model_validate(case["autoscaling"])
             manifest = an_autoscaler(declared, min_replicas=low, max_replicas=high)
         assert manifest == case["manifest"], case["name"]
+
+
+def test_pods_that_drain_go_on_answering_for_a_while_when_they_end() -> None:
+    drained = a_deployment(drain=True)
+    (container,) = drained["spec"]["template"]["spec"]["containers"]
+    assert container["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
+    assert "lifecycle" not in _container(a_release())
+
+
+def test_whether_pods_drain_is_read_off_the_live_deployment() -> None:
+    assert drains(a_deployment(drain=True))
+    assert not drains(a_deployment())
+    assert not drains({})

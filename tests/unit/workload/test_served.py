@@ -24,7 +24,8 @@ from unit.workload.builders import (
 )
 
 from slipway.cluster import DEPLOYMENT, SCALED_OBJECT, Cluster, Conflict, NotServed, connect, kind_of
-from slipway.workload import needs_apply, replicas_within
+from slipway.rollout.capacity import replicas_within
+from slipway.workload import needs_apply
 from slipway_sandbox.apiserver import ApiServer
 
 SCALED_OBJECTS = {
