@@ -61,15 +61,22 @@ class Outside:
         model = next(model for model in self.models.values() if model.port == port)
         if request.path == "/v2/models/fraud/ready":
             return web.Response(status=200 if model.answers else 503)
-        assert request.path == "/v2/models/fraud/infer"
+        if request.path == "/alive/fraud":
+            return web.Response(status=200 if model.answers else 503)
+        if request.path == "/ask/fraud":
+            return web.json_response({"label": self._label(model, (await request.json())["n"])})
+        if request.path != "/v2/models/fraud/infer":
+            return web.Response(status=404)
+        label = self._label(model, (await request.json())["inputs"][0]["data"][0])
+        outputs = [{"name": "label", "shape": [1], "datatype": "INT64", "data": [label]}]
+        return web.json_response({"model_name": "fraud", "outputs": outputs})
+
+    def _label(self, model: Model, n: int) -> int:
         model.asked += 1
         if model.when_asked is not None:
             model.when_asked()
-        n = (await request.json())["inputs"][0]["data"][0]
         right = n < model.accuracy * self.golden_items
-        label = n % 2 if right else 1 - n % 2
-        outputs = [{"name": "label", "shape": [1], "datatype": "INT64", "data": [label]}]
-        return web.json_response({"model_name": "fraud", "outputs": outputs})
+        return n % 2 if right else 1 - n % 2
 
 
 @asynccontextmanager
