@@ -7,7 +7,6 @@ model of every user on the day that the operator is upgraded.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -32,8 +31,6 @@ READY_PATHS: Final = {
     "KServeV1": "/v1/models/{{model}}",
 }
 """Where servers of each protocol say that they are ready."""
-
-_MODEL: Final = re.compile(r"\{\{\s*model\s*\}\}")
 
 READY_PERIOD_SECONDS: Final = 2
 """A candidate's start and a pod's sickness are both noticed at this pace; the kubelet's own default is 10 s."""
@@ -120,7 +117,7 @@ def _ready_path(release: ReleaseSpec) -> str:
     if protocol is None:
         return READY_PATHS["OpenInferenceV2"]
     path = protocol.custom.ready_path if protocol.custom is not None else READY_PATHS[protocol.name]
-    return _MODEL.sub(release.model.name, path)
+    return path.replace("{{model}}", release.model.name)
 
 
 def _probes(release: ReleaseSpec, ports: Iterable[NamedPort]) -> dict[str, Any]:

@@ -52,6 +52,7 @@ def test_the_examples_have_no_problems(path: Path) -> None:
 
 
 CANARY = "spec.strategy.canary"
+METRIC = "spec.analysis.metrics[0]"
 
 
 @pytest.mark.parametrize(
@@ -119,6 +120,34 @@ def test_two_items_of_one_name_are_told_at_the_second() -> None:
         ),
         ({"strategy": {"canary": {"steps": [{"weight": 1.234}]}}}, f"{CANARY}.steps[0].weight", "two decimals"),
         ({"autoscaling": {"minReplicas": 1, "maxReplicas": 2}}, "spec", "name one of replicas and autoscaling"),
+        (
+            {"analysis": errors(gateway={"measure": "Latency"}, threshold={"max": 0.1})},
+            "spec.analysis.metrics[0]",
+            "latency is compared with that of stable",
+        ),
+        (
+            {"analysis": errors(gateway=None, prometheus={"url": "http://p.example", "histogram": "d", "bad": ["b"]})},
+            "spec.analysis.metrics[0].prometheus",
+            "either bad and total, which are counters, or a histogram",
+        ),
+        (
+            {"analysis": errors(gateway=None, pods={"bad": ["b"], "total": ["t"], "unit": "Seconds"})},
+            "spec.analysis.metrics[0].pods",
+            "unit is that of a histogram",
+        ),
+        ({"analysis": errors(web={"url": "http://p.example", "bad": "$.b", "total": "$.t"})}, METRIC, "one source"),
+        (
+            {"analysis": errors(gateway=None, web={"url": "http://p.example", "bad": "$", "total": "$", "auth": {}})},
+            "spec.analysis.metrics[0].web.auth",
+            "exactly one of bearer and basic",
+        ),
+        ({"analysis": errors(gateway=None, goldenSet={})}, f"{METRIC}.goldenSet", "exactly one of configMap and url"),
+        (
+            {"analysis": errors(gateway=None, goldenSet={"url": "http://g.example/g.csv", "match": {"within": {}}})},
+            f"{METRIC}.goldenSet.match.within",
+            "how near is right?",
+        ),
+        ({"release": {"protocol": {"name": "CustomHTTP"}}}, "spec.release.protocol", "name both or neither"),
     ],
 )
 def test_what_breaks_a_rule_is_told_in_the_rule_s_words(spec: Any, field: str, words: str) -> None:

@@ -157,6 +157,29 @@ def test_readiness_is_asked_of_the_inference_protocol_every_two_seconds() -> Non
     assert probe == {"httpGet": {"path": "/v2/health/ready", "port": 9000}, "periodSeconds": 2}
 
 
+@pytest.mark.parametrize(
+    ("protocol", "path"),
+    [
+        ({"name": "OpenInferenceV2"}, "/v2/health/ready"),
+        ({"name": "KServeV1"}, "/v1/models/fraud"),
+        ({"name": "MLflow"}, "/ping"),
+        ({"name": "TorchServe"}, "/ping"),
+        ({"name": "OpenAIChat"}, "/v1/models"),
+        ({"name": "OpenAICompletions"}, "/v1/models"),
+        (
+            {
+                "name": "CustomHTTP",
+                "custom": {"path": "/p", "readyPath": "/up/{{model}}", "template": "{}", "output": "$"},
+            },
+            "/up/fraud",
+        ),
+    ],
+)
+def test_readiness_is_asked_where_the_protocol_tells_it(protocol: dict[str, Any], path: str) -> None:
+    release = ReleaseSpec.model_validate(a_raw_release() | {"protocol": protocol})
+    assert _container(release)["readinessProbe"]["httpGet"]["path"] == path
+
+
 def test_a_readiness_probe_of_the_user_replaces_ours() -> None:
     declared = {"tcpSocket": {"port": "http"}, "failureThreshold": 1}
     container = _container(a_release(readinessProbe=declared, livenessProbe={"exec": {"command": ["true"]}}))
