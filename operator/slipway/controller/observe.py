@@ -193,9 +193,17 @@ def _replicas(spec: ModelDeploymentSpec, revisions: Mapping[str, Revision]) -> i
 
 
 def _gates(spec: Object) -> str:
-    """What a candidate is judged under. How long pods are kept, and how many revisions, judges nobody."""
-    deadline = (spec.get("rollback") or {}).get("progressDeadline")
-    return settings_hash({"analysis": spec.get("analysis"), "progressDeadline": deadline})
+    """What a candidate is judged under. How long pods are kept, and how many revisions, judges nobody.
+
+    The kind of strategy is part of it, because steps of one are no steps of another: a candidate half way up a canary
+    has not passed the approval of a blue-green. Of a canary nothing is said, as in the records of earlier versions.
+    """
+    judged = {
+        "analysis": spec.get("analysis"),
+        "progressDeadline": (spec.get("rollback") or {}).get("progressDeadline"),
+    }
+    kind = next((name for name, block in (spec.get("strategy") or {}).items() if block is not None), "canary")
+    return settings_hash(judged if kind == "canary" else judged | {"strategy": kind})
 
 
 async def _read(cluster: Cluster, deployment: Object, spec: ModelDeploymentSpec, *, desired_name: str) -> Scene:
