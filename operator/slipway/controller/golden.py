@@ -124,12 +124,13 @@ class GoldenSets:
 
 def _protocol(request: GoldenRequest, candidate: Arm, stable: Arm | None) -> InferenceProtocol:
     """How both arms are asked: the inputs of a golden set are those of one protocol."""
-    if stable is not None and stable.protocol != candidate.protocol:
+    asked = protocol_of(candidate.protocol, output=request.source.output)
+    if stable is not None and protocol_of(stable.protocol, output=request.source.output) != asked:
         raise ProbeError(
             "the candidate speaks another protocol than stable, and the inputs of a golden set are those of one: "
             "roll the change of spec.release.protocol out without this metric"
         )
-    return protocol_of(candidate.protocol, output=request.source.output)
+    return asked
 
 
 def _match(spec: MatchSpec | None) -> Match:

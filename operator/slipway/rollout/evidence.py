@@ -69,7 +69,7 @@ def failing(status: MetricStatus | None) -> bool:
 
 
 def _due(seen: Observation, status: MetricStatus | None) -> bool:
-    if status is None or (status.cursor is None and status.error_since is None):
+    if status is None or (status.cursor is None and status.looked_at is None):
         return True
     pause = min(seen.analysis.interval, RETRY) if status.error_since is not None else seen.analysis.interval
     last = status.looked_at or status.cursor

@@ -110,6 +110,14 @@ async def test_arms_of_two_protocols_are_not_asked_the_same_inputs(world: World)
     assert world.weights == {"v1": 10000}
 
 
+async def test_a_protocol_that_is_named_is_the_same_as_the_default(world: World) -> None:
+    await world.serving("v1", analysis=accuracy(configMap={"name": GOLDEN, "key": KEY}))
+    release = a_release("v2") | {"protocol": {"name": "OpenInferenceV2"}}
+    world.edit(world.deployment, spec=world.deployment["spec"] | {"release": release})
+    await world.run()
+    assert world.stable == "v2", world.story()
+
+
 # --- golden sets ------------------------------------------------------------------------------------------------------
 
 

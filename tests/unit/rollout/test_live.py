@@ -62,6 +62,13 @@ def test_before_stables_latency_is_known_nothing_is_judged_and_the_weight_stays(
     assert rollout.after(MINUTE).record().step == 0
 
 
+def test_stables_latency_is_looked_for_at_every_interval_and_not_at_every_look():
+    few = Histogram(BOUNDS, (100, 0, 0, 0, 0))
+    rollout = a_rollout().with_metrics(LATENCY).at_step(1).with_evidence(latencies(past=few)).then()
+    assert plan(rollout.after(5 * SECOND).seen, V2).counters == ()
+    assert plan(rollout.after(5 * SECOND).seen, V2).counters == (LATENCY,)
+
+
 def test_a_slower_candidate_is_hauled_back_with_the_edge_in_the_message():
     rollout = learned()
     for _ in range(20):
