@@ -32,14 +32,6 @@ def run(  # noqa: PLR0917 - typer makes options of them
             "a host, *.suffix, an address or a network, with :port or not, such as *.monitoring.svc. May be repeated.",
         ),
     ] = None,
-    egress_public: Annotated[
-        bool,
-        typer.Option(
-            "--egress-public/--no-egress-public",
-            envvar="SLIPWAY_EGRESS_PUBLIC",
-            help="Whether such URLs may lead to public addresses without a rule.",
-        ),
-    ] = True,
     max_rollouts: Annotated[
         int | None,
         typer.Option(
@@ -81,7 +73,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
     logging.getLogger("kopf").setLevel(logging.WARNING)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        reachable = Egress(tuple(egress or ()), public=egress_public)
+        reachable = Egress(tuple(egress or ()))
     except ValueError as error:
         typer.echo(f"slipway: --egress: {error}", err=True)
         raise typer.Exit(2) from error

@@ -1,0 +1,37 @@
+"""What the verb that runs the operator makes of its options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from slipway import controller
+from slipway.cli.app import app
+
+
+def settings_of(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[Any, str]:
+    """The settings that the operator would run with, and what is said if it would not."""
+    seen: list[Any] = []
+
+    async def run(options: Any) -> None:
+        seen.append(options)
+
+    monkeypatch.setattr(controller, "run", run)
+    result = CliRunner().invoke(app, ["run", *arguments])
+    assert (result.exit_code == 0) is bool(seen)
+    return (seen[0] if seen else result.exit_code), result.output
+
+
+def test_each_rule_of_egress_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, _ = settings_of(monkeypatch, "--egress", "*.monitoring.svc", "--egress", "10.1.0.0/16")
+    assert settings.egress.rules == ("*.monitoring.svc", "10.1.0.0/16")
+    settings, _ = settings_of(monkeypatch)
+    assert settings.egress.rules == ()
+
+
+def test_a_rule_that_cannot_be_read_ends_the_operator_before_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, said = settings_of(monkeypatch, "--egress", "http://prometheus")
+    assert code == 2
+    assert "--egress: 'http://prometheus' is no egress rule" in said
