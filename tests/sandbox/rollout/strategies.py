@@ -45,7 +45,7 @@ class Strategy:
     phases: tuple[str, ...]
     """Phases that last long enough for the operator to be killed in."""
     traffic: Mapping[str, Any] | None = None
-    replicas: int = 2
+    replicas: int = 1
     metrics: tuple[Manifest, ...] = field(default_factory=tuple)
     rollback: Mapping[str, Any] = field(default_factory=dict)
 

@@ -66,7 +66,7 @@ class TestCanary(StrategyStory):
         await shop.until_phase("v2", "Watching", seconds=60)
         await shop.until_told("Ready", "True", "ReleaseServing")
         assert shop.status["standby"]["version"] == "v1"
-        assert shop.status["standby"]["readyReplicas"] == 2
+        assert shop.status["standby"]["readyReplicas"] == 1
         await tell(shop, "abort", "v2")
         await shop.until("v1 serving again", lambda: shop.weight("v1") == 10_000, seconds=3)
         assert shop.phase("v1") == "Stable"

@@ -79,6 +79,7 @@ class TestServiceRouter(StrategyStory):
         stages=("1", "2"),
         phases=("Starting", "Evaluating", "Stepping", "Promoting"),
         traffic={"service": {}},
+        replicas=2,
         metrics=(pod_errors(),),
     )
 

@@ -91,6 +91,10 @@ PAST_FAILURES: dict[str, tuple[str, list[Disturbance]]] = {
         "shifted rolling update/replaced",
         [("tick", 24), ("new release", 46)],
     ),
+    "a release that fails requests took the place of one that fails as many": (
+        "large steps/first",
+        [("new release", 28), ("tick", 59), ("new release", 58)],
+    ),
 }
 
 

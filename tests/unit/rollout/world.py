@@ -480,6 +480,8 @@ class World:
     def _window(self, metric: MetricSpec, revision: Revision, compared: str | None) -> Evidence:
         if "live" in self.outages:
             return SourceFailure(metric.name, "connection refused")
+        if compared is not None and not self.healthy(compared):
+            self.checks.excuse(revision.hash)  # it is no worse than what it is compared with
         arms = {"candidate": revision.hash, "stable": compared or ""}
         totals = {arm: self.counted(metric, hash_) for arm, hash_ in arms.items()}
         counters = tuple(Counter(source=arm, bad=bad, total=total) for arm, (bad, total) in totals.items())
