@@ -95,6 +95,10 @@ PAST_FAILURES: dict[str, tuple[str, list[Disturbance]]] = {
         "large steps/first",
         [("new release", 28), ("tick", 59), ("new release", 58)],
     ),
+    "a preview lost its pods before the gateway let go of them, for a stable release without any": (
+        "approved blue-green/late",
+        [("replicas", 56), ("strategy", 28), ("new release", 45), ("tick", 26)],
+    ),
 }
 
 
