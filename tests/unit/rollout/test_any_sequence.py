@@ -99,6 +99,10 @@ PAST_FAILURES: dict[str, tuple[str, list[Disturbance]]] = {
         "approved blue-green/late",
         [("replicas", 56), ("strategy", 28), ("new release", 45), ("tick", 26)],
     ),
+    "all traffic was led to no pod where no replicas were asked for": (
+        "rolling update/under way",
+        [("all crash", 43), ("replicas", 16), ("command", 16), ("silence", 37)],
+    ),
 }
 
 
