@@ -56,8 +56,6 @@ def run(  # noqa: PLR0917 - typer makes options of them
 ) -> None:
     """Run the operator."""
     import asyncio
-    import logging
-    import sys
 
     from slipway.cluster import ClusterError
     from slipway.controller import MissingCrdError, Settings
@@ -65,13 +63,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
     from slipway.outside import Egress
     from slipway.rollout import Limits
 
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
-    logging.getLogger("kopf").setLevel(logging.WARNING)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    _log_to_stderr(verbose=verbose)
     try:
         reachable = Egress(tuple(egress or ()))
     except ValueError as error:
@@ -90,3 +82,17 @@ def run(  # noqa: PLR0917 - typer makes options of them
     except (MissingCrdError, ClusterError) as error:
         typer.echo(f"slipway: {error}", err=True)
         raise typer.Exit(1) from error
+
+
+def _log_to_stderr(*, verbose: bool) -> None:
+    """What the operator decides, and with ``verbose`` what it looks at."""
+    import logging
+    import sys
+
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    logging.getLogger("httpx").setLevel(logging.WARNING)

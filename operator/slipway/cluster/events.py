@@ -12,7 +12,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Literal
 
-from slipway.cluster.errors import ClusterError
+from slipway.cluster.errors import ClusterError, Conflict
 from slipway.cluster.kinds import EVENT, Object
 from slipway.cluster.protocol import Cluster
 
@@ -56,7 +56,9 @@ class EventRecorder:
             await self._cluster.apply(event)
         except ClusterError as error:
             about = regarding["metadata"]
-            _log.warning("event %s about %s was not recorded: %s", reason, about["name"], error)
+            # In a namespace that ends nobody is left to be told.
+            level = logging.DEBUG if isinstance(error, Conflict) else logging.WARNING
+            _log.log(level, "event %s about %s was not recorded: %s", reason, about["name"], error)
 
 
 def _event(regarding: Object, *, type: str, reason: str, message: str, now: datetime, component: str) -> Object:  # noqa: A002

@@ -42,7 +42,7 @@ from slipway.cluster import (
 )
 from slipway.controller.routing import Routing, Subject, last_asked, missing, read_routing, route_of
 from slipway.release import NotCanonicalError, release_hash, revision_name, settings_hash
-from slipway.rollout import Fleet, Observation, Revision, course_of, needs, problems
+from slipway.rollout import Course, Fleet, Observation, Revision, Route, course_of, needs, problems
 from slipway.traffic import PlanError, router_name
 from slipway.workload import FleetStatus, autoscaler_problem, fleet_status, pod_problem
 
@@ -119,35 +119,22 @@ async def observe(cluster: Cluster, deployment: Object, now: datetime) -> tuple[
     Raises InvalidSpecError, or a ClusterError when the cluster cannot be read.
     """
     spec = read_spec(deployment)
-    raw_release = deployment["spec"]["release"]
     try:
-        desired = release_hash(raw_release)
+        desired = release_hash(deployment["spec"]["release"])
     except NotCanonicalError as error:
         raise InvalidSpecError(f"spec.{error}") from error
     name, namespace = deployment["metadata"]["name"], deployment["metadata"]["namespace"]
-    try:
-        course = course_of(
-            spec.strategy, replicas=_declared_replicas(spec), by_replicas=spec.traffic.service is not None
-        )
-    except ValueError as error:
-        raise InvalidSpecError(f"spec.strategy: {error}") from error
     scene = await _read(cluster, deployment, spec, desired_name=revision_name(name, desired))
     fleets = await _fleets(cluster, scene)
     revisions = {hash_: _revision(hash_, scene, fleet) for hash_, fleet in fleets.items()}
     replicas = _replicas(spec, revisions)
-    if spec.strategy.rolling_update is not None:
-        course = course_of(spec.strategy, replicas=replicas, by_replicas=spec.traffic.service is not None)
+    course = _course(spec, replicas)
     ready = {revision.name: revision.fleet.ready for revision in revisions.values()}
-    subject = Subject(name, namespace, deployment["metadata"]["uid"], ready)
     needed = needs(spec, course)
     try:
-        routing = await read_routing(cluster, subject, spec, needed, now)
+        routing = await read_routing(cluster, Subject(name, namespace, scene.uid, ready), spec, needed, now)
     except PlanError as error:
         raise InvalidSpecError(str(error)) from error
-    scene = replace(scene, routing=routing)
-    unsupported = missing(needed, routing, spec) or next(
-        problems(spec, course, replicas=replicas, resolution=routing.capabilities.resolution), None
-    )
     seen = Observation(
         now=now,
         name=name,
@@ -161,20 +148,31 @@ async def observe(cluster: Cluster, deployment: Object, now: datetime) -> tuple[
         analysis=spec.analysis or AnalysisSpec(),
         rollback=spec.rollback or RollbackSpec(),
         revisions=revisions,
-        route=(
-            route_of(routing.status, {revision.name: hash_ for hash_, revision in revisions.items()})
-            if routing.unread is None
-            else last_asked(revisions, routing.unread)
-        ),
+        route=_route(routing, revisions),
         gateway_problem=routing.problem,
         status=read_status(deployment),
         router=router_name(spec.traffic),
         paused=spec.paused,
         command=(deployment["metadata"].get("annotations") or {}).get(ANNOTATION_COMMAND),
-        unsupported=unsupported,
+        unsupported=missing(needed, routing, spec)
+        or next(problems(spec, course, replicas=replicas, resolution=routing.capabilities.resolution), None),
         autoscaled=(spec.autoscaling.min_replicas, spec.autoscaling.max_replicas) if spec.autoscaling else None,
     )
-    return scene, seen
+    return replace(scene, routing=routing), seen
+
+
+def _course(spec: ModelDeploymentSpec, replicas: int) -> Course:
+    """The course of the declared strategy. Raises InvalidSpecError when there is not exactly one."""
+    try:
+        return course_of(spec.strategy, replicas=replicas, by_replicas=spec.traffic.service is not None)
+    except ValueError as error:
+        raise InvalidSpecError(f"spec.strategy: {error}") from error
+
+
+def _route(routing: Routing, revisions: Mapping[str, Revision]) -> Route:
+    if routing.unread is not None:
+        return last_asked(revisions, routing.unread)
+    return route_of(routing.status, {revision.name: hash_ for hash_, revision in revisions.items()})
 
 
 def _declared_replicas(spec: ModelDeploymentSpec) -> int:

@@ -72,11 +72,12 @@ def carried(ready: int, replicas: int, unavailable: int = 0) -> int:
     """The weight that ``ready`` of ``replicas`` pods carry, in basis points.
 
     Where pods may be missing, all traffic moves as soon as no more than those are: the last pod of the other release
-    has to end before the last one of this release finds a place.
+    has to end before the last one of this release finds a place. No pod carries nothing, whatever may be missing and
+    even where no replicas are asked for.
     """
-    if ready > 0 and ready + unavailable >= replicas:
-        return FULL
-    return FULL if replicas <= 0 else min(FULL, FULL * ready // replicas)
+    if ready <= 0:
+        return 0
+    return FULL if ready + unavailable >= replicas else FULL * ready // replicas
 
 
 def replicas_within(live: int | None, *, floor: int, ceiling: int) -> int:

@@ -205,13 +205,13 @@ def _floor(seen: Observation, who: Roles, revision: Revision, record: ModelRevis
     """Pods that a revision keeps while requests may go to it, although it is to have fewer: all of them, unless
     capacity is shifted.
 
-    Where it is, stable needs the machines for what it gets back. If none of its pods is ready it may find no machine
-    for the first one before as many of these are gone as may be missing.
+    Where it is, stable needs the machines for what it gets back: none where no replicas are asked for. If none of its
+    pods is ready it may find no machine for the first one before as many of these are gone as may be missing.
     """
-    have, shift = revision.fleet.replicas, seen.course.shift
-    if shift is None or who.stable is None:
+    have, shift, size = revision.fleet.replicas, seen.course.shift, full_size(seen, record)
+    if shift is None or who.stable is None or size == 0:
         return have
-    stable, size = seen.revisions[who.stable], full_size(seen, record)
+    stable = seen.revisions[who.stable]
     if seen.course.by_replicas:  # shares are pods: it gives up what stable has ready
         return min(have, max(0, size - shift.unavailable - staying(stable)))
     observed = seen.route.observed

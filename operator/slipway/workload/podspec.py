@@ -39,6 +39,9 @@ DRAIN_SECONDS: Final = 5
 """How long a pod that ends goes on answering: gateways were seen to take up to two and a half seconds to stop sending
 it requests."""
 
+GRACE_SECONDS: Final = 30
+"""Kubernetes' own time for a pod to end in, where the release names none."""
+
 SLEEPS_SINCE: Final = (1, 30)
 """The first version of Kubernetes whose kubelets pause by themselves, as (major, minor)."""
 
@@ -154,14 +157,17 @@ def _container(release: ReleaseSpec) -> dict[str, Any]:
     return container
 
 
-def drained(container: dict[str, Any]) -> dict[str, Any]:
+def _drained(container: dict[str, Any], release: ReleaseSpec) -> dict[str, Any]:
     """The container with a pause before it is told to end.
 
     A pod that ends is taken out of the endpoints at that moment, and gateways and nodes learn of it a little later.
     Until they have, it goes on answering. The kubelet's own pause needs no program in the image; it is there from
-    Kubernetes 1.30 on.
+    Kubernetes 1.30 on. It is part of the time that a pod has to end in, and an API server refuses one that is longer:
+    half of that time is left to the server.
     """
-    return {**container, "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}}}
+    declared = release.pod.termination_grace_period_seconds if release.pod is not None else None
+    seconds = min(DRAIN_SECONDS, (declared or GRACE_SECONDS) // 2)
+    return {**container, "lifecycle": {"preStop": {"sleep": {"seconds": seconds}}}} if seconds else container
 
 
 def drains(deployment: Mapping[str, Any]) -> bool:
@@ -182,7 +188,7 @@ def pod_spec(release: ReleaseSpec, *, drain: bool = False) -> dict[str, Any]:
     """
     settings = _dump(release.pod) if release.pod is not None else {}
     return {
-        "containers": [drained(_container(release)) if drain else _container(release)],
+        "containers": [_drained(_container(release), release) if drain else _container(release)],
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},

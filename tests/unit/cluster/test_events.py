@@ -12,6 +12,7 @@ from slipway.cluster import (
     EVENT,
     GATEWAY_CLASS,
     MODEL_DEPLOYMENT,
+    Conflict,
     EventRecorder,
     Forbidden,
     MemoryCluster,
@@ -86,6 +87,15 @@ async def test_a_long_message_is_cut_to_what_the_api_takes(cluster: MemoryCluste
 async def test_an_object_without_a_namespace_is_spoken_of_in_default(cluster: MemoryCluster) -> None:
     await say(cluster, cluster.put(an_object(GATEWAY_CLASS, "traefik")))
     assert len(await cluster.list(EVENT, "default")) == 1
+
+
+async def test_an_event_in_a_namespace_that_ends_is_no_warning(
+    cluster: MemoryCluster, fraud: Object, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster.fail_next("apply", EVENT, Conflict("the namespace is being terminated"))
+    with caplog.at_level(logging.WARNING):
+        await say(cluster, fraud)
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize("verb", ["get", "apply"])

@@ -298,6 +298,14 @@ def test_pods_that_drain_go_on_answering_for_a_while_when_they_end() -> None:
     assert "lifecycle" not in _container(a_release())
 
 
+@pytest.mark.parametrize(("grace", "pause"), [(None, 5), (60, 5), (8, 4), (2, 1), (1, None)])
+def test_the_pause_leaves_half_of_the_time_that_a_pod_has_to_end_in(grace: int | None, pause: int | None) -> None:
+    release = a_release(pod={"terminationGracePeriodSeconds": grace} if grace else {})
+    (container,) = a_deployment(release, drain=True)["spec"]["template"]["spec"]["containers"]
+    sleep = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {})
+    assert sleep.get("seconds") == pause
+
+
 def test_whether_pods_drain_is_read_off_the_live_deployment() -> None:
     assert drains(a_deployment(drain=True))
     assert not drains(a_deployment())
