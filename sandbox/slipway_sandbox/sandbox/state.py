@@ -5,10 +5,12 @@ import enum
 import fcntl
 import json
 import os
+import select
 import shutil
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import IO, Final
@@ -181,13 +183,17 @@ class StateFolder:
             crashed = self.stale()
             self.clear_away()
             return Ending.CLEARED if crashed else Ending.NOTHING
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            self._signal_holder(number)
-            deadline = time.monotonic() + STOP_SECONDS
-            while self.running() and time.monotonic() < deadline:
-                time.sleep(0.02)
-        if self.running():
-            raise SandboxError(f"the sandbox in {self.path} does not end, not even killed; see {self.log_path}")
+        with _watched(self._holder()) as process:
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                self._signal_holder(number)
+                deadline = time.monotonic() + STOP_SECONDS
+                while self.running() and time.monotonic() < deadline:
+                    time.sleep(0.02)
+            if self.running():
+                raise SandboxError(f"the sandbox in {self.path} does not end, not even killed; see {self.log_path}")
+            # An ending process lets go of its lock a moment before it has ended.
+            if process:
+                select.select(process, [], [], STOP_SECONDS)
         self.clear_away()
         return Ending.STOPPED
 
@@ -227,3 +233,15 @@ class StateFolder:
             return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
         except FileNotFoundError:
             return "(no log was written)"
+
+
+@contextlib.contextmanager
+def _watched(pid: int | None) -> Iterator[list[int]]:
+    """A descriptor that becomes readable when the process has ended; none for a process that has."""
+    with contextlib.ExitStack() as stack:
+        watched = []
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                watched.append(os.pidfd_open(pid))
+                stack.callback(os.close, watched[0])
+        yield watched

@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 from sandbox.rollout.kit import Open, errors
 from sandbox.rollout.strategies import HELD, Strategy, StrategyStory, pod_errors, tell
+from sandbox.runtime.kit import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
@@ -38,10 +39,17 @@ class TestBlueGreen(StrategyStory):
         await shop.until_told("Ready", "False", "AwaitingApproval", seconds=40)
         assert shop.status["phase"] == "AwaitingApproval"
         assert shop.answered_by("v2") == 0
-        async with aiohttp.ClientSession() as session:
-            headers = {"host": shop.load.host, PREVIEW["name"]: PREVIEW["value"]}
-            async with session.post(shop.load.url, data=shop.load.bodies[0], headers=headers) as answer:
-                assert (answer.status, answer.headers["model-version"]) == (200, "v2")
+        async with aiohttp.ClientSession(headers={PREVIEW["name"]: PREVIEW["value"]}) as session:
+
+            async def previewed() -> bool:
+                async with session.post(
+                    shop.load.url, data=shop.load.bodies[0], headers={"host": shop.load.host}
+                ) as answer:
+                    return (answer.status, answer.headers.get("model-version")) == (200, "v2")
+
+            # A gateway says that it has taken a route a moment before it leads by it.
+            await eventually(previewed)
+        assert shop.answered_by("v2") == 0
         await tell(shop, "approve", "v2", "1")
         await shop.until_ready("v2")
         assert shop.weights("v2") == [0, 10_000]
