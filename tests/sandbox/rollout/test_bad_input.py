@@ -56,7 +56,7 @@ REFUSED = {
     ),
     "two sources at once": (
         {"analysis": metrics(merge(accuracy(), {"gateway": {}}))},
-        r"spec\.analysis\.metrics\[0\]: Invalid value: .*exactly one source: gateway, pods or goldenSet",
+        r"spec\.analysis\.metrics\[0\]: Invalid value: .*exactly one source: ",
     ),
     "no gate": (
         {"analysis": metrics(merge(accuracy(), {"threshold": None}))},
