@@ -37,6 +37,7 @@ from slipway.api.modelrevision import (
     ModelRevisionStatus,
     NamedVector,
     Phase,
+    ShareStatus,
     TimelineEntry,
 )
 from slipway.api.plainpattern import PlainPattern
@@ -157,6 +158,7 @@ __all__ = [
     "ShadowStrategy",
     "Sticky",
     "Strategy",
+    "ShareStatus",
     "TimelineEntry",
     "TraefikTraffic",
     "Traffic",

@@ -16,6 +16,11 @@ from slipway.api.common import (
 )
 from slipway.api.sources import GatewaySource, GoldenSetSource, PodsSource, PrometheusSource, WebSource
 
+_RELATIVE: Final = (
+    "(has(self.comparison) && has(self.comparison.relative))"
+    " || (has(self.nonInferiority) && has(self.nonInferiority.relative))"
+)
+
 _LATENCY: Final = (
     "(has(self.gateway) && has(self.gateway.measure) && self.gateway.measure == 'Latency')"
     " || (has(self.pods) && has(self.pods.histogram))"
@@ -34,26 +39,47 @@ class ThresholdGate(SpecModel):
     min: Annotated[float | None, Field(gt=0, lt=1, description="Smallest accuracy, such as 0.85.")] = None
 
 
+_ONE_MARGIN: Final = (
+    "[has(self.margin), has(self.relative)].filter(x, x).size() == 1",
+    "name exactly one of margin, a difference of rates, and relative, a share of stable's own rate",
+)
+
+Relative = Annotated[
+    float | None,
+    Field(
+        gt=0,
+        le=10,
+        description="In the place of margin: a share of what stable itself has, such as 0.2 for a fifth more. For outcomes and gauges.",
+    ),
+]
+
+
 class ComparisonGate(SpecModel):
     """The candidate may not be worse than stable by more than a margin. Blocks when it is shown to be worse."""
 
+    model_config = validations(_ONE_MARGIN)
+
     margin: Annotated[
-        float,
+        float | None,
         Field(
             ge=0,
             lt=1,
             description="Absolute difference of rates, such as 0.005. For latency 0.01 lets 5 points more requests be slower than stable's median, 2 more than its 90th percentile, half a point more than its 99th.",
         ),
-    ]
+    ] = None
+    relative: Relative = None
 
 
 class NonInferiorityGate(SpecModel):
     """The candidate has to be shown to be no worse than stable by more than a margin."""
 
+    model_config = validations(_ONE_MARGIN)
+
     margin: Annotated[
-        float,
+        float | None,
         Field(gt=0, lt=1, description="Absolute difference of rates, such as 0.02. For latency as in comparison."),
-    ]
+    ] = None
+    relative: Relative = None
 
 
 class MetricSpec(SpecModel):
@@ -75,6 +101,10 @@ class MetricSpec(SpecModel):
         (
             f"!has(self.threshold) || !({_LATENCY})",
             "latency is compared with that of stable: give it a comparison or nonInferiority, not a threshold",
+        ),
+        (
+            f"!({_RELATIVE}) || !(has(self.goldenSet) || {_LATENCY})",
+            "relative is a share of stable's rate of failures, which golden sets and latencies have none of: give them a margin",
         ),
     )
 

@@ -90,6 +90,16 @@ class MetricStatus(StatusModel):
     dataset: Annotated[Text256 | None, Field(description="Digest of the golden set that was replayed.")] = None
 
 
+class ShareStatus(StatusModel):
+    """Whether the gateway shares requests out as the weight says: the evidence at the present weight."""
+
+    message: Message
+    since: Annotated[
+        Timestamp | None, Field(description="Since when nothing else than the weight was on the route.")
+    ] = None
+    state: Annotated[list[NamedVector] | None, Field(max_length=32), list_map("name")] = None
+
+
 class TimelineEntry(StatusModel):
     """One decision."""
 
@@ -141,6 +151,9 @@ class ModelRevisionStatus(StatusModel):
         Timestamp | None, Field(description="When the gateway was first seen to route nothing to it.")
     ] = None
     metrics: Annotated[list[MetricStatus] | None, Field(max_length=16), list_map("name")] = None
+    share: Annotated[
+        ShareStatus | None, Field(description="Where the gateway counts requests: whether they follow the weight.")
+    ] = None
     timeline: Annotated[
         list[TimelineEntry] | None,
         Field(max_length=MAX_TIMELINE, json_schema_extra={"x-kubernetes-list-type": "atomic"}),

@@ -62,6 +62,10 @@ def _latency(value: Mapping[str, Any]) -> bool:
     return bool(value.get("gateway", {}).get("measure") == "Latency") or any(histograms)
 
 
+def _relative(value: Mapping[str, Any]) -> bool:
+    return any("relative" in value.get(gate, {}) for gate in ("comparison", "nonInferiority"))
+
+
 def _counters_or_histogram(value: Mapping[str, Any]) -> bool:
     counters = [name in value for name in ("bad", "total")]
     return not any(counters) if "histogram" in value else all(counters)
@@ -125,6 +129,9 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
     ),
     "!has(self.threshold) || !((has(self.gateway) && has(self.gateway.measure) && self.gateway.measure == 'Latency') || (has(self.pods) && has(self.pods.histogram)) || (has(self.prometheus) && has(self.prometheus.histogram)))": (
         lambda it: "threshold" not in it or not _latency(it)
+    ),
+    "!((has(self.comparison) && has(self.comparison.relative)) || (has(self.nonInferiority) && has(self.nonInferiority.relative))) || !(has(self.goldenSet) || (has(self.gateway) && has(self.gateway.measure) && self.gateway.measure == 'Latency') || (has(self.pods) && has(self.pods.histogram)) || (has(self.prometheus) && has(self.prometheus.histogram)))": (
+        lambda it: not _relative(it) or not ("goldenSet" in it or _latency(it))
     ),
     "has(self.histogram) ? !has(self.bad) && !has(self.total) : has(self.bad) && has(self.total)": _counters_or_histogram,
     "(self.name == 'CustomHTTP') == has(self.custom)": lambda it: (it["name"] == "CustomHTTP") == ("custom" in it),

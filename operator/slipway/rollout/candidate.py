@@ -94,7 +94,7 @@ def _judged_anew(seen: Observation, record: ModelRevisionStatus, baseline: str |
         message = "the stable release changed" if record.baseline != baseline else "the steps it was at are gone"
     message += ", and it needs no further evidence" if record.fast else ": evidence is collected anew"
     fresh = {"gates": seen.gates, "baseline": baseline, "metrics": None, "phase_since": seen.now}
-    fresh |= {"approved": None, "skipped": None}
+    fresh |= {"approved": None, "skipped": None, "share": None}
     if record.fast or phase_of(record) not in (Phase.SHADOWING, Phase.STEPPING, Phase.PROMOTING):
         noted = note(record, now=seen.now, reason=reasons.GATES_RESET, message=message, **fresh)
         return Move(noted, changed=True, frozen=paused(seen, record) is not None)
@@ -120,6 +120,7 @@ def _fresh(seen: Observation, baseline: str | None, *, attempt: int) -> dict[str
         "capacity_lost_at": None,
         "idle_since": None,
         "metrics": None,
+        "share": None,
         "paused": None,
         "approved": None,
         "skipped": None,

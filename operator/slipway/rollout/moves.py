@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from slipway.analysis import Outcome, aggregate
 from slipway.api import MetricStatus, ModelRevisionStatus, Phase
-from slipway.rollout import judging, reasons
+from slipway.rollout import judging, reasons, sharing
 from slipway.rollout.ladder import has_capacity, pods_needed, step_of
 from slipway.rollout.observation import Observation, Revision
 from slipway.rollout.record import enter, hold, phase_of
@@ -79,6 +79,7 @@ def aggregated(
         on_inconclusive=seen.analysis.on_inconclusive,
         on_metric_error=seen.analysis.on_metric_error,
         error_timeout_seconds=seen.analysis.error_timeout.total_seconds(),
+        routing=sharing.judged(seen, record),
     )
 
 

@@ -143,6 +143,7 @@ NEEDS_A_PERSON: Final = frozenset(
         UNSUPPORTED,
         AWAITING_APPROVAL,
         str(Reason.METRICS_UNAVAILABLE),
+        str(Reason.ROUTING_MISMATCH),
         str(Reason.INCONCLUSIVE),
     }
 )

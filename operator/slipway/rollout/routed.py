@@ -13,7 +13,7 @@ from typing import Final
 from slipway.analysis import Move as Verdict
 from slipway.analysis import Outcome, Reason
 from slipway.api import MetricStatus, ModelRevisionStatus, Phase
-from slipway.rollout import evidence, judging, reasons
+from slipway.rollout import evidence, judging, reasons, sharing
 from slipway.rollout.commands import name_of, stage_of
 from slipway.rollout.course import FULL, Judging
 from slipway.rollout.ladder import (
@@ -161,6 +161,7 @@ def _judge(
     entered = record.weight_observed_at is None and placed(seen, revision.hash, record)
     if entered:
         record = record.model_copy(update={"weight_observed_at": seen.now})
+    record = sharing.folded(seen, record, revision.hash)
     metrics = evidence.fold(seen, record, entered_step=entered)
     record = record.model_copy(update={"metrics": metrics or None})
     since = record.weight_observed_at or record.phase_since or seen.now

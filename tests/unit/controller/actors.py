@@ -43,6 +43,8 @@ class Gateway:
     """Whether it takes up what is written."""
     accepted: dict[str, dict[str, int]] = field(default_factory=dict)
     """By route, the weights of Services that are in force."""
+    strays: dict[str, float] = field(default_factory=dict)
+    """By Service, how many times its part of the requests it gets."""
     sent: dict[str, list[float]] = field(default_factory=dict)
     """Failed and all requests, by Service."""
     _at: float | None = None
@@ -61,7 +63,7 @@ class Gateway:
         self._at = now
         for weights in self.accepted.values():
             for service, weight in weights.items():
-                requests = self.requests_per_second * seconds * weight / 10_000
+                requests = self.requests_per_second * seconds * weight / 10_000 * self.strays.get(service, 1.0)
                 counted = self.sent.setdefault(service, [0.0, 0.0])
                 counted[0] += requests * self.outside.models[versions[service]].errors if service in versions else 0.0
                 counted[1] += requests

@@ -221,3 +221,33 @@ async def test_a_path_that_is_none_is_told_with_its_field(world: World) -> None:
         await on_the_way(world, of_web(server, bad="requests["))
         await world.pass_time(15)
         assert world.metric("v2", "errors")["message"].startswith("spec.analysis.metrics[errors].web.bad: ")
+
+
+OF_GATEWAY = {"name": "errors", "gateway": {}, "comparison": {"margin": 0.02}, "minSamples": 50}
+
+
+@pytest.mark.parametrize("times", [0.0, 3.0])
+async def test_a_gateway_that_does_not_follow_the_weight_holds_it_until_it_does(world: World, times: float) -> None:
+    await on_the_way(world, OF_GATEWAY | {"minSamples": 1000})
+    world.gateway.strays[world.name_of("v2")] = times
+    await world.pass_time(60)
+    assert world.record("v2")["reason"] == "RoutingMismatch"
+    assert "at a weight of 10.00%" in world.condition("Ready")["message"]
+    assert world.weights == {"v1": 9000, "v2": 1000}
+    world.gateway.strays.clear()
+    await world.run()
+    assert world.stable == "v2", world.story()
+
+
+async def test_a_gateway_that_follows_the_weights_is_never_taken_for_one_that_does_not(world: World) -> None:
+    world.gateway.requests_per_second = 2_000
+    await on_the_way(world, OF_GATEWAY)
+    await world.run()
+    assert world.stable == "v2", world.story()
+    assert "RoutingMismatch" not in {reason for _, reason, _ in world.events()}
+
+
+async def test_a_relative_margin_is_taken_from_the_manifest_to_the_sentence(world: World) -> None:
+    await on_the_way(world, OF_GATEWAY | {"comparison": {"relative": 0.2}})
+    await world.pass_time(30)
+    assert "margin 20% of stable's" in world.metric("v2", "errors")["message"]

@@ -317,3 +317,29 @@ def test_evidence_that_another_version_wrote_is_collected_anew():
     assert found is not None
     assert "n=5/45" in found.message
     assert rollout.record().phase == Phase.STEPPING
+
+
+# --- margins that are a share of stable's own rate --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("gate", "verdict"),
+    [({"comparison": {"relative": 0.5}}, "Fail"), ({"comparison": {"relative": 3}}, "Continue")],
+)
+def test_a_relative_margin_is_a_share_of_stables_own_rate(gate, verdict):
+    """Twice the failures of stable are more than half as many again, and fewer than four times as many."""
+    rollout = a_rollout().with_metrics(errors(**gate)).at_step(2).with_evidence(a_window(None, None)).then()
+    for _ in range(20):
+        rollout.after(10 * SECOND).with_evidence(a_window((40, 1_000), (20, 1_000))).then()
+    status = record_of(rollout.seen.revisions[V2].record, "errors")
+    assert status is not None
+    assert status.verdict == verdict
+    assert f"margin {100 * gate['comparison']['relative']:g}% of stable" in status.message
+
+
+def test_a_relative_proof_lets_the_rollout_go_on():
+    gate = {"nonInferiority": {"relative": 1.0}}
+    rollout = a_rollout().with_metrics(errors(**gate)).at_step(2).with_evidence(a_window(None, None)).then()
+    for _ in range(10):
+        rollout.after(10 * SECOND).with_evidence(a_window((50, 1_000), (50, 1_000))).then()
+    assert rollout.seen.revisions[V2].record.step == 2
