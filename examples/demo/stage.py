@@ -46,6 +46,8 @@ class Operator:
     kubeconfig: Path
     gateway_metrics: str
     log: Path
+    options: tuple[str, ...] = ()
+    """Further options of ``slipway run``."""
     process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -58,6 +60,7 @@ class Operator:
                 "run",
                 f"--kubeconfig={self.kubeconfig}",
                 f"--gateway-metrics={self.gateway_metrics}",
+                *self.options,
                 stdout=log,
                 stderr=log,
             )
@@ -135,14 +138,15 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def stage(*, state_dir: Path | None = None) -> AsyncIterator[Stage]:
-    """Set the stage, and clear it whatever happens."""
+async def stage(*, state_dir: Path | None = None, options: tuple[str, ...] = ()) -> AsyncIterator[Stage]:
+    """Set the stage, and clear it whatever happens. The operator takes further options."""
     async with contextlib.AsyncExitStack() as stack:
         if state_dir is None:
             state_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slipway-")))
         sandbox = await stack.enter_async_context(Sandbox(state_dir=state_dir, images=images()))
         await sandbox.apply(ROOT / "crds")
-        operator = Operator(sandbox.kubeconfig_path, sandbox.gateway_metrics_url, sandbox.logs_dir / "operator.log")
+        log = sandbox.logs_dir / "operator.log"
+        operator = Operator(sandbox.kubeconfig_path, sandbox.gateway_metrics_url, log, options)
         await operator.start()
         stack.push_async_callback(operator.stop)
         client = sandbox.client

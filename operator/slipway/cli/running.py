@@ -6,66 +6,106 @@ from typing import Annotated
 
 import typer
 
+Namespaces = Annotated[
+    list[str] | None,
+    typer.Option("--namespace", "-n", envvar="SLIPWAY_NAMESPACES", help="Namespace to work in; all when not given."),
+]
+GatewayMetrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--gateway-metrics",
+        envvar="SLIPWAY_GATEWAY_METRICS",
+        help="Metrics page of a replica of the gateway, such as http://HOST:PORT/metrics. May be repeated.",
+    ),
+]
+Egress = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--egress",
+        envvar="SLIPWAY_EGRESS",
+        metavar="RULE",
+        help="What URLs in specifications may lead to beside public addresses and the own namespace's Services: "
+        "a host, *.suffix, an address or a network, with :port or not, such as *.monitoring.svc. May be repeated.",
+    ),
+]
+MaxRollouts = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        envvar="SLIPWAY_MAX_ROLLOUTS",
+        help="Rollouts that may be under way at a time; those beyond wait for their turn. Default: no limit.",
+    ),
+]
+MaxRolloutsPerNamespace = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        envvar="SLIPWAY_MAX_ROLLOUTS_PER_NAMESPACE",
+        help="The same for each namespace by itself. Default: no limit.",
+    ),
+]
+HealthAddress = Annotated[
+    str | None,
+    typer.Option(
+        envvar="SLIPWAY_HEALTH_ADDRESS",
+        metavar="HOST:PORT",
+        help="Where to answer /healthz, /readyz and /metrics, such as :8081. Default: nowhere.",
+    ),
+]
+LeaderElect = Annotated[
+    bool,
+    typer.Option(
+        "--leader-elect", envvar="SLIPWAY_LEADER_ELECT", help="Act only while holding a lease: for several replicas."
+    ),
+]
+LeaseName = Annotated[
+    str, typer.Option(envvar="SLIPWAY_LEASE_NAME", help="Name of the lease, one for each group of replicas.")
+]
+LeaseNamespace = Annotated[
+    str | None,
+    typer.Option(envvar="SLIPWAY_LEASE_NAMESPACE", help="Where the lease is. Default: the operator's own namespace."),
+]
+LeaseDuration = Annotated[
+    int,
+    typer.Option(
+        min=3,
+        max=300,
+        envvar="SLIPWAY_LEASE_DURATION",
+        help="Seconds that a leader which is not heard of any more is waited for.",
+    ),
+]
+Kubeconfig = Annotated[str | None, typer.Option(help="Default: KUBECONFIG, ~/.kube/config or the pod's own.")]
+Context = Annotated[str | None, typer.Option(help="Context of the kubeconfig. Default: its current one.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Log every look, not only decisions.")]
+
 
 def run(  # noqa: PLR0917 - typer makes options of them
-    namespaces: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--namespace", "-n", envvar="SLIPWAY_NAMESPACES", help="Namespace to work in; all when not given."
-        ),
-    ] = None,
-    gateway_metrics: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--gateway-metrics",
-            envvar="SLIPWAY_GATEWAY_METRICS",
-            help="Metrics page of a replica of the gateway, such as http://HOST:PORT/metrics. May be repeated.",
-        ),
-    ] = None,
-    egress: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--egress",
-            envvar="SLIPWAY_EGRESS",
-            metavar="RULE",
-            help="What URLs in specifications may lead to beside public addresses and the own namespace's Services: "
-            "a host, *.suffix, an address or a network, with :port or not, such as *.monitoring.svc. May be repeated.",
-        ),
-    ] = None,
-    max_rollouts: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            envvar="SLIPWAY_MAX_ROLLOUTS",
-            help="Rollouts that may be under way at a time; those beyond wait for their turn. Default: no limit.",
-        ),
-    ] = None,
-    max_rollouts_per_namespace: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            envvar="SLIPWAY_MAX_ROLLOUTS_PER_NAMESPACE",
-            help="The same for each namespace by itself. Default: no limit.",
-        ),
-    ] = None,
-    kubeconfig: Annotated[
-        str | None, typer.Option(help="Default: KUBECONFIG, ~/.kube/config or the pod's own.")
-    ] = None,
-    context: Annotated[str | None, typer.Option(help="Context of the kubeconfig. Default: its current one.")] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Log every look, not only decisions.")] = False,
+    namespaces: Namespaces = None,
+    gateway_metrics: GatewayMetrics = None,
+    egress: Egress = None,
+    max_rollouts: MaxRollouts = None,
+    max_rollouts_per_namespace: MaxRolloutsPerNamespace = None,
+    health_address: HealthAddress = None,
+    leader_elect: LeaderElect = False,
+    lease_name: LeaseName = "slipway",
+    lease_namespace: LeaseNamespace = None,
+    lease_duration: LeaseDuration = 15,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    verbose: Verbose = False,
 ) -> None:
     """Run the operator."""
     import asyncio
 
-    from slipway.cluster import ClusterError
-    from slipway.controller import MissingCrdError, Settings
+    from slipway import outside
+    from slipway.cluster import ClusterError, LeaseTimes, LostLeadError
+    from slipway.controller import AddressError, Settings
     from slipway.controller import run as run_operator
-    from slipway.outside import Egress
     from slipway.rollout import Limits
 
     _log_to_stderr(verbose=verbose)
     try:
-        reachable = Egress(tuple(egress or ()))
+        reachable = outside.Egress(tuple(egress or ()))
     except ValueError as error:
         typer.echo(f"slipway: --egress: {error}", err=True)
         raise typer.Exit(2) from error
@@ -76,10 +116,18 @@ def run(  # noqa: PLR0917 - typer makes options of them
         gateway_metrics=tuple(gateway_metrics or ()),
         egress=reachable,
         limits=Limits(per_namespace=max_rollouts_per_namespace, per_cluster=max_rollouts),
+        health=health_address,
+        elect=leader_elect,
+        lease_name=lease_name,
+        lease_namespace=lease_namespace,
+        lease=LeaseTimes.of(lease_duration),
     )
     try:
         asyncio.run(run_operator(options))
-    except (MissingCrdError, ClusterError) as error:
+    except AddressError as error:
+        typer.echo(f"slipway: --health-address: {error}", err=True)
+        raise typer.Exit(2) from error
+    except (ClusterError, LostLeadError, OSError) as error:
         typer.echo(f"slipway: {error}", err=True)
         raise typer.Exit(1) from error
 

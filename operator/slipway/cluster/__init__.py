@@ -20,12 +20,14 @@ from slipway.cluster.errors import (
     Conflict,
     Forbidden,
     Invalid,
+    NotLeading,
     NotServed,
     Throttled,
     Unauthorized,
     Unavailable,
 )
 from slipway.cluster.events import EventRecorder
+from slipway.cluster.fenced import FencedCluster
 from slipway.cluster.kinds import (
     CONFIG_MAP,
     CRD,
@@ -54,6 +56,7 @@ from slipway.cluster.kinds import (
     Objects,
     kind_of,
 )
+from slipway.cluster.lease import Elector, LeaseTimes, LostLeadError
 from slipway.cluster.memory import MemoryCluster, Request
 from slipway.cluster.protocol import FIELD_MANAGER, Cluster, Propagation
 
@@ -65,6 +68,10 @@ __all__ = [
     "MemoryCluster",
     "Request",
     "EventRecorder",
+    "FencedCluster",
+    "Elector",
+    "LeaseTimes",
+    "LostLeadError",
     "FIELD_MANAGER",
     "Propagation",
     "Object",
@@ -97,6 +104,7 @@ __all__ = [
     "Unauthorized",
     "Forbidden",
     "NotServed",
+    "NotLeading",
     "AlreadyExists",
     "Conflict",
     "Invalid",

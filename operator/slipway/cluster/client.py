@@ -120,6 +120,26 @@ class HttpCluster:
             raise Unavailable(f"{target}: the answer names no version: {error}") from error
         return major, minor  # some providers write a plus behind the minor version
 
+    async def served(self) -> frozenset[str]:
+        target = Target("read", Kind("", "v1", "list of APIs", "apis", namespaced=False))
+        try:
+            groups = (await self._read(target, "/apis")).get("groups") or []
+            return frozenset(version["groupVersion"] for group in groups for version in group["versions"])
+        except (Missing, KeyError, TypeError) as error:
+            raise Unavailable(f"{target}: the answer lists no APIs: {error}") from error
+
+    async def schema(self, kind: Kind) -> Object | None:
+        target = Target("read", Kind("", "v1", "OpenAPI document", "openapi", namespaced=False))
+        try:
+            document = await self._read(target, f"/openapi/v3/apis/{kind.api_version}")
+        except (Missing, NotServed):
+            return None
+        for schema in ((document.get("components") or {}).get("schemas") or {}).values():
+            marks = schema.get("x-kubernetes-group-version-kind") or []
+            if {"group": kind.group, "version": kind.version, "kind": kind.kind} in marks:
+                return dict(schema)
+        return None
+
     async def close(self) -> None:
         await self._transport.close()
 

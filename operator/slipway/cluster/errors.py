@@ -9,6 +9,7 @@ ClusterError
 ├── Conflict       the object changed since it was read, or is gone or going (409, 404, 403 while a namespace ends)
 ├── Invalid        the server understood and refused: schema, CEL, immutable field (400, 405, 413, 415, 422)
 ├── Throttled      come back later (429)
+├── NotLeading     another replica leads: nothing was sent
 └── Unavailable    nobody can say whether it happened: connection, timeout, cut-off answer, 5xx, expired list (410)
 ```
 
@@ -74,3 +75,7 @@ class Throttled(ClusterError):
 
 class Unavailable(ClusterError):
     """No answer, half an answer, or an answer that blames the server. A write may or may not have happened."""
+
+
+class NotLeading(ClusterError):
+    """This replica does not lead, and wrote nothing: the one that leads decides."""

@@ -97,39 +97,39 @@ NAMESPACE = Kind("", "v1", "Namespace", "namespaces", namespaced=False)
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases")
 """Held by the replica that leads."""
 
-_KINDS = {
-    (kind.api_version, kind.kind): kind
-    for kind in (
-        MODEL_DEPLOYMENT,
-        MODEL_REVISION,
-        DEPLOYMENT,
-        SERVICE,
-        POD,
-        CONFIG_MAP,
-        SECRET,
-        EVENT,
-        ENDPOINT_SLICE,
-        HORIZONTAL_POD_AUTOSCALER,
-        SCALED_OBJECT,
-        POD_DISRUPTION_BUDGET,
-        HTTP_ROUTE,
-        INGRESS,
-        INGRESS_ROUTE,
-        TRAEFIK_SERVICE,
-        VIRTUAL_SERVICE,
-        GATEWAY,
-        GATEWAY_CLASS,
-        CRD,
-        NAMESPACE,
-        LEASE,
-    )
-}
+KINDS = (
+    MODEL_DEPLOYMENT,
+    MODEL_REVISION,
+    DEPLOYMENT,
+    SERVICE,
+    POD,
+    CONFIG_MAP,
+    SECRET,
+    EVENT,
+    ENDPOINT_SLICE,
+    HORIZONTAL_POD_AUTOSCALER,
+    SCALED_OBJECT,
+    POD_DISRUPTION_BUDGET,
+    HTTP_ROUTE,
+    INGRESS,
+    INGRESS_ROUTE,
+    TRAEFIK_SERVICE,
+    VIRTUAL_SERVICE,
+    GATEWAY,
+    GATEWAY_CLASS,
+    CRD,
+    NAMESPACE,
+    LEASE,
+)
+"""All of them."""
+
+_BY_NAME = {(kind.api_version, kind.kind): kind for kind in KINDS}
 
 
 def kind_of(obj: Mapping[str, Any]) -> Kind:
     """The kind that an object says it is. Raises ValueError for one that is not in the table above."""
     named = (str(obj.get("apiVersion")), str(obj.get("kind")))
     try:
-        return _KINDS[named]
+        return _BY_NAME[named]
     except KeyError:
         raise ValueError(f"{named[1]} in {named[0]} is not a kind that the operator handles") from None

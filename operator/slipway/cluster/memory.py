@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from slipway.cluster.errors import AlreadyExists, Conflict, Invalid, NotServed
-from slipway.cluster.kinds import CONFIG_MAP, EVENT, LEASE, NAMESPACE, SERVICE, Kind, Object, Objects
+from slipway.cluster.kinds import CONFIG_MAP, EVENT, KINDS, LEASE, NAMESPACE, SERVICE, Kind, Object, Objects
 from slipway.cluster.merging import Manager, Owners, applied, json_copy, leaves, updated
 from slipway.cluster.protocol import FIELD_MANAGER, Propagation
 from slipway.cluster.target import Target, status_alone, target_of
@@ -71,6 +71,10 @@ class MemoryCluster:
         """Every call, in order, those that failed too."""
         self.before_write: Callable[[Request], None] | None = None
         """Called before each write does anything; what it raises reaches the writer in place of the write."""
+        self.absent_apis: set[str] = set()
+        """Groups and versions that the API does not know, though it may serve their kinds."""
+        self.schemas: dict[Kind, Object] = {}
+        """The OpenAPI schemas that the API publishes."""
         self.absent = set(absent)
         """Kinds that the API does not serve; tests install a CRD by discarding its kind."""
         self._clock = clock or (lambda: datetime.now(UTC))
@@ -194,6 +198,13 @@ class MemoryCluster:
 
     async def version(self) -> tuple[int, int]:
         return 1, 36
+
+    async def served(self) -> frozenset[str]:
+        kinds = [kind for kind in KINDS if kind not in self.absent and kind.group]
+        return frozenset({kind.api_version for kind in kinds} | {"metrics.k8s.io/v1beta1"}) - self.absent_apis
+
+    async def schema(self, kind: Kind) -> Object | None:
+        return self.schemas.get(kind)
 
     async def close(self) -> None:
         """There is nothing to let go of."""

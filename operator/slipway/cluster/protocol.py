@@ -70,5 +70,11 @@ class Cluster(Protocol):
     async def version(self) -> tuple[int, int]:
         """Major and minor version of the API server."""
 
+    async def served(self) -> frozenset[str]:
+        """The groups and versions that the API knows beside the core, such as apps/v1."""
+
+    async def schema(self, kind: Kind) -> Object | None:
+        """The OpenAPI schema by which the server stores a kind; None when it publishes none."""
+
     async def close(self) -> None:
         """Lets go of connections. Calls after this are undefined."""

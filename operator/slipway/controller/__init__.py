@@ -4,6 +4,7 @@
 around the core's `decide`, and `main` is the process. Nothing imports this package but the command line.
 """
 
-from slipway.controller.main import MissingCrdError, Settings, run
+from slipway.controller.health import AddressError
+from slipway.controller.main import Settings, run
 
-__all__ = ["MissingCrdError", "Settings", "run"]
+__all__ = ["AddressError", "Settings", "run"]

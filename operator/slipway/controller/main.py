@@ -5,26 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
+import os
 import signal
-from collections.abc import AsyncIterator, Sequence
+import socket
+import uuid
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import kopf
 
-from slipway.api import MODEL_DEPLOYMENT_KIND, MODEL_REVISION_KIND
 from slipway.cluster import (
-    MODEL_DEPLOYMENT,
-    MODEL_REVISION,
     Cluster,
-    ClusterError,
-    Conflict,
     ConnectionInfo,
+    Elector,
+    FencedCluster,
     Forbidden,
     Kind,
+    LeaseTimes,
     NotServed,
-    Throttled,
     connect,
     connection_info,
 )
@@ -32,33 +31,22 @@ from slipway.cluster.endpoints import http_client
 from slipway.controller.budget import RolloutBudget
 from slipway.controller.collect import Collector
 from slipway.controller.handlers import ROUTES, registry, settings
-from slipway.controller.queue import QueueShutDown, WorkQueue
-from slipway.controller.reconciler import Key, Reconciler, RefusedError
+from slipway.controller.health import Health, serving
+from slipway.controller.queue import WorkQueue
+from slipway.controller.reconciler import Key, Reconciler
+from slipway.controller.surroundings import Surroundings
+from slipway.controller.workers import LONGEST_PAUSE, resyncing, working
 from slipway.outside import Egress
 from slipway.rollout import Limits
 from slipway.workload import SLEEPS_SINCE
 
-WORKERS: Final = 8
-"""ModelDeployments that are looked at side by side."""
-
-RESYNC: Final = 600.0
-"""Seconds between two lists of all ModelDeployments, which heal a deletion that a watch missed."""
-
-LONGEST_PAUSE: Final = 30.0
-"""Seconds after which a look that keeps failing is repeated, at the latest: when the API is back after an outage, no
-candidate goes unjudged for longer."""
-
-SHORTEST_PAUSE: Final = 1.0
-"""Seconds that a server which asks for patience gets at the least, also when it asks for none."""
-
 DRAIN: Final = 20.0
 """Seconds that looks have to finish in when the operator is told to stop: less than a pod's usual 30 s of grace."""
 
+LOOK_AROUND: Final = 5.0
+"""Seconds between two looks for what the operator cannot work without."""
+
 _log = logging.getLogger(__name__)
-
-
-class MissingCrdError(Exception):
-    """The cluster does not serve Slipway's own resources."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,38 +63,104 @@ class Settings:
     """What the URLs in users' specifications may lead to."""
     limits: Limits = field(default_factory=Limits)
     """How many rollouts may be under way at a time."""
+    health: str | None = None
+    """Where to tell of health and metrics, as HOST:PORT or :PORT; nowhere when None."""
+    elect: bool = False
+    """Whether there may be several replicas, of which one leads."""
+    lease_name: str = "slipway"
+    lease_namespace: str | None = None
+    """Where the lease is; the operator's own namespace when None."""
+    lease: LeaseTimes = field(default_factory=LeaseTimes)
+    """How long a leader that is not heard of is waited for."""
 
 
 async def run(options: Settings) -> None:
     """Run until SIGTERM or SIGINT.
 
-    Raises MissingCrdError or ClusterError when the operator cannot start.
+    Raises AddressError, OSError or ClusterError when the operator cannot start, and LostLeadError when it led and
+    another replica may lead now. What a cluster lacks is told and waited for.
     """
-    cluster = await connect(kubeconfig=options.kubeconfig, context=options.context)
+    told = asyncio.Event()
+    _listen(told)
+    health = Health()
+    async with contextlib.AsyncExitStack() as stack:
+        if options.health is not None:
+            _log.info(
+                "health and metrics are told at %s", await stack.enter_async_context(serving(health, options.health))
+            )
+        cluster = await connect(kubeconfig=options.kubeconfig, context=options.context)
+        stack.push_async_callback(cluster.close)
+        elector = await _elector(cluster, options)
+        around = Surroundings(cluster, options.namespaces)
+        if await _unless(told, _stand_by(around, health, elector)):
+            await _lead(cluster, options, health, elector, around, told)
+
+
+async def _elector(cluster: Cluster, options: Settings) -> Elector | None:
+    if not options.elect:
+        return None
+    namespace = options.lease_namespace
+    if namespace is None:
+        info = await connection_info(kubeconfig=options.kubeconfig, context=options.context)
+        namespace = info.default_namespace or "default"
+    identity = f"{socket.gethostname()}_{os.getpid()}_{uuid.uuid4().hex[:8]}"
+    return Elector(cluster, namespace, options.lease_name, identity, times=options.lease)
+
+
+async def _unless(told: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Do something that may take for ever, unless told to stop; whether it was done."""
+    doing, stopping = asyncio.ensure_future(work), asyncio.ensure_future(told.wait())
+    await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if doing.done():
+        await doing
+        return True
+    doing.cancel()
+    await asyncio.gather(doing, return_exceptions=True)
+    return False
+
+
+async def _stand_by(around: Surroundings, health: Health, elector: Elector | None) -> None:
+    """Wait for what cannot be done without, and then for the lead."""
+    health.needs.append(lambda: around.missing)
+    health.wishes.append(lambda: around.restricted)
+    while not await around.look():  # noqa: ASYNC110 - there is nobody to set an event
+        await asyncio.sleep(LOOK_AROUND)
+    if elector is not None:
+        health.needs.append(lambda: elector.problem)
+        health.role = "standing by"
+        _log.info("standing by until no other replica leads")
+        await elector.acquire()
+
+
+async def _lead(  # noqa: PLR0917 - the parts of a process, each once
+    cluster: Cluster,
+    options: Settings,
+    health: Health,
+    elector: Elector | None,
+    around: Surroundings,
+    told: asyncio.Event,
+) -> None:
+    queue: WorkQueue[Key] = WorkQueue(max_delay=LONGEST_PAUSE)
+    health.role = "leading"
+    health.longest_look = lambda: queue.statistics().longest_running_processor_seconds
+    keeping = asyncio.create_task(elector.keep(), name="lease") if elector is not None else None
+    acting: Cluster = FencedCluster(cluster, lambda: elector.leading) if elector is not None else cluster
     try:
-        await _check_crds(cluster, options.namespaces)
-        queue: WorkQueue[Key] = WorkQueue(max_delay=LONGEST_PAUSE)
         async with http_client() as client:
-            collector = Collector(cluster, client, gateway_metrics=options.gateway_metrics, egress=options.egress)
-            budget = RolloutBudget(cluster, options.limits, options.namespaces)
-            drain = await cluster.version() >= SLEEPS_SINCE
-            reconciler = Reconciler(cluster, collector, budget=budget, drain=drain)
-            async with _working(queue, reconciler, cluster, options.namespaces):
-                await _watch(queue, options, await _served(cluster, options.namespaces, ROUTES))
+            collector = Collector(acting, client, gateway_metrics=options.gateway_metrics, egress=options.egress)
+            budget = RolloutBudget(acting, options.limits, options.namespaces)
+            drain = await acting.version() >= SLEEPS_SINCE
+            reconciler = Reconciler(acting, collector, budget=budget, drain=drain)
+            async with working(queue, reconciler, resyncing(queue, acting, options.namespaces, around)):
+                served = await _served(acting, options.namespaces, ROUTES)
+                await _watch(queue, options, served, Ending(told, keeping, elector, health))
+        if keeping is not None and keeping.done() and not told.is_set():
+            await keeping
     finally:
-        await cluster.close()
-
-
-async def _check_crds(cluster: Cluster, namespaces: Sequence[str]) -> None:
-    """Say at the start what a watch would wait for in silence."""
-    namespace = namespaces[0] if namespaces else None
-    for kind, name in ((MODEL_DEPLOYMENT, MODEL_DEPLOYMENT_KIND), (MODEL_REVISION, MODEL_REVISION_KIND)):
-        try:
-            await cluster.list(kind, namespace, labels={"slipway.dev/none": "none"})
-        except NotServed as error:
-            raise MissingCrdError(
-                f"the cluster does not know {name}: install the CRDs first (kubectl apply -f crds/)"
-            ) from error
+        if keeping is not None:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
 
 
 async def _served(cluster: Cluster, namespaces: Sequence[str], kinds: Sequence[Kind]) -> list[Kind]:
@@ -122,12 +176,37 @@ async def _served(cluster: Cluster, namespaces: Sequence[str], kinds: Sequence[K
     return found
 
 
-async def _watch(queue: WorkQueue[Key], options: Settings, routes: Sequence[Kind]) -> None:
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why and how the operator ends."""
+
+    told: asyncio.Event
+    keeping: asyncio.Task[None] | None
+    elector: Elector | None
+    health: Health
+
+    async def wait(self) -> None:
+        """Until it is told to stop, or leads no more."""
+        waiting: set[asyncio.Task[Any]] = {asyncio.create_task(self.told.wait())}
+        if self.keeping is not None:
+            waiting.add(self.keeping)
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        self.health.role = "stopping"
+
+    async def give_back(self) -> None:
+        """Let another replica lead at once."""
+        if self.elector is not None and self.keeping is not None:
+            self.keeping.cancel()
+            await asyncio.gather(self.keeping, return_exceptions=True)
+            await self.elector.release()
+
+
+async def _watch(queue: WorkQueue[Key], options: Settings, routes: Sequence[Kind], ending: Ending) -> None:
     async def login() -> ConnectionInfo:
         return await connection_info(kubeconfig=options.kubeconfig, context=options.context)
 
     ready, stop = asyncio.Event(), asyncio.Event()
-    stopping = asyncio.create_task(_stop_in_order(queue, ready, stop), name="stopping")
+    stopping = asyncio.create_task(_stop_in_order(queue, ready, stop, ending), name="stopping")
     _log.info("watching %s", ", ".join(options.namespaces) or "all namespaces")
     try:
         await kopf.operator(
@@ -143,87 +222,27 @@ async def _watch(queue: WorkQueue[Key], options: Settings, routes: Sequence[Kind
         stopping.cancel()
 
 
-async def _stop_in_order(queue: WorkQueue[Key], ready: asyncio.Event, stop: asyncio.Event) -> None:
-    """On a signal, finish the looks that have begun, and only then end the watches.
+def _listen(told: asyncio.Event) -> None:
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, told.set)
+
+
+async def _stop_in_order(queue: WorkQueue[Key], ready: asyncio.Event, stop: asyncio.Event, ending: Ending) -> None:
+    """On a signal, finish the looks that have begun, give the lead back, and only then end the watches.
 
     kopf takes the signals for itself, and cancels every task that is younger than it is when it ends: requests in the
     middle of a look among them, so that the look would go on with half of the answers. Hence the signals are taken
-    back once kopf is up, and kopf is stopped last.
+    back once kopf is up, and kopf is stopped last. Without the lead there is nothing to finish: no write would pass.
     """
     await ready.wait()
-    told = asyncio.Event()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signum, told.set)
-    await told.wait()
-    _log.info("told to stop: finishing what has begun")
+    _listen(ending.told)
+    await ending.wait()
     queue.shutdown()
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(queue.drain(), DRAIN)
-    stop.set()
-
-
-@contextlib.asynccontextmanager
-async def _working(
-    queue: WorkQueue[Key], reconciler: Reconciler, cluster: Cluster, namespaces: Sequence[str]
-) -> AsyncIterator[None]:
-    """Work the queue in the background; on leaving, finish the passes that have begun."""
-    workers = [asyncio.create_task(_work(queue, reconciler), name=f"worker-{n}") for n in range(WORKERS)]
-    resync = asyncio.create_task(_resync(queue, cluster, namespaces), name="resync")
-    try:
-        yield
-    finally:
-        resync.cancel()
-        queue.shutdown()
-        await asyncio.gather(*workers, resync, return_exceptions=True)
-
-
-async def _work(queue: WorkQueue[Key], reconciler: Reconciler) -> None:
-    while True:
-        try:
-            key = await queue.get()
-        except QueueShutDown:
-            return
-        try:
-            await _look(queue, reconciler, key)
-        finally:
-            queue.done(key)
-
-
-async def _look(queue: WorkQueue[Key], reconciler: Reconciler, key: Key) -> None:
-    """One pass. Whatever goes wrong with one object is tried again, and never stops the others."""
-    name = "/".join(key)
-    try:
-        wake_after = await reconciler.reconcile(key)
-    except Conflict as error:
-        _log.debug("%s: decided on an older version, looking again: %s", name, error)
-        queue.add_rate_limited(key)
-    except Throttled as error:
-        queue.add_after(key, max(error.retry_after, SHORTEST_PAUSE))
-    except RefusedError as error:
-        _log.warning("%s: the cluster refused: %s", name, error)
-        queue.add_rate_limited(key)
-        if error.wake_after is not None:
-            queue.add_after(key, error.wake_after.total_seconds())
-    except ClusterError as error:
-        _log.warning("%s: will be looked at again: %s", name, error)
-        queue.add_rate_limited(key)
-    except Exception:  # noqa: BLE001 - a worker that died would leave its share of the objects unlooked at
-        _log.exception("%s: a defect of the operator; will be looked at again", name)
-        queue.add_rate_limited(key)
+    if ending.told.is_set():
+        _log.info("told to stop: finishing what has begun")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(queue.drain(), DRAIN)
+        await ending.give_back()
     else:
-        queue.forget(key)
-        if wake_after is not None:
-            queue.add_after(key, wake_after.total_seconds())
-
-
-async def _resync(queue: WorkQueue[Key], cluster: Cluster, namespaces: Sequence[str]) -> None:
-    while True:
-        await asyncio.sleep(RESYNC * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
-        for namespace in namespaces or (None,):
-            try:
-                found = await cluster.list(MODEL_DEPLOYMENT, namespace)
-            except ClusterError as error:
-                _log.warning("the resync has to wait for the next one: %s", error)
-                continue
-            for obj in found:
-                queue.add((obj["metadata"]["namespace"], obj["metadata"]["name"]))
+        _log.error("another replica may lead: ending at once")
+    stop.set()

@@ -7,12 +7,14 @@ import json
 import os
 import random
 import signal
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import kopf
 import pytest
 import yaml
@@ -36,11 +38,13 @@ from slipway.cluster import (
     connect,
     connection_info,
 )
-from slipway.controller import MissingCrdError, Settings, run
+from slipway.controller import Settings, run
 from slipway.controller.handlers import registry, settings
-from slipway.controller.main import LONGEST_PAUSE, _look, _stop_in_order
+from slipway.controller.health import Health
+from slipway.controller.main import Ending, _stop_in_order
 from slipway.controller.queue import QueueShutDown, WorkQueue
 from slipway.controller.reconciler import Key, RefusedError
+from slipway.controller.workers import LONGEST_PAUSE, look
 from slipway_sandbox.apiserver import ApiServer
 
 KEY = ("shop", "fraud")
@@ -67,7 +71,7 @@ async def pause_after(end: timedelta | Exception | None, *, looks: int = 1) -> f
     ended = clock.time()
     for _ in range(looks):
         key = await queue.get()
-        await _look(queue, Ends(end), key)  # type: ignore[arg-type]
+        await look(queue, Ends(end), key)  # type: ignore[arg-type]
         queue.done(key)
         ended = clock.time()
         if queue.statistics().depth:
@@ -114,7 +118,7 @@ async def test_a_look_that_did_well_makes_the_next_failure_the_first() -> None:
     for end in [Unavailable("away")] * 10 + [None, Unavailable("away")]:
         queue.add(KEY)
         key = await queue.get()
-        await _look(queue, Ends(end), key)  # type: ignore[arg-type]
+        await look(queue, Ends(end), key)  # type: ignore[arg-type]
         queue.done(key)
     before = clock.time()
     clock.advance_to_next()
@@ -173,16 +177,53 @@ async def until(what: Callable[[], Awaitable[bool]], seconds: float = 15) -> Non
         await asyncio.sleep(0.05)
 
 
-async def test_an_operator_without_its_crds_says_so_and_ends(kubeconfig: str) -> None:
-    with pytest.raises(MissingCrdError, match="does not know ModelDeployment: install the CRDs first"):
-        await run(Settings(kubeconfig=kubeconfig))
+async def page(url: str) -> tuple[int, str]:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(url)
+    return answer.status_code, answer.text
+
+
+async def test_an_operator_without_its_crds_waits_for_them_and_says_so(
+    cluster: Cluster, kubeconfig: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slipway.controller.main.LOOK_AROUND", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    operator = asyncio.create_task(run(Settings(kubeconfig=kubeconfig, health=f"127.0.0.1:{port}")))
+
+    async def answers(path: str, status: int, words: str) -> bool:
+        assert not operator.done(), operator
+        try:
+            found, text = await page(f"http://127.0.0.1:{port}{path}")
+        except httpx.ConnectError:
+            return False
+        return found == status and words in text
+
+    await until(lambda: answers("/readyz", 503, "does not know ModelDeployment: install the CRDs first"))
+    assert await answers("/healthz", 200, "starting")  # a restart would not bring them about
+    await install(cluster)
+    await until(lambda: answers("/readyz", 200, "leading\nrestricted: no gateway.networking.k8s.io/v1: "))
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(operator, 15)
+
+
+async def test_an_operator_that_waits_ends_when_it_is_told_to(kubeconfig: str) -> None:
+    operator = asyncio.create_task(run(Settings(kubeconfig=kubeconfig)))
+    await asyncio.sleep(0)  # the signals are taken now
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(operator, 5)
+
+
+async def install(cluster: Cluster) -> None:
+    """Our CRDs, and nothing of the Gateway API."""
+    for crd in sorted(CRDS.glob("*.yaml")):
+        await cluster.apply(yaml.safe_load(crd.read_text()))
 
 
 @pytest.fixture
 async def installed(cluster: Cluster) -> Cluster:
     """With our CRDs, and without any of the Gateway API."""
-    for crd in sorted(CRDS.glob("*.yaml")):
-        await cluster.apply(yaml.safe_load(crd.read_text()))
+    await install(cluster)
 
     async def served() -> bool:
         try:
@@ -267,7 +308,8 @@ async def test_on_a_signal_the_looks_that_have_begun_end_before_the_watches() ->
     queue.add(KEY)
     key = await queue.get()
     queue.add(("shop", "waits"))
-    stopping = asyncio.create_task(_stop_in_order(queue, ready, stop))
+    ending = Ending(asyncio.Event(), None, None, Health())
+    stopping = asyncio.create_task(_stop_in_order(queue, ready, stop, ending))
     ready.set()
     await asyncio.sleep(0)
     await asyncio.sleep(0)  # the signals are taken now

@@ -45,9 +45,9 @@ from slipway.cluster.endpoints import http_client
 from slipway.controller.budget import RolloutBudget
 from slipway.controller.collect import Collector
 from slipway.controller.handlers import ROUTES, WATCHED, key_of
-from slipway.controller.main import _look
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reconciler import Key, Reconciler, RefusedError
+from slipway.controller.workers import look
 from slipway.outside import Egress
 from slipway.rollout import Limits
 
@@ -166,7 +166,7 @@ class World:
         self.clock.advance(LOOK_SECONDS)
         self.writing = True
         try:
-            await _look(self.queue, self.reconciler, key)
+            await look(self.queue, self.reconciler, key)
         finally:
             self.writing = False
             self.queue.done(key)

@@ -1,0 +1,100 @@
+"""The workers: each takes what is due from the queue, looks at it, and says when to look again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from typing import Any, Final
+
+from slipway.cluster import MODEL_DEPLOYMENT, Cluster, ClusterError, Conflict, NotLeading, Throttled
+from slipway.controller.queue import QueueShutDown, WorkQueue
+from slipway.controller.reconciler import Key, Reconciler, RefusedError
+from slipway.controller.surroundings import Surroundings
+
+WORKERS: Final = 8
+"""ModelDeployments that are looked at side by side."""
+
+RESYNC: Final = 600.0
+"""Seconds between two lists of all ModelDeployments, which heal a deletion that a watch missed."""
+
+LONGEST_PAUSE: Final = 30.0
+"""Seconds after which a look that keeps failing is repeated, at the latest: when the API is back after an outage, no
+candidate goes unjudged for longer."""
+
+SHORTEST_PAUSE: Final = 1.0
+"""Seconds that a server which asks for patience gets at the least, also when it asks for none."""
+
+_log = logging.getLogger(__name__)
+
+
+@contextlib.asynccontextmanager
+async def working(
+    queue: WorkQueue[Key], reconciler: Reconciler, resync: Coroutine[Any, Any, None]
+) -> AsyncIterator[None]:
+    """Work the queue in the background; on leaving, finish the passes that have begun."""
+    workers = [asyncio.create_task(_work(queue, reconciler), name=f"worker-{n}") for n in range(WORKERS)]
+    ticking = asyncio.create_task(resync, name="resync")
+    try:
+        yield
+    finally:
+        ticking.cancel()
+        queue.shutdown()
+        await asyncio.gather(*workers, ticking, return_exceptions=True)
+
+
+async def _work(queue: WorkQueue[Key], reconciler: Reconciler) -> None:
+    while True:
+        try:
+            key = await queue.get()
+        except QueueShutDown:
+            return
+        try:
+            await look(queue, reconciler, key)
+        finally:
+            queue.done(key)
+
+
+async def look(queue: WorkQueue[Key], reconciler: Reconciler, key: Key) -> None:
+    """One pass. Whatever goes wrong with one object is tried again, and never stops the others."""
+    name = "/".join(key)
+    try:
+        wake_after = await reconciler.reconcile(key)
+    except Conflict as error:
+        _log.debug("%s: decided on an older version, looking again: %s", name, error)
+        queue.add_rate_limited(key)
+    except NotLeading as error:
+        _log.info("%s: not decided here: %s", name, error)
+    except Throttled as error:
+        queue.add_after(key, max(error.retry_after, SHORTEST_PAUSE))
+    except RefusedError as error:
+        _log.warning("%s: the cluster refused: %s", name, error)
+        queue.add_rate_limited(key)
+        if error.wake_after is not None:
+            queue.add_after(key, error.wake_after.total_seconds())
+    except ClusterError as error:
+        _log.warning("%s: will be looked at again: %s", name, error)
+        queue.add_rate_limited(key)
+    except Exception:  # noqa: BLE001 - a worker that died would leave its share of the objects unlooked at
+        _log.exception("%s: a defect of the operator; will be looked at again", name)
+        queue.add_rate_limited(key)
+    else:
+        queue.forget(key)
+        if wake_after is not None:
+            queue.add_after(key, wake_after.total_seconds())
+
+
+async def resyncing(queue: WorkQueue[Key], cluster: Cluster, namespaces: Sequence[str], around: Surroundings) -> None:
+    while True:
+        await asyncio.sleep(RESYNC * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
+        await around.look()
+        for namespace in namespaces or (None,):
+            try:
+                found = await cluster.list(MODEL_DEPLOYMENT, namespace)
+            except ClusterError as error:
+                _log.warning("the resync has to wait for the next one: %s", error)
+                continue
+            for obj in found:
+                queue.add((obj["metadata"]["namespace"], obj["metadata"]["name"]))

@@ -1,0 +1,128 @@
+"""What a kubelet and an administrator are told."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from slipway.api.crd import definitions
+from slipway.cluster import MODEL_DEPLOYMENT, MODEL_REVISION, Forbidden, MemoryCluster, Object, Unavailable
+from slipway.controller.health import STUCK, AddressError, Health, listen_address, serving
+from slipway.controller.surroundings import Surroundings
+
+
+async def answer(health: Health, path: str) -> tuple[int, str]:
+    async with serving(health, "127.0.0.1:0") as url, httpx.AsyncClient(trust_env=False) as client:
+        found = await client.get(url + path)
+        return found.status_code, found.text
+
+
+async def test_a_replica_that_leads_or_stands_by_is_ready() -> None:
+    for role in ("leading", "standing by"):
+        assert await answer(Health(role=role), "/readyz") == (200, f"{role}\n")
+    for role in ("starting", "stopping"):
+        assert await answer(Health(role=role), "/readyz") == (503, f"{role}\n")
+
+
+async def test_readiness_names_what_is_missing_and_what_is_restricted() -> None:
+    health = Health(role="standing by")
+    health.needs += [lambda: None, lambda: "the lease may not be written"]
+    health.wishes.append(lambda: "no metrics server")
+    status, text = await answer(health, "/readyz")
+    assert status == 503
+    assert text == "standing by\nthe lease may not be written\nrestricted: no metrics server\n"
+    health.needs.pop()
+    assert (await answer(health, "/readyz"))[0] == 200
+
+
+async def test_a_look_that_never_ends_is_no_life() -> None:
+    health = Health(role="leading", longest_look=lambda: STUCK + 1)
+    assert await answer(health, "/healthz") == (503, "a look has lasted 301 s\n")
+    health.longest_look = lambda: STUCK - 1
+    assert await answer(health, "/healthz") == (200, "leading\n")
+
+
+async def test_metrics_and_further_pages_are_served_and_nothing_else() -> None:
+    health = Health(metrics=lambda: b"slipway_up 1\n", pages={"/debug/queue": lambda: "{}"})
+    assert await answer(health, "/metrics") == (200, "slipway_up 1\n")
+    assert await answer(health, "/debug/queue") == (200, "{}")
+    assert (await answer(health, "/debug"))[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (":8081", (None, 8081)),
+        ("0.0.0.0:80", ("0.0.0.0", 80)),
+        ("[::1]:8081", ("::1", 8081)),
+        ("localhost:1", ("localhost", 1)),
+    ],
+)
+def test_an_address_to_listen_on_is_read(text: str, expected: tuple[str | None, int]) -> None:
+    assert listen_address(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "8081", "host.example:80", ":http", ":70000", "127.0.0.1", ":-1"])
+def test_an_address_that_is_none_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(AddressError, match=r"such as 0\.0\.0\.0:8081"):
+        listen_address(text)
+
+
+def a_cluster(*, absent_apis: frozenset[str] = frozenset()) -> MemoryCluster:
+    cluster = MemoryCluster()
+    cluster.absent_apis |= absent_apis
+    for kind in (MODEL_DEPLOYMENT, MODEL_REVISION):
+        crd = definitions()[f"{kind.plural}.{kind.group}"]
+        cluster.schemas[kind] = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return cluster
+
+
+async def test_a_cluster_with_everything_leaves_nothing_to_say() -> None:
+    around = Surroundings(a_cluster(), ())
+    assert await around.look()
+    assert (around.missing, around.restricted) == (None, None)
+
+
+async def test_missing_crds_are_told_and_found_once_they_are_there() -> None:
+    cluster = a_cluster()
+    cluster.absent.add(MODEL_REVISION)
+    around = Surroundings(cluster, ())
+    assert not await around.look()
+    assert around.missing == (
+        "the cluster does not know ModelRevision: install the CRDs first (kubectl apply -f crds/)"
+    )
+    cluster.absent.clear()
+    assert await around.look()
+    assert around.missing is None
+
+
+@pytest.mark.parametrize("error", [Forbidden("no such right"), Unavailable("connection refused")])
+async def test_what_may_not_or_cannot_be_read_is_waited_for(error: Exception) -> None:
+    cluster = a_cluster()
+    cluster.fail_next("list", MODEL_DEPLOYMENT, error)
+    around = Surroundings(cluster, ())
+    assert not await around.look()
+    assert around.missing is not None
+    assert str(error) in around.missing
+    assert await around.look()
+
+
+async def test_apis_that_only_some_need_are_told_and_keep_nobody_waiting() -> None:
+    apis = frozenset({"gateway.networking.k8s.io/v1", "metrics.k8s.io/v1beta1"})
+    around = Surroundings(a_cluster(absent_apis=apis), ())
+    assert await around.look()
+    assert around.restricted is not None
+    assert all(api in around.restricted for api in apis)
+
+
+async def test_an_older_crd_is_told_with_the_fields_that_it_drops() -> None:
+    cluster = a_cluster()
+    schema: Object = cluster.schemas[MODEL_DEPLOYMENT]
+    del schema["properties"]["spec"]["properties"]["rollback"]
+    del schema["properties"]["status"]["properties"]["conditions"]["items"]["properties"]["reason"]
+    around = Surroundings(cluster, ())
+    assert await around.look()
+    assert around.restricted == (
+        "the CRD of ModelDeployment is older than the operator, and drops spec.rollback, status.conditions[].reason: "
+        "apply the CRDs of this version"
+    )
