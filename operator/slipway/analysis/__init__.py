@@ -54,7 +54,18 @@ from slipway.analysis.scores import ScoreEvidence
 from slipway.analysis.share import ShareEvidence
 from slipway.analysis.steady import SteadyEvidence
 from slipway.analysis.vectors import EvidenceError, Vectors
-from slipway.analysis.verdict import Action, Gates, Judgement, Margin, Verdict, error, no_data
+from slipway.analysis.verdict import (
+    Action,
+    Capital,
+    Estimate,
+    Gates,
+    Judgement,
+    Margin,
+    Measure,
+    Verdict,
+    error,
+    no_data,
+)
 
 __all__ = [
     "RatioEvidence",
@@ -83,6 +94,9 @@ __all__ = [
     "Margin",
     "Verdict",
     "Judgement",
+    "Capital",
+    "Estimate",
+    "Measure",
     "error",
     "no_data",
     "Vectors",

@@ -24,7 +24,7 @@ from slipway.analysis.vectors import (
     read_gates,
     read_mixture,
 )
-from slipway.analysis.verdict import Gates, Judgement, Verdict
+from slipway.analysis.verdict import Capital, Estimate, Gates, Judgement, Measure, Verdict
 
 UNBOUNDED = 1e6
 """How much worse anything is than nothing."""
@@ -130,6 +130,17 @@ class GaugeEvidence:
             stable_samples=self.readings,
             difference=self.excess if self.readings else None,
             samples_sufficient=sufficient,
+            capital=Capital(
+                self.harm.log_evidence,
+                math.log(1 / self.gates.harm_alpha),
+                self.safety.log_evidence,
+                math.log(1 / self.gates.pass_alpha),
+            ),
+            estimate=(
+                Estimate(Measure.RELATIVE, self.excess, None, None, self.gates.harm_margin.relative)
+                if self.readings
+                else None
+            ),
         )
 
     def _verdict(self, sufficient: bool) -> Verdict:

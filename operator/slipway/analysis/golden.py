@@ -14,7 +14,7 @@ from slipway.analysis.bets import log_above, log_below
 from slipway.analysis.eprocess import ArmCounts, log_mean_exp
 from slipway.analysis.exact import binomial_lower, binomial_upper, log_inverse
 from slipway.analysis.vectors import EvidenceError, Vectors, gate_vectors, read, read_counts, read_gates
-from slipway.analysis.verdict import Gates, Judgement, Verdict
+from slipway.analysis.verdict import Capital, Estimate, Gates, Judgement, Measure, Verdict
 
 HALF = 2.0
 """Half of each alpha is spent on the looks, half on the final test, so either needs twice the evidence."""
@@ -82,6 +82,11 @@ class AccuracyTest:
             deciding(self.too_little, log_inaccurate(wrong, minimum, final=final), HALF / gates.harm_alpha),
             deciding(self.enough, log_accurate(wrong, minimum, final=final), HALF / gates.pass_alpha),
         )
+
+    def estimate(self, wrong: ArmCounts, gates: Gates, *, final: bool) -> Estimate:
+        """The accuracy of the answers so far, with the bound that holds at every look."""
+        bound = accuracy_bound(wrong, gates.pass_alpha, final=final)
+        return Estimate(Measure.ACCURACY, 1 - wrong.rate, bound, None, gates.accuracy_minimum)
 
     def clause(self, wrong: ArmCounts, gates: Gates, *, final: bool) -> str:
         """What is known, in words, with the bound that holds at every look."""
@@ -182,6 +187,13 @@ class SingleEvidence:
             stable_samples=0,
             difference=None,
             samples_sufficient=sufficient,
+            capital=Capital(
+                math.log(too_little),
+                math.log(HALF / self.gates.harm_alpha),
+                math.log(enough),
+                math.log(HALF / self.gates.pass_alpha),
+            ),
+            estimate=self.accuracy.estimate(wrong, self.gates, final=self.exhausted) if wrong.total else None,
         )
 
     def _verdict(self, sufficient: bool) -> Verdict:

@@ -15,6 +15,7 @@ from slipway.analysis.bets import SHARE_FACTORS
 from slipway.analysis.dispersion import Dispersion
 from slipway.analysis.eprocess import NO_REQUESTS, ArmCounts, condensed, log_sum_exp
 from slipway.analysis.histogram import Edge, Histogram, edges_of
+from slipway.analysis.interval import difference_estimate
 from slipway.analysis.standing import STANDSTILL, Pace, read_pace
 from slipway.analysis.twoarm import EARLY_SHARE, UNKNOWN, Terms, TwoArm
 from slipway.analysis.vectors import (
@@ -30,7 +31,7 @@ from slipway.analysis.vectors import (
     read_flags,
     read_gates,
 )
-from slipway.analysis.verdict import Gates, Judgement, Verdict, no_data
+from slipway.analysis.verdict import Capital, Gates, Judgement, Verdict, no_data
 
 LEARNED_REQUESTS = 200
 """Requests of stable from which its edges are fixed, where no past was given: they are no evidence themselves."""
@@ -158,6 +159,8 @@ class LatencyEvidence:
             doubtful=not self.failed and any(test.comparison.is_doubtful(test.discount) for test in self.tests),
             worst_case=bound.at(worst.comparison.overall.stable_rate) if bound else None,
             seconds_to_decide=seconds,
+            capital=Capital(harm, math.log(1 / self.gates.harm_alpha), proof, math.log(1 / self.gates.pass_alpha)),
+            estimate=difference_estimate(worst.comparison, self.gates.pass_alpha, worst.discount),
         )
 
     def _nothing(self) -> Judgement:

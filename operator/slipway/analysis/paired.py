@@ -13,7 +13,7 @@ from slipway.analysis.eprocess import ArmCounts, log_mean_exp
 from slipway.analysis.exact import bonett_price_bound, bonett_price_p, log_inverse, mcnemar_mid_p
 from slipway.analysis.golden import BISECTIONS, HALF, UNTESTED, AccuracyTest, deciding
 from slipway.analysis.vectors import EvidenceError, Vectors, gate_vectors, read, read_counts, read_gates
-from slipway.analysis.verdict import Gates, Judgement, Verdict
+from slipway.analysis.verdict import Capital, Estimate, Gates, Judgement, Measure, Verdict
 
 LOSS_SHARES = tuple(0.53 + 0.45 * i / 12 for i in range(1, 13))
 """What share of the discordant items the candidate may lose, for all that the bets on harm know: twelve up to .98."""
@@ -206,7 +206,26 @@ class PairedEvidence:
             difference=self.counts.loss if self.counts.items else None,
             samples_sufficient=sufficient,
             worst_case=self._worst_case() if self.gates.compares and self.counts.items else None,
+            capital=self._capital() if self.counts.items else None,
+            estimate=self._estimate() if self.counts.items else None,
         )
+
+    def _capital(self) -> Capital:
+        """The larger evidence of harm, and of the proofs that a Pass takes the one that is further away."""
+        pairs = [self._comparison()] if self.gates.compares else []
+        pairs += [self._accuracy()] if self.gates.threshold_min is not None else []
+        proofs = pairs if self._must_be_safe() or not self.gates.compares else pairs[1:]
+        harm, safety = max(harm for harm, _ in pairs), min(safety for _, safety in proofs)
+        return Capital(math.log(harm), math.log(self._to_fail), math.log(safety), math.log(self._to_pass))
+
+    def _estimate(self) -> Estimate:
+        """The loss where arms are compared, its bounds exact at every look; else the accuracy."""
+        if not self.gates.compares:
+            return self.accuracy.estimate(self.counts.candidate, self.gates, final=self.exhausted)
+        swapped = replace(self.counts, losses=self.counts.wins, wins=self.counts.losses)
+        low = -worst_loss(swapped, self._to_pass, final=self.exhausted)
+        allowed = self.gates.harm_margin.absolute
+        return Estimate(Measure.DIFFERENCE, self.counts.loss, low, self._worst_case(), allowed)
 
     @property
     def is_worse(self) -> bool:

@@ -12,6 +12,7 @@ from typing import Self
 from slipway.analysis.bets import HARM_FACTORS
 from slipway.analysis.dispersion import Dispersion
 from slipway.analysis.eprocess import NO_REQUESTS, ArmCounts, condensed
+from slipway.analysis.interval import difference_estimate, rate_estimate
 from slipway.analysis.limit import LimitTest, log_watch, upper_bound
 from slipway.analysis.pods import PodCheck, PodWindow
 from slipway.analysis.ratio_words import ratio_sentence
@@ -28,7 +29,7 @@ from slipway.analysis.vectors import (
     read_dispersion,
     read_gates,
 )
-from slipway.analysis.verdict import Gates, Judgement, Verdict
+from slipway.analysis.verdict import Capital, Estimate, Gates, Judgement, Verdict
 from slipway.analysis.wording import from_log
 
 WATCH_SHARE = 0.1
@@ -225,7 +226,31 @@ class RatioEvidence:
             doubtful=self.is_doubtful,
             worst_case=bound.at(self.comparison.overall.stable_rate) if bound and self.comparison else None,
             seconds_to_decide=self.seconds_to_decide(verdict),
+            capital=self._logs() if self.candidate.total else None,
+            estimate=self._estimate(),
         )
+
+    def _logs(self) -> Capital:
+        """The larger evidence of harm, and of the proofs that a Pass takes the one that is further away."""
+        harms, proofs = [], []
+        if self.comparison:
+            harms.append(self.comparison.harm.log_evidence)
+            proofs.append(self.comparison.proof.log_evidence)
+        if self.limit:
+            harms.append(self.limit.above.log_evidence)
+            proofs += [self.limit.below.log_evidence] * (not self.gates.proves)
+        return Capital(max(harms), self._to_fail(), min(proofs), self._to_pass())
+
+    def _estimate(self) -> Estimate | None:
+        """How the gate stands that failed, or that compares."""
+        alpha, discount = self.gates.pass_alpha, self.discount
+        if self.watched and self.watched.counts.total:
+            return rate_estimate(self.watched.counts, self.watched.ceiling, alpha, discount)
+        if self.comparison and self.comparison.overall.weight and self.broken is not Broken.LIMIT:
+            return difference_estimate(self.comparison, alpha, discount)
+        if self.gates.threshold_max is None or not self.candidate.total:
+            return None
+        return rate_estimate(self.candidate, self.gates.threshold_max, alpha, discount)
 
     def seconds_to_decide(self, verdict: Verdict) -> float | None:
         """How long a verdict takes at this pace and the rates so far; None when it is there or would not come."""

@@ -15,7 +15,7 @@ from slipway.analysis import wording
 from slipway.analysis.eprocess import log_mean_exp
 from slipway.analysis.paired import STAKES
 from slipway.analysis.vectors import EvidenceError, Vectors, gate_vectors, read, read_flags, read_gates, whole
-from slipway.analysis.verdict import Gates, Judgement, Verdict
+from slipway.analysis.verdict import Capital, Estimate, Gates, Judgement, Measure, Verdict
 
 CHUNK = 64
 """Factors that are multiplied before a logarithm is taken: none is below 0.05, so 64 of them do not underflow."""
@@ -124,7 +124,18 @@ class ScoreEvidence:
             difference=self.loss if self.pairs else None,
             samples_sufficient=sufficient,
             worst_case=self.worst_case() if self.pairs else None,
+            capital=Capital(
+                log_mean_exp(self.harm),
+                math.log(1 / self.gates.harm_alpha),
+                log_mean_exp(self.safety),
+                math.log(1 / self.gates.pass_alpha),
+            ),
+            estimate=self._estimate() if self.pairs else None,
         )
+
+    def _estimate(self) -> Estimate:
+        allowed = self.gates.harm_margin.absolute
+        return Estimate(Measure.DIFFERENCE, self.loss, None, self.worst_case(), allowed)
 
     def _verdict(self, sufficient: bool) -> Verdict:
         if self.failed:

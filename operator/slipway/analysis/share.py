@@ -23,7 +23,7 @@ from slipway.analysis.vectors import (
     read_flags,
     read_mixture,
 )
-from slipway.analysis.verdict import Judgement, Verdict
+from slipway.analysis.verdict import Capital, Estimate, Judgement, Measure, Verdict
 
 TOLERANCE = 0.1
 """How far the share may be off, relative to the weight: retries and connections that are kept alive do that much."""
@@ -98,6 +98,12 @@ class ShareEvidence:
             stable_samples=self.counts.total - self.counts.bad,
             difference=self.counts.rate - self.weight if self.counts.total else None,
             samples_sufficient=True,
+            capital=Capital(self._log_evidence(), math.log(needed)) if self.counts.total else None,
+            estimate=(
+                Estimate(Measure.DIFFERENCE, self.counts.rate - self.weight, None, None, TOLERANCE * self.weight)
+                if self.counts.total
+                else None
+            ),
         )
 
     def to_vectors(self) -> Vectors:

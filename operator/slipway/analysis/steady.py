@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from slipway.analysis.vectors import EvidenceError, Vectors, read, read_counts, read_flags
-from slipway.analysis.verdict import Judgement, Verdict
+from slipway.analysis.verdict import Estimate, Judgement, Measure, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,7 @@ class SteadyEvidence:
             stable_samples=0,
             difference=None,
             samples_sufficient=max(self.within, self.beyond) >= self.duration,
+            estimate=Estimate(Measure.VALUE, self.value, None, None, self.limit) if self.readings else None,
         )
 
     def to_vectors(self) -> Vectors:

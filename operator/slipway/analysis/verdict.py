@@ -165,6 +165,49 @@ def _margin(absolute: float | None, relative: float | None) -> Margin | None:
     return Margin(relative=relative) if relative is not None else None
 
 
+class Measure(StrEnum):
+    """What an estimate is of."""
+
+    DIFFERENCE = "difference"
+    """The candidate's rate minus stable's; a loss of accuracy is positive too."""
+    RATE = "rate"
+    """The candidate's own rate of bad outcomes."""
+    ACCURACY = "accuracy"
+    """The candidate's own share of right answers."""
+    RELATIVE = "relative"
+    """By what share of stable's mean the candidate's is worse."""
+    VALUE = "value"
+    """A reading, in its own unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capital:
+    """The log-evidence in both directions, and the log-evidence that a Fail and a Pass need.
+
+    Where nothing can be passed, `safety` and `to_pass` are None.
+    """
+
+    harm: float
+    to_fail: float
+    safety: float | None = None
+    to_pass: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """How things look, beside what is shown: the estimate, its bounds, and what it is held against.
+
+    A bound has the confidence of a Pass at every look, and is None while nothing is excluded on that side. `allowed` is
+    the margin, the limit or the minimum of the gate, in the unit of `value`.
+    """
+
+    measure: Measure
+    value: float
+    low: float | None
+    high: float | None
+    allowed: float
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """The verdict on one metric, with the numbers behind it.
@@ -175,7 +218,8 @@ class Judgement:
     says that harm looks likely though it is not shown: no reason to haul back, and none to go on. `worst_case` is the
     largest harm that is not excluded, as a difference like `difference` and with the confidence of a Pass, None while
     nothing is excluded; it holds at every look. `seconds_to_decide` is how long a verdict would take if everything went
-    on as observed, None where no pace is known or none would come.
+    on as observed, None where no pace is known or none would come. `capital` and `estimate` say the same at more
+    length, for a history and its charts; None where there are no numbers.
     """
 
     verdict: Verdict
@@ -189,6 +233,8 @@ class Judgement:
     doubtful: bool = False
     worst_case: float | None = None
     seconds_to_decide: float | None = None
+    capital: Capital | None = None
+    estimate: Estimate | None = None
 
 
 def error(message: str) -> Judgement:

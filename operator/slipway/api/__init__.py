@@ -28,9 +28,12 @@ from slipway.api.modeldeployment import (
     RollbackSpec,
 )
 from slipway.api.modelrevision import (
+    MAX_HISTORY,
     MAX_TIMELINE,
     MODEL_REVISION_KIND,
     Counter,
+    EvidenceNeeded,
+    MetricPoint,
     MetricStatus,
     ModelRevision,
     ModelRevisionSpec,
@@ -39,6 +42,7 @@ from slipway.api.modelrevision import (
     Phase,
     ShareStatus,
     TimelineEntry,
+    WeightPoint,
 )
 from slipway.api.plainpattern import PlainPattern
 from slipway.api.protocol import CustomProtocol, ProtocolSpec
@@ -160,6 +164,10 @@ __all__ = [
     "Strategy",
     "ShareStatus",
     "TimelineEntry",
+    "EvidenceNeeded",
+    "MetricPoint",
+    "WeightPoint",
+    "MAX_HISTORY",
     "TraefikTraffic",
     "Traffic",
     "child_labels",

@@ -33,6 +33,10 @@ MAX_TIMELINE: Final = 50
 """Entries of a revision's timeline; the first one and the latest ones are kept."""
 
 
+MAX_HISTORY: Final = 48
+"""Points of a metric's history, and of the weight's: enough for a chart, and little beside the evidence itself."""
+
+
 class Phase(StrEnum):
     """Where a revision is on its way. The transitions between phases are a table in ``slipway.rollout``."""
 
@@ -74,6 +78,40 @@ class NamedVector(StatusModel):
     values: Annotated[list[float], Field(max_length=256)]
 
 
+class EvidenceNeeded(StatusModel):
+    """What the verdicts on a metric need, as odds: 100 is a hundred to one."""
+
+    harm: Annotated[float, Field(ge=0, description="Evidence of harm that a Fail needs.")]
+    safety: Annotated[float | None, Field(ge=0, description="Evidence of safety that a Pass needs.")] = None
+
+
+class MetricPoint(StatusModel):
+    """How a metric stood at one look. One of difference, rate, accuracy, relative and value is what was estimated."""
+
+    time: Timestamp
+    verdict: Text64
+    samples: Annotated[int, Field(ge=0, description="Requests or items of the candidate so far.")] = 0
+    harm: Annotated[float | None, Field(ge=-99, le=99, description="Evidence of harm, as a power of ten.")] = None
+    safety: Annotated[float | None, Field(ge=-99, le=99, description="Evidence of safety, as a power of ten.")] = None
+    difference: Annotated[float | None, Field(ge=-1, description="The candidate's rate minus stable's.")] = None
+    rate: Annotated[float | None, Field(ge=0, description="The candidate's own rate of bad outcomes.")] = None
+    accuracy: Annotated[float | None, Field(ge=0, description="The candidate's own share of right answers.")] = None
+    relative: Annotated[
+        float | None, Field(ge=-1, description="By what share of stable's mean the candidate's is worse.")
+    ] = None
+    value: Annotated[float | None, Field(description="A reading in its own unit.")] = None
+    low: Annotated[float | None, Field(description="What it is at least, at the confidence of a Pass.")] = None
+    high: Annotated[float | None, Field(description="What it is at most, at the confidence of a Pass.")] = None
+    allowed: Annotated[float | None, Field(description="The margin, limit or minimum that it is held against.")] = None
+
+
+class WeightPoint(StatusModel):
+    """A weight that was asked of the gateway."""
+
+    time: Timestamp
+    weight: Share
+
+
 class MetricStatus(StatusModel):
     """The evidence of one metric so far."""
 
@@ -88,6 +126,15 @@ class MetricStatus(StatusModel):
     looked_at: Annotated[Timestamp | None, Field(description="When the source was last asked.")] = None
     error_since: Timestamp | None = None
     dataset: Annotated[Text256 | None, Field(description="Digest of the golden set that was replayed.")] = None
+    needed: EvidenceNeeded | None = None
+    history: Annotated[
+        list[MetricPoint] | None,
+        Field(
+            max_length=MAX_HISTORY,
+            description="How it went: the first and the last look, and the sparser between the older they are.",
+            json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        ),
+    ] = None
 
 
 class ShareStatus(StatusModel):
@@ -157,6 +204,14 @@ class ModelRevisionStatus(StatusModel):
     timeline: Annotated[
         list[TimelineEntry] | None,
         Field(max_length=MAX_TIMELINE, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = None
+    weights: Annotated[
+        list[WeightPoint] | None,
+        Field(
+            max_length=MAX_HISTORY,
+            description="Weights that were asked of the gateway, the first and the latest among them.",
+            json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        ),
     ] = None
 
 

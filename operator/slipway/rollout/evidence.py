@@ -13,6 +13,7 @@ from typing import Final
 
 from slipway.analysis import EvidenceError, PairedBatch, PairedEvidence, SingleEvidence, Verdict
 from slipway.api import GoldenSetSource, MetricSpec, MetricStatus, ModelRevisionStatus, Phase
+from slipway.rollout import history
 from slipway.rollout.ladder import placed
 from slipway.rollout.live import entered, fold_counters, fold_latencies
 from slipway.rollout.measured import gates_of, metrics_of, record_of, state_of, vectors_of
@@ -220,6 +221,7 @@ def _failed_to_look(seen: Observation, status: MetricStatus, message: str) -> Me
             "message": status.message if failed else shorten(message),
             "error_since": status.error_since or seen.now,
             "looked_at": seen.now,
+            **history.silent(status, seen.now),
         }
     )
 
@@ -246,6 +248,7 @@ def _fold_golden(
         single = before if isinstance(before, SingleEvidence) else SingleEvidence.begin(alone, batch.size)
         evidence = single.fold(batch.wins + batch.ties_right, batch.losses + batch.ties_wrong, batch.excluded)
     judgement = evidence.judge()
+    known = status if before is not None else status.model_copy(update={"history": None})
     message = judgement.message
     if judgement.verdict == Verdict.FAIL and batch.examples:
         message += f" (such as {'; '.join(batch.examples[:3])})"
@@ -260,5 +263,6 @@ def _fold_golden(
             "looked_at": seen.now,
             "error_since": None,
             "dataset": batch.dataset,
+            **history.followed(known, judgement, seen.now),
         }
     )

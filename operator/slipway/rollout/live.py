@@ -23,6 +23,7 @@ from slipway.analysis import (
     quantile_edges,
 )
 from slipway.api import MetricSpec, MetricStatus, ModelRevisionStatus
+from slipway.rollout import history
 from slipway.rollout.measured import gates_of, record_of, state_of, vectors_of
 from slipway.rollout.observation import CounterWindow, LatencyWindow, Observation
 from slipway.rollout.record import shorten
@@ -167,5 +168,6 @@ def _with(
             "looked_at": seen.now,
             "error_since": None,
             "counters": list(window.counters),
+            **history.followed(status, judgement, seen.now),
         }
     )

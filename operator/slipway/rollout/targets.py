@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from slipway.api import ModelRevisionStatus, Phase
-from slipway.rollout import retired
+from slipway.rollout import history, retired
 from slipway.rollout.capacity import carried, needed, replicas_within, share, shifted
 from slipway.rollout.course import FULL
 from slipway.rollout.decision import FleetTarget
@@ -119,6 +119,7 @@ def with_weights(
             record,
             weight=percent(asked) if had else None,
             progress=_progress(seen, who, hash_, record, asked) if had else None,
+            weights=history.weighed(record, percent(asked) if had else None, seen.now),
         )
     return out
 
