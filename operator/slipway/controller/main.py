@@ -63,6 +63,9 @@ class Settings:
     """What the URLs in users' specifications may lead to."""
     limits: Limits = field(default_factory=Limits)
     """How many rollouts may be under way at a time."""
+    settle_seconds: float | None = None
+    """How long what leads the traffic takes to follow a change, where it does not report back; None: as its router
+    knows it."""
     health: str | None = None
     """Where to tell of health and metrics, as HOST:PORT or :PORT; nowhere when None."""
     elect: bool = False
@@ -151,7 +154,8 @@ async def _lead(  # noqa: PLR0917 - the parts of a process, each once
             collector = Collector(acting, client, gateway_metrics=options.gateway_metrics, egress=options.egress)
             budget = RolloutBudget(acting, options.limits, options.namespaces)
             drain = await acting.version() >= SLEEPS_SINCE
-            reconciler = Reconciler(acting, collector, budget=budget, drain=drain)
+            settles = options.settle_seconds
+            reconciler = Reconciler(acting, collector, budget=budget, drain=drain, settles=settles)
             async with working(queue, reconciler, resyncing(queue, acting, options.namespaces, around)):
                 served = await _served(acting, options.namespaces, ROUTES)
                 await _watch(queue, options, served, Ending(told, keeping, elector, health))

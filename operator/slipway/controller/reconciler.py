@@ -51,11 +51,13 @@ class Reconciler:
         *,
         budget: RolloutBudget | None = None,
         drain: bool = False,
+        settles: float | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._cluster = cluster
         self._collector = collector
         self._budget = budget or RolloutBudget(cluster, Limits())
+        self._settles = settles
         self._actor = Actor(cluster, EventRecorder(cluster), drain=drain)
         self._clock = clock
 
@@ -75,7 +77,7 @@ class Reconciler:
         now = self._clock()
         decision: Decision | None = None
         try:
-            scene, seen = await observe(self._cluster, deployment, now)
+            scene, seen = await observe(self._cluster, deployment, now, settles=self._settles)
             seen = await self._in_turn(namespace, seen)
             seen = await self._collector.collect(scene, seen, plan(seen, trial(seen)[0]))
             decision = decide(seen)
