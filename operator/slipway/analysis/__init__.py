@@ -16,6 +16,7 @@ and a Fail stays one), is folded with disjoint counts or readings, is judged whe
 | a latency histogram an arm | `LatencyEvidence` |
 | the same labelled items, asked of both arms; mirrored requests, slower or faster | `PairedEvidence` |
 | labelled items, asked of a first release | `SingleEvidence` |
+| either of the two, with groups of items that are judged as well | `GroupedEvidence` |
 | labels that come hours later | `LabelEvidence` |
 | paired scores in [0, 1] | `ScoreEvidence` |
 | one reading a pod | `GaugeEvidence` |
@@ -36,6 +37,7 @@ from slipway.analysis.drift import DriftEvidence, Stability, binned, decile_edge
 from slipway.analysis.eprocess import NO_REQUESTS, ArmCounts
 from slipway.analysis.gauge import GaugeEvidence
 from slipway.analysis.golden import SingleEvidence
+from slipway.analysis.groups import MAX_GROUPS, MIN_GROUP_ITEMS, GroupCounts, GroupedEvidence, GroupName, GroupStanding
 from slipway.analysis.histogram import Histogram, quantile_edges
 from slipway.analysis.labels import LabelCounts, LabelEvidence
 from slipway.analysis.latency import LEARNED_REQUESTS, LatencyEvidence
@@ -80,6 +82,12 @@ __all__ = [
     "PairedEvidence",
     "PairedBatch",
     "SingleEvidence",
+    "GroupedEvidence",
+    "GroupCounts",
+    "GroupName",
+    "GroupStanding",
+    "MAX_GROUPS",
+    "MIN_GROUP_ITEMS",
     "LabelEvidence",
     "LabelCounts",
     "ScoreEvidence",

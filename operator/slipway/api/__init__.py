@@ -40,7 +40,9 @@ from slipway.api.modelrevision import (
     ModelRevisionStatus,
     NamedVector,
     Phase,
+    ReplayStatus,
     ShareStatus,
+    SliceStatus,
     TimelineEntry,
     WeightPoint,
 )
@@ -140,6 +142,8 @@ __all__ = [
     "ModelRevisionSpec",
     "ModelRevisionStatus",
     "NamedVector",
+    "ReplayStatus",
+    "SliceStatus",
     "ParentReference",
     "Phase",
     "PlainPattern",

@@ -112,6 +112,32 @@ class WeightPoint(StatusModel):
     weight: Share
 
 
+class SliceStatus(StatusModel):
+    """One group of a golden set's items so far."""
+
+    slice: Text64
+    group: Text64
+    size: Annotated[int, Field(ge=0, description="Items of the group in the set.")]
+    items: Annotated[int, Field(ge=0, description="Those that were judged so far.")]
+    candidate: Annotated[float | None, Field(ge=0, le=1, description="The candidate's accuracy on them.")] = None
+    stable: Annotated[float | None, Field(ge=0, le=1, description="The stable release's.")] = None
+    verdict: Annotated[Text64, Field(description="NoData for a group that is too small to be judged.")]
+    state: Annotated[list[Annotated[float, Field(ge=0)]], Field(max_length=16)]
+
+
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class ReplayStatus(StatusModel):
+    """How long the answers to replayed items took, as the operator saw it."""
+
+    items_per_second: Annotated[float, Field(ge=0)]
+    candidate_median_seconds: Seconds | None = None
+    candidate_p99_seconds: Seconds | None = None
+    stable_median_seconds: Seconds | None = None
+    stable_p99_seconds: Seconds | None = None
+
+
 class MetricStatus(StatusModel):
     """The evidence of one metric so far."""
 
@@ -135,6 +161,8 @@ class MetricStatus(StatusModel):
             json_schema_extra={"x-kubernetes-list-type": "atomic"},
         ),
     ] = None
+    slices: Annotated[list[SliceStatus] | None, Field(max_length=64), list_map("slice", "group")] = None
+    replay: ReplayStatus | None = None
 
 
 class ShareStatus(StatusModel):

@@ -13,6 +13,7 @@ from slipway.api.common import (
     ObjectName,
     PortName,
     SpecModel,
+    Text64,
     Text256,
     Text1024,
     validations,
@@ -236,3 +237,20 @@ class GoldenSetSource(SpecModel):
     timeout: Annotated[
         Duration, Field(description="Longest wait for one answer; a later one counts as wrong. Default: 5s.")
     ] = timedelta(seconds=5)
+    max_requests_per_second: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=10_000,
+            description="Most requests a second that one pod is asked, so that live traffic is not starved. At most four are in flight at a time. Default: 100.",
+        ),
+    ] = 100
+    slices: Annotated[
+        list[Text64] | None,
+        Field(
+            min_length=1,
+            max_length=4,
+            description="Kinds of groups, as the items name them in their slices, such as country. Each group of at least 30 items is judged by the metric's gates as the whole set is, and the worst one decides. At most 64 groups.",
+            json_schema_extra={"x-kubernetes-list-type": "set"},
+        ),
+    ] = None

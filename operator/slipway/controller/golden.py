@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -12,6 +13,7 @@ from slipway.api import MatchSpec
 from slipway.cluster import Cluster, ClusterError
 from slipway.controller.arm import Arm, ProtocolError, protocol_of
 from slipway.controller.dataset import Datasets
+from slipway.controller.grouping import counted, group_counts, group_sizes, without_group
 from slipway.controller.observe import Scene
 from slipway.outside import Outside
 from slipway.probes import (
@@ -20,6 +22,7 @@ from slipway.probes import (
     GoldenSetError,
     InferenceProtocol,
     Match,
+    Pace,
     ProbeError,
     Replay,
     embedding_within,
@@ -29,16 +32,19 @@ from slipway.probes import (
     shuffled,
     within,
 )
-from slipway.rollout import Evidence, GoldenBatch, GoldenRequest, SourceFailure
+from slipway.rollout import Durations, Evidence, GoldenBatch, GoldenRequest, SourceFailure
 
 CONCURRENCY: Final = 4
-"""Golden items in flight at a time: probing must not starve live traffic."""
+"""Golden items in flight at a time, over all pods: probing must not starve live traffic."""
 
 REPLAY_SECONDS: Final = 2.0
 """After this long no further part of a batch is begun: a slow model must not keep an edit, or a deadline, waiting."""
 
 REPLAY_PART: Final = 32
 """Golden items that are asked before the clock is looked at again."""
+
+PART_SECONDS: Final = 1.0
+"""Fewer are where so many would take longer than this at the pace that is allowed."""
 
 
 class GoldenSets:
@@ -55,6 +61,9 @@ class GoldenSets:
             golden = await self._datasets.read(scene.namespace, request, protocol)
             start = request.start if request.dataset == golden.digest else 0
             items = shuffled(golden, str(scene.revisions[candidate.revision.hash]["metadata"]["uid"]))
+            slices = request.source.slices or ()
+            field = f"spec.analysis.metrics[{request.metric}].goldenSet.slices"
+            sizes = group_sizes(items, slices, where=field)
             batch = items[start : start + request.limit]
             if not batch:
                 return None
@@ -63,19 +72,22 @@ class GoldenSets:
             return SourceFailure(request.metric, str(error))
         if not answers:
             return None
-        alone = stable is None
+        asked = [one for part in answers for one in part.items]
+        counts = counted(Counter(one.outcome for one in asked))
         return GoldenBatch(
             metric=request.metric,
             dataset=golden.digest,
             size=len(items),
             start=start,
-            losses=sum(part.candidate_wrong if alone else part.losses for part in answers),
-            wins=sum(part.candidate_right if alone else part.wins for part in answers),
-            ties_right=0 if alone else sum(part.ties_right for part in answers),
-            ties_wrong=0 if alone else sum(part.ties_wrong for part in answers),
-            excluded=sum(part.excluded for part in answers),
+            losses=counts.losses,
+            wins=counts.wins,
+            ties_right=counts.ties_right,
+            ties_wrong=counts.ties_wrong,
+            excluded=counts.excluded,
             examples=tuple(example for part in answers for example in part.examples),
-            left_out=_left_out(golden),
+            left_out="; ".join(filter(None, (_left_out(golden), without_group(items, slices)))),
+            groups=group_counts(sizes, asked),
+            durations=_durations(answers),
         )
 
     async def _replay(
@@ -93,9 +105,11 @@ class GoldenSets:
         """
         loop = asyncio.get_running_loop()
         ends = loop.time() + REPLAY_SECONDS
+        items_per_second, pace = _pace(request, candidate, stable)
+        length = max(1, min(REPLAY_PART, int(items_per_second * PART_SECONDS)))
         answers: list[Replay] = []
-        for begin in range(0, len(batch), REPLAY_PART):
-            part = batch[begin : begin + REPLAY_PART]
+        for begin in range(0, len(batch), length):
+            part = batch[begin : begin + length]
             try:
                 answer = await replay(
                     self._client,
@@ -109,6 +123,7 @@ class GoldenSets:
                     concurrency=CONCURRENCY,
                     protocol=protocol,
                     match=_match(request.source.match),
+                    pace=pace,
                 )
             except ProbeError:
                 if not answers:
@@ -120,6 +135,24 @@ class GoldenSets:
             if loop.time() >= ends:
                 break
         return answers
+
+
+def _pace(request: GoldenRequest, candidate: Arm, stable: Arm | None) -> tuple[float, Pace]:
+    """Items a second at the most, and the pace of the requests for them. Each item is one request to each arm, which
+    its pods take in turns, so the arm with fewer pods sets the pace."""
+    arms = [arm for arm in (candidate, stable) if arm is not None]
+    items = request.source.max_requests_per_second * max(1, min(len(arm.ready) for arm in arms))
+    return items, Pace(items * len(arms))
+
+
+def _durations(answers: Sequence[Replay]) -> Durations:
+    """How long the whole answers took, good or bad; what never came is no duration."""
+    asked = [one for part in answers for one in part.items]
+    return Durations(
+        candidate=tuple(one.candidate.seconds for one in asked if one.candidate.seconds is not None),
+        stable=tuple(one.stable.seconds for one in asked if one.stable is not None and one.stable.seconds is not None),
+        replay=sum(part.seconds for part in answers),
+    )
 
 
 def _protocol(request: GoldenRequest, candidate: Arm, stable: Arm | None) -> InferenceProtocol:

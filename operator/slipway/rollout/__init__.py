@@ -18,6 +18,7 @@ from slipway.rollout.measured import record_of
 from slipway.rollout.observation import (
     Beside,
     CounterWindow,
+    Durations,
     Evidence,
     Fleet,
     GoldenBatch,
@@ -37,6 +38,7 @@ __all__ = [
     "plan",
     "Observation",
     "Decision",
+    "Durations",
     "Announcement",
     "Beside",
     "CounterWindow",

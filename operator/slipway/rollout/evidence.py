@@ -7,24 +7,21 @@ a window is counted once, whatever fails in between.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from slipway.analysis import EvidenceError, PairedBatch, PairedEvidence, SingleEvidence, Verdict
+from slipway.analysis import Verdict
 from slipway.api import GoldenSetSource, MetricSpec, MetricStatus, ModelRevisionStatus, Phase
-from slipway.rollout import history
+from slipway.rollout.golden import complete, fold_golden, position, undecided
 from slipway.rollout.ladder import placed
 from slipway.rollout.live import entered, fold_counters, fold_latencies
-from slipway.rollout.measured import gates_of, metrics_of, record_of, state_of, vectors_of
+from slipway.rollout.measured import failed_to_look, metrics_of, record_of
 from slipway.rollout.observation import CounterWindow, GoldenBatch, LatencyWindow, Observation, SourceFailure
-from slipway.rollout.record import asked_weight, shorten
+from slipway.rollout.record import asked_weight
 
 GOLDEN_BATCH: Final = 128
 """Items a look: enough to keep a fast server busy, few enough that an edit is acted on within a second or two."""
-
-OUTAGE_ITEMS: Final = 16
-"""So many items without one that could be judged are no bad items: whatever was in the way, they are asked again."""
 
 RECHECK: Final = timedelta(seconds=30)
 """How often it is looked whether a golden set that decided nothing was replaced by another."""
@@ -119,7 +116,7 @@ def _golden_request(
     if complete(record, status) and not undecided(record, status):
         return None
     dataset = status.dataset if status is not None else None
-    return GoldenRequest(metric.name, metric.golden_set, _position(record, status), GOLDEN_BATCH, dataset)
+    return GoldenRequest(metric.name, metric.golden_set, position(record, status), GOLDEN_BATCH, dataset)
 
 
 def heard(metric: MetricSpec, phase: str | None) -> bool:
@@ -143,32 +140,6 @@ def _counted(
         return False
     status = record_of(known, metric.name) if known is not None else None
     return (live or failing(status)) and _due(seen, status)
-
-
-def golden_evidence(record: ModelRevisionStatus, status: MetricStatus | None) -> PairedEvidence | SingleEvidence | None:
-    vectors = vectors_of(status)
-    if vectors is None:
-        return None
-    try:
-        return PairedEvidence.from_vectors(vectors) if _paired(record) else SingleEvidence.from_vectors(vectors)
-    except EvidenceError:
-        return None  # written by another version, or by hand: what cannot be read is collected anew
-
-
-def complete(record: ModelRevisionStatus, status: MetricStatus | None) -> bool:
-    evidence = golden_evidence(record, status)
-    return evidence is not None and evidence.exhausted
-
-
-def undecided(record: ModelRevisionStatus, status: MetricStatus | None) -> bool:
-    """The whole set was replayed and showed neither harm nor safety: only another set can, so the ConfigMap is read
-    again from time to time."""
-    return record.phase == Phase.EVALUATING and status is not None and status.verdict == Verdict.CONTINUE
-
-
-def _position(record: ModelRevisionStatus, status: MetricStatus | None) -> int:
-    evidence = golden_evidence(record, status)
-    return evidence.counts.used if evidence is not None else 0
 
 
 # --- folding --------------------------------------------------------------------------------------------------------
@@ -201,68 +172,12 @@ def _fold_metric(
             continue
         match item:
             case SourceFailure():
-                return _failed_to_look(seen, status, item.message)
+                return failed_to_look(seen, status, item.message)
             case GoldenBatch():
-                return _fold_golden(seen, record, metric, status, item)
+                return fold_golden(seen, record, metric, status, item)
             case CounterWindow():
                 watched = record.phase == Phase.WATCHING
                 return fold_counters(seen, record, metric, status, item, entered_step=entered_step, watched=watched)
             case LatencyWindow():
                 return fold_latencies(seen, metric, status, item, entered_step=entered_step)
     return entered(metric, status) if entered_step and metric.golden_set is None else status
-
-
-def _failed_to_look(seen: Observation, status: MetricStatus, message: str) -> MetricStatus:
-    """The source gave nothing: what is known stays, a Fail above all, and the cursor stays where it is."""
-    failed = status.verdict == Verdict.FAIL
-    return status.model_copy(
-        update={
-            "verdict": status.verdict if failed else Verdict.ERROR,
-            "message": status.message if failed else shorten(message),
-            "error_since": status.error_since or seen.now,
-            "looked_at": seen.now,
-            **history.silent(status, seen.now),
-        }
-    )
-
-
-def _fold_golden(
-    seen: Observation, record: ModelRevisionStatus, metric: MetricSpec, status: MetricStatus, batch: GoldenBatch
-) -> MetricStatus:
-    before = golden_evidence(record, status) if status.dataset == batch.dataset else None
-    if batch.start != (before.counts.used if before is not None else 0):
-        return status  # answers to other items than the next ones: to count them would count some twice
-    judged_before = before is not None and before.counts.used > before.counts.excluded
-    if batch.items == batch.excluded and (batch.items >= OUTAGE_ITEMS or not judged_before):
-        message = f"no release gave a usable answer to any of {batch.items} items of the golden set"
-        return _failed_to_look(seen, status, message)
-    evidence: PairedEvidence | SingleEvidence
-    gates = gates_of(metric, seen)
-    if _paired(record):
-        paired = before if isinstance(before, PairedEvidence) else PairedEvidence.begin(gates, batch.size)
-        evidence = paired.fold(
-            PairedBatch(batch.losses, batch.wins, batch.ties_right, batch.ties_wrong, batch.excluded)
-        )
-    else:
-        alone = replace(gates, comparison_margin=None, non_inferiority_margin=None)
-        single = before if isinstance(before, SingleEvidence) else SingleEvidence.begin(alone, batch.size)
-        evidence = single.fold(batch.wins + batch.ties_right, batch.losses + batch.ties_wrong, batch.excluded)
-    judgement = evidence.judge()
-    known = status if before is not None else status.model_copy(update={"history": None})
-    message = judgement.message
-    if judgement.verdict == Verdict.FAIL and batch.examples:
-        message += f" (such as {'; '.join(batch.examples[:3])})"
-    if batch.left_out:
-        message += f"; {batch.left_out}"
-    return status.model_copy(
-        update={
-            "verdict": judgement.verdict,
-            "message": shorten(message),
-            "state": state_of(evidence.to_vectors()),
-            "cursor": seen.now,
-            "looked_at": seen.now,
-            "error_since": None,
-            "dataset": batch.dataset,
-            **history.followed(known, judgement, seen.now),
-        }
-    )

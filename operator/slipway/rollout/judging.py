@@ -19,29 +19,20 @@ from slipway.analysis import (
     Judgement,
     LatencyEvidence,
     MetricResult,
-    PairedEvidence,
     RatioEvidence,
-    SingleEvidence,
     Vectors,
     Verdict,
 )
 from slipway.api import MetricSpec, MetricStatus, ModelRevisionStatus, Phase
 from slipway.rollout.course import Judging
-from slipway.rollout.evidence import (
-    RECHECK,
-    RETRY,
-    complete,
-    failing,
-    heard,
-    judgeable,
-    undecided,
-)
+from slipway.rollout.evidence import RECHECK, RETRY, failing, heard, judgeable
+from slipway.rollout.golden import complete, golden_judgement, undecided
 from slipway.rollout.ladder import judging_of
 from slipway.rollout.measured import metrics_of
 from slipway.rollout.observation import Observation
 from slipway.rollout.record import phase_of
 
-_Reader = Callable[[Vectors], RatioEvidence | LatencyEvidence | SingleEvidence | PairedEvidence]
+_Reader = Callable[[Vectors], RatioEvidence | LatencyEvidence]
 
 
 def results(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[MetricStatus]) -> list[MetricResult]:
@@ -85,9 +76,9 @@ def _judgement(record: ModelRevisionStatus, metric: MetricSpec, status: MetricSt
         return analysis.error(status.message)
     if status.verdict == Verdict.NO_DATA:
         return analysis.no_data(status.message)
-    read: _Reader = PairedEvidence.from_vectors if record.baseline is not None else SingleEvidence.from_vectors
-    if metric.golden_set is None:
-        read = LatencyEvidence.from_vectors if metric.measures_latency else RatioEvidence.from_vectors
+    if metric.golden_set is not None:
+        return golden_judgement(record, status) or analysis.no_data(status.message)
+    read: _Reader = LatencyEvidence.from_vectors if metric.measures_latency else RatioEvidence.from_vectors
     return _judged(
         read, tuple((vector.name, tuple(vector.values)) for vector in status.state or ())
     ) or analysis.no_data(status.message)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from slipway.analysis import Gates
+from slipway.analysis import Gates, Verdict
 from slipway.api import MetricSpec, MetricStatus, ModelRevisionStatus, NamedVector
+from slipway.rollout import history
 from slipway.rollout.observation import Observation
+from slipway.rollout.record import shorten
 
 MIN_LIVE_SAMPLES: Final = 100
 """Default of minSamples for live metrics. Golden sets have none: their proofs carry their own sample size."""
@@ -49,4 +51,18 @@ def gates_of(metric: MetricSpec, seen: Observation) -> Gates:
         min_samples=max(1, metric.min_samples if metric.min_samples is not None else MIN_LIVE_SAMPLES if live else 1),
         fail_alpha=(1 - seen.analysis.confidence) / max(1, acting),
         pass_alpha=1 - (metric.confidence if metric.confidence is not None else 0.95),
+    )
+
+
+def failed_to_look(seen: Observation, status: MetricStatus, message: str) -> MetricStatus:
+    """The source gave nothing: what is known stays, a Fail above all, and the cursor stays where it is."""
+    failed = status.verdict == Verdict.FAIL
+    return status.model_copy(
+        update={
+            "verdict": status.verdict if failed else Verdict.ERROR,
+            "message": status.message if failed else shorten(message),
+            "error_since": status.error_since or seen.now,
+            "looked_at": seen.now,
+            **history.silent(status, seen.now),
+        }
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from slipway.analysis import ArmCounts, Histogram, PodWindow
+from slipway.analysis import ArmCounts, GroupCounts, Histogram, PodWindow
 from slipway.api import AnalysisSpec, Counter, ModelDeploymentStatus, ModelRevisionStatus, RollbackSpec
 from slipway.rollout.course import Course, Step
 
@@ -90,6 +90,15 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Durations:
+    """How long answers to replayed items took, in seconds, and the whole part of the replay."""
+
+    candidate: tuple[float, ...] = ()
+    stable: tuple[float, ...] = ()
+    replay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class GoldenBatch:
     """Answers to some items of a golden set, beginning at item ``start`` of ``size`` in their shuffled order."""
 
@@ -104,7 +113,10 @@ class GoldenBatch:
     excluded: int = 0
     examples: tuple[str, ...] = ()
     left_out: str = ""
-    """Which items of the set are bad, where some may be."""
+    """Which items of the set are not judged, or not in each of its slices."""
+    groups: tuple[GroupCounts, ...] = ()
+    """The same by groups: each group of the whole set, whether items of it are in the batch or not."""
+    durations: Durations = field(default_factory=Durations)
 
     @property
     def items(self) -> int:
