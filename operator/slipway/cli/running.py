@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -44,16 +44,6 @@ MaxRolloutsPerNamespace = Annotated[
         help="The same for each namespace by itself. Default: no limit.",
     ),
 ]
-SettleSeconds = Annotated[
-    float | None,
-    typer.Option(
-        min=0,
-        max=300,
-        envvar="SLIPWAY_SETTLE_SECONDS",
-        help="Seconds that gateways and nodes which do not report back take to follow a change of traffic: for "
-        "Traefik's own resources, twice its providersThrottleDuration. Default: 2 to 6, by the kind of router.",
-    ),
-]
 HealthAddress = Annotated[
     str | None,
     typer.Option(
@@ -86,6 +76,18 @@ LeaseDuration = Annotated[
 ]
 Kubeconfig = Annotated[str | None, typer.Option(help="Default: KUBECONFIG, ~/.kube/config or the pod's own.")]
 Context = Annotated[str | None, typer.Option(help="Context of the kubeconfig. Default: its current one.")]
+LogFormat = Annotated[
+    Literal["text", "json"],
+    typer.Option(envvar="SLIPWAY_LOG_FORMAT", help="Lines for people, or one JSON object a line."),
+]
+Debug = Annotated[
+    bool,
+    typer.Option(
+        "--debug",
+        envvar="SLIPWAY_DEBUG",
+        help="Show /debug/queue beside the health: what is due, and what is worked on.",
+    ),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Log every look, not only decisions.")]
 
 
@@ -95,7 +97,6 @@ def run(  # noqa: PLR0917 - typer makes options of them
     egress: Egress = None,
     max_rollouts: MaxRollouts = None,
     max_rollouts_per_namespace: MaxRolloutsPerNamespace = None,
-    settle_seconds: SettleSeconds = None,
     health_address: HealthAddress = None,
     leader_elect: LeaderElect = False,
     lease_name: LeaseName = "slipway",
@@ -103,6 +104,8 @@ def run(  # noqa: PLR0917 - typer makes options of them
     lease_duration: LeaseDuration = 15,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
+    log_format: LogFormat = "text",
+    debug: Debug = False,
     verbose: Verbose = False,
 ) -> None:
     """Run the operator."""
@@ -110,11 +113,11 @@ def run(  # noqa: PLR0917 - typer makes options of them
 
     from slipway import outside
     from slipway.cluster import ClusterError, LeaseTimes, LostLeadError
-    from slipway.controller import AddressError, Settings
+    from slipway.controller import AddressError, Settings, log_to_stderr
     from slipway.controller import run as run_operator
     from slipway.rollout import Limits
 
-    _log_to_stderr(verbose=verbose)
+    log_to_stderr(form=log_format, verbose=verbose)
     try:
         reachable = outside.Egress(tuple(egress or ()))
     except ValueError as error:
@@ -127,12 +130,12 @@ def run(  # noqa: PLR0917 - typer makes options of them
         gateway_metrics=tuple(gateway_metrics or ()),
         egress=reachable,
         limits=Limits(per_namespace=max_rollouts_per_namespace, per_cluster=max_rollouts),
-        settle_seconds=settle_seconds,
         health=health_address,
         elect=leader_elect,
         lease_name=lease_name,
         lease_namespace=lease_namespace,
         lease=LeaseTimes.of(lease_duration),
+        debug=debug,
     )
     try:
         asyncio.run(run_operator(options))
@@ -142,17 +145,3 @@ def run(  # noqa: PLR0917 - typer makes options of them
     except (ClusterError, LostLeadError, OSError) as error:
         typer.echo(f"slipway: {error}", err=True)
         raise typer.Exit(1) from error
-
-
-def _log_to_stderr(*, verbose: bool) -> None:
-    """What the operator decides, and with ``verbose`` what it looks at."""
-    import logging
-    import sys
-
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
-    logging.getLogger("kopf").setLevel(logging.WARNING)
-    logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -5,6 +5,7 @@ around the core's `decide`, and `main` is the process. Nothing imports this pack
 """
 
 from slipway.controller.health import AddressError
+from slipway.controller.logs import log_to_stderr
 from slipway.controller.main import Settings, run
 
-__all__ = ["AddressError", "Settings", "run"]
+__all__ = ["AddressError", "Settings", "log_to_stderr", "run"]

@@ -34,7 +34,7 @@ from slipway.cluster import (
     Unavailable,
     kind_of,
 )
-from slipway.controller.observe import Scene, owned
+from slipway.controller.observe import Scene, owned, read_status
 from slipway.controller.routing import read_live
 from slipway.release import revision_name
 from slipway.rollout import Beside, Decision, FleetTarget
@@ -127,8 +127,18 @@ class Actor:
         await self._apply_route(scene, route_plan(scene, decision.weights, decision.beside))
 
     async def _tell(self, scene: Scene, decision: Decision, now: datetime) -> None:
+        status = decision.status or read_status(scene.deployment)
+        on_trial = status.candidate or status.stable
+        about = {"revision": on_trial.revision} if on_trial is not None else {}
         for announcement in decision.announcements:
-            _log.info("%s/%s: %s: %s", scene.namespace, scene.name, announcement.reason, announcement.message)
+            _log.info(
+                "%s/%s: %s: %s",
+                scene.namespace,
+                scene.name,
+                announcement.reason,
+                announcement.message,
+                extra={"reason": announcement.reason, **about},
+            )
             await self._recorder.record(
                 scene.deployment,
                 type=announcement.type,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -13,6 +14,7 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import httpx
 import kopf
 
 from slipway.cluster import (
@@ -35,7 +37,8 @@ from slipway.controller.health import Health, serving
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reconciler import Key, Reconciler
 from slipway.controller.surroundings import Surroundings
-from slipway.controller.workers import LONGEST_PAUSE, resyncing, working
+from slipway.controller.telemetry import Telemetry
+from slipway.controller.workers import LONGEST_PAUSE, WORKERS, resyncing, working
 from slipway.outside import Egress
 from slipway.rollout import Limits
 from slipway.workload import SLEEPS_SINCE
@@ -63,9 +66,6 @@ class Settings:
     """What the URLs in users' specifications may lead to."""
     limits: Limits = field(default_factory=Limits)
     """How many rollouts may be under way at a time."""
-    settle_seconds: float | None = None
-    """How long what leads the traffic takes to follow a change, where it does not report back; None: as its router
-    knows it."""
     health: str | None = None
     """Where to tell of health and metrics, as HOST:PORT or :PORT; nowhere when None."""
     elect: bool = False
@@ -75,6 +75,8 @@ class Settings:
     """Where the lease is; the operator's own namespace when None."""
     lease: LeaseTimes = field(default_factory=LeaseTimes)
     """How long a leader that is not heard of is waited for."""
+    debug: bool = False
+    """Whether to show, beside the health, what the queue holds: names of objects, for administrators."""
 
 
 async def run(options: Settings) -> None:
@@ -85,18 +87,20 @@ async def run(options: Settings) -> None:
     """
     told = asyncio.Event()
     _listen(told)
-    health = Health()
+    health, telemetry = Health(), Telemetry()
+    health.metrics = telemetry.page
     async with contextlib.AsyncExitStack() as stack:
         if options.health is not None:
-            _log.info(
-                "health and metrics are told at %s", await stack.enter_async_context(serving(health, options.health))
-            )
+            told_at = await stack.enter_async_context(serving(health, options.health))
+            _log.info("health and metrics are told at %s", told_at)
         cluster = await connect(kubeconfig=options.kubeconfig, context=options.context)
         stack.push_async_callback(cluster.close)
         elector = await _elector(cluster, options)
-        around = Surroundings(cluster, options.namespaces)
-        if await _unless(told, _stand_by(around, health, elector)):
-            await _lead(cluster, options, health, elector, around, told)
+        process = _Process(
+            options, cluster, elector, Surroundings(cluster, options.namespaces), health, telemetry, told
+        )
+        if await _unless(told, process.stand_by()):
+            await process.lead()
 
 
 async def _elector(cluster: Cluster, options: Settings) -> Elector | None:
@@ -123,48 +127,68 @@ async def _unless(told: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
     return False
 
 
-async def _stand_by(around: Surroundings, health: Health, elector: Elector | None) -> None:
-    """Wait for what cannot be done without, and then for the lead."""
-    health.needs.append(lambda: around.missing)
-    health.wishes.append(lambda: around.restricted)
-    while not await around.look():  # noqa: ASYNC110 - there is nobody to set an event
-        await asyncio.sleep(LOOK_AROUND)
-    if elector is not None:
-        health.needs.append(lambda: elector.problem)
-        health.role = "standing by"
-        _log.info("standing by until no other replica leads")
-        await elector.acquire()
+@dataclass(frozen=True, slots=True)
+class _Process:
+    """The parts of one operator that last as long as it does."""
 
+    options: Settings
+    cluster: Cluster
+    elector: Elector | None
+    around: Surroundings
+    health: Health
+    telemetry: Telemetry
+    told: asyncio.Event
 
-async def _lead(  # noqa: PLR0917 - the parts of a process, each once
-    cluster: Cluster,
-    options: Settings,
-    health: Health,
-    elector: Elector | None,
-    around: Surroundings,
-    told: asyncio.Event,
-) -> None:
-    queue: WorkQueue[Key] = WorkQueue(max_delay=LONGEST_PAUSE)
-    health.role = "leading"
-    health.longest_look = lambda: queue.statistics().longest_running_processor_seconds
-    keeping = asyncio.create_task(elector.keep(), name="lease") if elector is not None else None
-    acting: Cluster = FencedCluster(cluster, lambda: elector.leading) if elector is not None else cluster
-    try:
-        async with http_client() as client:
-            collector = Collector(acting, client, gateway_metrics=options.gateway_metrics, egress=options.egress)
-            budget = RolloutBudget(acting, options.limits, options.namespaces)
-            drain = await acting.version() >= SLEEPS_SINCE
-            settles = options.settle_seconds
-            reconciler = Reconciler(acting, collector, budget=budget, drain=drain, settles=settles)
-            async with working(queue, reconciler, resyncing(queue, acting, options.namespaces, around)):
-                served = await _served(acting, options.namespaces, ROUTES)
-                await _watch(queue, options, served, Ending(told, keeping, elector, health))
-        if keeping is not None and keeping.done() and not told.is_set():
-            await keeping
-    finally:
-        if keeping is not None:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+    async def stand_by(self) -> None:
+        """Wait for what cannot be done without, and then for the lead."""
+        self.health.needs.append(lambda: self.around.missing)
+        self.health.wishes.append(lambda: self.around.restricted)
+        while not await self.around.look():  # noqa: ASYNC110 - there is nobody to set an event
+            await asyncio.sleep(LOOK_AROUND)
+        if self.elector is not None:
+            elector = self.elector
+            self.health.needs.append(lambda: elector.problem)
+            self.health.role = "standing by"
+            self.telemetry.leads(self.options.lease_name, leading=False)
+            _log.info("standing by until no other replica leads")
+            await elector.acquire()
+            self.telemetry.leads(self.options.lease_name, leading=True)
+
+    async def lead(self) -> None:
+        """Work until told to stop. Raises LostLeadError when another replica may lead."""
+        elector, acting = self.elector, self.cluster
+        keeping: asyncio.Task[None] | None = None
+        if elector is not None:
+            keeping = asyncio.create_task(elector.keep(), name="lease")
+            acting = FencedCluster(self.cluster, lambda: elector.leading)
+        self.health.role = "leading"
+        try:
+            async with http_client() as client:
+                await self._work(acting, client, Ending(self.told, keeping, elector, self.health))
+            if keeping is not None and keeping.done() and not self.told.is_set():
+                await keeping
+        finally:
+            if keeping is not None:
+                keeping.cancel()
+                await asyncio.gather(keeping, return_exceptions=True)
+
+    async def _work(self, cluster: Cluster, client: httpx.AsyncClient, ending: Ending) -> None:
+        options, telemetry = self.options, self.telemetry
+        queue: WorkQueue[Key] = WorkQueue(max_delay=LONGEST_PAUSE, waited=telemetry.waited, worked=telemetry.worked)
+        telemetry.watch_queue(queue.statistics, WORKERS)
+        self.health.longest_look = lambda: queue.statistics().longest_running_processor_seconds
+        if options.debug:
+            self.health.pages["/debug/queue"] = lambda: json.dumps(queue.picture(), indent=2)
+        reconciler = Reconciler(
+            cluster,
+            Collector(cluster, client, gateway_metrics=options.gateway_metrics, egress=options.egress),
+            budget=RolloutBudget(cluster, options.limits, options.namespaces),
+            drain=await cluster.version() >= SLEEPS_SINCE,
+            telemetry=telemetry,
+        )
+        resync = resyncing(queue, cluster, options.namespaces, self.around)
+        async with working(queue, reconciler, telemetry, resync):
+            await _watch(queue, options, await _served(cluster, options.namespaces, ROUTES), ending)
 
 
 async def _served(cluster: Cluster, namespaces: Sequence[str], kinds: Sequence[Kind]) -> list[Kind]:

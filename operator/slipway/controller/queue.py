@@ -118,7 +118,11 @@ class WorkQueue(Generic[K]):
         max_delay: float = MAX_DELAY,
         retries_per_second: float = RETRIES_PER_SECOND,
         retry_burst: int = RETRY_BURST,
+        waited: Callable[[float], None] = lambda _: None,
+        worked: Callable[[float], None] = lambda _: None,
     ) -> None:
+        """`waited` and `worked` are told the seconds of each wait for a worker and of each pass."""
+        self._tell_waited, self._tell_worked = waited, worked
         self._clock: Clock = clock if clock is not None else asyncio.get_running_loop()
         self._rng = rng if rng is not None else random.Random()  # noqa: S311 - jitter, not a secret
         self._base_delay = base_delay
@@ -209,8 +213,10 @@ class WorkQueue(Generic[K]):
         """The worker that got this key has finished its pass. Raises ValueError for a key that nobody has."""
         if key not in self._busy:
             raise ValueError(f"{key!r} is not being worked on")
+        worked = self._clock.time() - self._busy.pop(key)
         self._works += 1
-        self._worked += self._clock.time() - self._busy.pop(key)
+        self._worked += worked
+        self._tell_worked(worked)
         if key in self._dirty:
             self._dirty.remove(key)
             self._make_ready(key)
@@ -250,11 +256,22 @@ class WorkQueue(Generic[K]):
             longest_running_processor_seconds=max(running, default=0.0),
         )
 
+    def picture(self) -> dict[str, dict[str, float]]:
+        """Every key and for how many seconds it is ready or busy, or until it is due; for people."""
+        now = self._clock.time()
+        return {
+            "ready": {str(key): now - since for key, since in self._ready.items()},
+            "busy": {str(key): now - since for key, since in self._busy.items()},
+            "due": {str(key): when - now for key, when in sorted(self._due.items(), key=lambda item: item[1])},
+            "failures": {str(key): float(count) for key, count in self._failures.items()},
+        }
+
     def _hand_out(self) -> K:
         key, since = self._ready.popitem(last=False)
         now = self._clock.time()
         self._waits += 1
         self._waited += now - since
+        self._tell_waited(now - since)
         self._busy[key] = now
         return key
 

@@ -14,6 +14,7 @@ from slipway.controller.act import FINALIZER, REFUSALS, Actor
 from slipway.controller.budget import RolloutBudget
 from slipway.controller.collect import Collector
 from slipway.controller.observe import InvalidSpecError, observe, read_spec, read_status
+from slipway.controller.telemetry import Telemetry
 from slipway.rollout import Decision, Limits, Observation, decide, plan, reasons, refused, roles, trial
 from slipway.traffic import PlanError, router_name
 
@@ -51,15 +52,15 @@ class Reconciler:
         *,
         budget: RolloutBudget | None = None,
         drain: bool = False,
-        settles: float | None = None,
         clock: Callable[[], datetime] = utc_now,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._cluster = cluster
         self._collector = collector
         self._budget = budget or RolloutBudget(cluster, Limits())
-        self._settles = settles
         self._actor = Actor(cluster, EventRecorder(cluster), drain=drain)
         self._clock = clock
+        self._telemetry = telemetry or Telemetry()
 
     async def reconcile(self, key: Key) -> timedelta | None:
         """Look once; returns when to look again, or None when only an event can change anything.
@@ -70,6 +71,7 @@ class Reconciler:
         namespace, name = key
         deployment = await self._cluster.get(MODEL_DEPLOYMENT, namespace, name)
         if deployment is None:
+            self._telemetry.gone(key)
             return None
         if deployment["metadata"].get("deletionTimestamp"):
             await self._let_go(deployment)
@@ -77,11 +79,12 @@ class Reconciler:
         now = self._clock()
         decision: Decision | None = None
         try:
-            scene, seen = await observe(self._cluster, deployment, now, settles=self._settles)
+            scene, seen = await observe(self._cluster, deployment, now)
             seen = await self._in_turn(namespace, seen)
             seen = await self._collector.collect(scene, seen, plan(seen, trial(seen)[0]))
             decision = decide(seen)
             await self._actor.act(scene, decision, now)
+            self._telemetry.decided(key, seen, decision)
         except InvalidSpecError as error:
             await self._refuse(deployment, now, reasons.INVALID_SPEC, str(error))
             return None

@@ -59,8 +59,6 @@ class Subject:
     uid: str
     ready: Mapping[str, int] = field(default_factory=dict)
     """Ready pods by the name of their revision's Service."""
-    settles: float | None = None
-    """Seconds that what leads the traffic takes to follow a change, where an administrator said so."""
 
 
 async def read_routing(
@@ -111,7 +109,6 @@ def _status(
         live=live,
         ready=subject.ready,
         now=now,
-        takes=subject.settles,
     )
 
 

@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from slipway.cluster import MODEL_DEPLOYMENT, Cluster, ClusterError, Conflict, NotLeading, Throttled
+from slipway.controller.logs import looking_at
 from slipway.controller.queue import QueueShutDown, WorkQueue
 from slipway.controller.reconciler import Key, Reconciler, RefusedError
 from slipway.controller.surroundings import Surroundings
+from slipway.controller.telemetry import Telemetry
 
 WORKERS: Final = 8
 """ModelDeployments that are looked at side by side."""
@@ -27,15 +30,18 @@ candidate goes unjudged for longer."""
 SHORTEST_PAUSE: Final = 1.0
 """Seconds that a server which asks for patience gets at the least, also when it asks for none."""
 
+Result = Literal["success", "error", "panic", "requeue", "requeue_after"]
+"""How a look ended, in controller-runtime's words; a panic is a defect of the operator."""
+
 _log = logging.getLogger(__name__)
 
 
 @contextlib.asynccontextmanager
 async def working(
-    queue: WorkQueue[Key], reconciler: Reconciler, resync: Coroutine[Any, Any, None]
+    queue: WorkQueue[Key], reconciler: Reconciler, telemetry: Telemetry, resync: Coroutine[Any, Any, None]
 ) -> AsyncIterator[None]:
     """Work the queue in the background; on leaving, finish the passes that have begun."""
-    workers = [asyncio.create_task(_work(queue, reconciler), name=f"worker-{n}") for n in range(WORKERS)]
+    workers = [asyncio.create_task(_work(queue, reconciler, telemetry), name=f"worker-{n}") for n in range(WORKERS)]
     ticking = asyncio.create_task(resync, name="resync")
     try:
         yield
@@ -45,19 +51,22 @@ async def working(
         await asyncio.gather(*workers, ticking, return_exceptions=True)
 
 
-async def _work(queue: WorkQueue[Key], reconciler: Reconciler) -> None:
+async def _work(queue: WorkQueue[Key], reconciler: Reconciler, telemetry: Telemetry) -> None:
     while True:
         try:
             key = await queue.get()
         except QueueShutDown:
             return
+        began = time.monotonic()
         try:
-            await look(queue, reconciler, key)
+            with looking_at(*key):
+                result = await look(queue, reconciler, key)
+            telemetry.looked(result, time.monotonic() - began)
         finally:
             queue.done(key)
 
 
-async def look(queue: WorkQueue[Key], reconciler: Reconciler, key: Key) -> None:
+async def look(queue: WorkQueue[Key], reconciler: Reconciler, key: Key) -> Result:
     """One pass. Whatever goes wrong with one object is tried again, and never stops the others."""
     name = "/".join(key)
     try:
@@ -65,25 +74,32 @@ async def look(queue: WorkQueue[Key], reconciler: Reconciler, key: Key) -> None:
     except Conflict as error:
         _log.debug("%s: decided on an older version, looking again: %s", name, error)
         queue.add_rate_limited(key)
+        return "requeue"
     except NotLeading as error:
         _log.info("%s: not decided here: %s", name, error)
+        return "success"
     except Throttled as error:
         queue.add_after(key, max(error.retry_after, SHORTEST_PAUSE))
+        return "requeue_after"
     except RefusedError as error:
         _log.warning("%s: the cluster refused: %s", name, error)
         queue.add_rate_limited(key)
         if error.wake_after is not None:
             queue.add_after(key, error.wake_after.total_seconds())
+        return "error"
     except ClusterError as error:
         _log.warning("%s: will be looked at again: %s", name, error)
         queue.add_rate_limited(key)
+        return "error"
     except Exception:  # noqa: BLE001 - a worker that died would leave its share of the objects unlooked at
         _log.exception("%s: a defect of the operator; will be looked at again", name)
         queue.add_rate_limited(key)
-    else:
-        queue.forget(key)
-        if wake_after is not None:
-            queue.add_after(key, wake_after.total_seconds())
+        return "panic"
+    queue.forget(key)
+    if wake_after is None:
+        return "success"
+    queue.add_after(key, wake_after.total_seconds())
+    return "requeue_after"
 
 
 async def resyncing(queue: WorkQueue[Key], cluster: Cluster, namespaces: Sequence[str], around: Surroundings) -> None:

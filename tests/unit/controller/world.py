@@ -47,6 +47,7 @@ from slipway.controller.collect import Collector
 from slipway.controller.handlers import ROUTES, WATCHED, key_of
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reconciler import Key, Reconciler, RefusedError
+from slipway.controller.telemetry import Telemetry
 from slipway.controller.workers import look
 from slipway.outside import Egress
 from slipway.rollout import Limits
@@ -113,7 +114,10 @@ class World:
         self.queue: WorkQueue[Key] = WorkQueue(clock=self.clock, rng=random.Random(1))
         collector = Collector(self.cluster, self.client, gateway_metrics=[self.outside.metrics_url], egress=self.egress)
         budget = RolloutBudget(self.cluster, self.limits)
-        self.reconciler = Watched(Reconciler(self.cluster, collector, budget=budget, drain=drain, clock=self.now))
+        self.telemetry = Telemetry()
+        self.reconciler = Watched(
+            Reconciler(self.cluster, collector, budget=budget, drain=drain, clock=self.now, telemetry=self.telemetry)
+        )
         for obj in self.mirror.objects(MODEL_DEPLOYMENT):
             self._on_event("ADDED", obj)
 

@@ -109,14 +109,7 @@ class Served:
     def restore(self, uid: str = UID) -> Served:
         return self.carry_out(list(self.router.restored(traffic=self._settings, owner_uid=uid, live=self.live)))
 
-    def status(
-        self,
-        *,
-        now: datetime = LATER,
-        ready: Mapping[str, int] | None = None,
-        uid: str = UID,
-        takes: float | None = None,
-    ) -> RouteStatus:
+    def status(self, *, now: datetime = LATER, ready: Mapping[str, int] | None = None, uid: str = UID) -> RouteStatus:
         return self.router.status(
             model_deployment=self.model_deployment,
             namespace=NAMESPACE,
@@ -125,7 +118,6 @@ class Served:
             live=self.live,
             ready=ready or {},
             now=now,
-            takes=takes,
         )
 
 

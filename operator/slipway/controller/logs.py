@@ -1,0 +1,55 @@
+"""The log: a line a decision, in words for people or in JSON for machines, each with the object that it is about."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+import uuid
+from collections.abc import Iterator
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+_look: ContextVar[dict[str, str] | None] = ContextVar("look", default=None)
+
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+@contextlib.contextmanager
+def looking_at(namespace: str, name: str) -> Iterator[None]:
+    """Whatever is logged meanwhile is about this ModelDeployment, and part of one look."""
+    token = _look.set({"namespace": namespace, "name": name, "reconcileID": uuid.uuid4().hex[:16]})
+    try:
+        yield
+    finally:
+        _look.reset(token)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line. What is passed as ``extra`` becomes members of it; nothing else is taken apart."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        line: dict[str, Any] = {
+            "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "msg": record.getMessage(),
+            **(_look.get() or {}),
+            **{name: value for name, value in vars(record).items() if name not in _STANDARD},
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def log_to_stderr(*, form: Literal["text", "json"], verbose: bool) -> None:
+    """Say what the operator decides, and with ``verbose`` what it looks at."""
+    handler = logging.StreamHandler(sys.stderr)
+    plain = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler.setFormatter(JsonFormatter() if form == "json" else plain)
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    logging.getLogger("httpx").setLevel(logging.WARNING)

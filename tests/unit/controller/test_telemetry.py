@@ -1,0 +1,154 @@
+"""What Prometheus and a log's reader are told of rollouts and of the operator."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from unit.controller.fake_clock import FakeClock
+from unit.controller.world import World
+
+from slipway.cluster import MODEL_DEPLOYMENT
+from slipway.controller.logs import JsonFormatter, looking_at
+from slipway.controller.queue import WorkQueue
+from slipway.controller.reconciler import Key
+from slipway.controller.telemetry import Telemetry
+from slipway.controller.workers import working
+
+Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def series(telemetry: Telemetry) -> Series:
+    """Every sample of the page by its name and labels."""
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(telemetry.page().decode())
+        for sample in family.samples
+    }
+
+
+def value(telemetry: Telemetry, sample: str, /, **labels: str) -> float | None:
+    return series(telemetry).get((sample, frozenset(labels.items())))
+
+
+FRAUD = {"namespace": "shop", "name": "fraud"}
+
+
+async def test_a_rollout_is_told_with_its_weights_as_asked_and_as_seen(world: World) -> None:
+    await world.serving("v1")
+    world.declare("v2")
+
+    def judged() -> bool:
+        return value(world.telemetry, "slipway_evidence_of_harm_log10", **FRAUD, metric="errors") is not None
+
+    await world.run(judged)
+    assert value(world.telemetry, "slipway_weight_desired_ratio", **FRAUD, role="candidate") == 0.1
+    assert value(world.telemetry, "slipway_weight_observed_ratio", **FRAUD, role="candidate") == 0.1
+    assert value(world.telemetry, "slipway_weight_desired_ratio", **FRAUD, role="stable") == 0.9
+    assert value(world.telemetry, "slipway_modeldeployment_phase", **FRAUD, phase="Progressing") == 1
+    harm = value(world.telemetry, "slipway_evidence_of_harm_log10", **FRAUD, metric="errors")
+    needed = value(world.telemetry, "slipway_evidence_needed_log10", **FRAUD, metric="errors")
+    assert harm is not None
+    assert needed is not None
+    assert harm < needed
+    await world.run()
+    assert value(world.telemetry, "slipway_weight_observed_ratio", **FRAUD, role="stable") == 1
+    assert value(world.telemetry, "slipway_weight_observed_ratio", **FRAUD, role="candidate") is None
+    assert value(world.telemetry, "slipway_rollout_duration_seconds_count", outcome="Promoted") == 2
+
+
+async def test_a_rollback_is_counted_once_with_its_reason_and_its_verdict(world: World) -> None:
+    await world.serving("v1")
+    await world.model("v4", errors=0.33)
+    world.declare("v4")
+    await world.run()
+    told = {"phase": "RollingBack", "reason": "AnalysisFailed"}
+    assert value(world.telemetry, "slipway_phases_entered_total", **told) == 1
+    assert value(world.telemetry, "slipway_verdicts_total", verdict="Fail") == 1
+    assert value(world.telemetry, "slipway_metric_verdict", **FRAUD, metric="errors", verdict="Fail") == 1
+    assert value(world.telemetry, "slipway_rollout_duration_seconds_count", outcome="RolledBack") == 1
+
+
+async def test_the_series_of_a_deleted_object_end(world: World) -> None:
+    await world.serving("v1")
+    assert any(("name", "fraud") in labels for _, labels in series(world.telemetry))
+    await world.cluster.delete(MODEL_DEPLOYMENT, "shop", "fraud")
+    await world.reconciler.reconcile(("shop", "fraud"))
+    assert not any(("name", "fraud") in labels for _, labels in series(world.telemetry))
+
+
+class Fails:
+    async def reconcile(self, key: Key) -> None:
+        raise KeyError(key)
+
+
+async def test_looks_and_the_queue_are_told_under_the_names_of_controller_runtime() -> None:
+    telemetry = Telemetry()
+    queue: WorkQueue[Key] = WorkQueue(waited=telemetry.waited, worked=telemetry.worked)
+    telemetry.watch_queue(queue.statistics, 8)
+    logging.getLogger("slipway.controller.workers").disabled = True
+    try:
+        async with working(queue, Fails(), telemetry, asyncio.sleep(60)):  # type: ignore[arg-type]
+            queue.add(("shop", "fraud"))
+            async with asyncio.timeout(5):
+                while not queue.statistics().work_duration_seconds_count:  # noqa: ASYNC110 - the queue has no event for it
+                    await asyncio.sleep(0.01)
+    finally:
+        logging.getLogger("slipway.controller.workers").disabled = False
+    failed = {"controller": "modeldeployment", "result": "error"}
+    assert value(telemetry, "controller_runtime_reconcile_total", **failed) == 1
+    assert value(telemetry, "controller_runtime_reconcile_errors_total", controller="modeldeployment") == 1
+    assert value(telemetry, "controller_runtime_reconcile_time_seconds_count", controller="modeldeployment") == 1
+    assert value(telemetry, "controller_runtime_max_concurrent_reconciles", controller="modeldeployment") == 8
+    for name in ("workqueue_adds_total", "workqueue_retries_total", "workqueue_work_duration_seconds_count"):
+        assert value(telemetry, name, name="modeldeployment") == 1
+
+
+def test_a_line_in_json_has_the_object_the_look_and_what_was_passed_along() -> None:
+    out = io.StringIO()
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(JsonFormatter())
+    log = logging.Logger("slipway.test")
+    log.addHandler(handler)
+    with looking_at("shop", "fraud"):
+        log.info("%s was hauled back", "v4", extra={"reason": "AnalysisFailed"})
+        log.info("again")
+    log.warning("nothing in particular")
+    first, second, third = (json.loads(line) for line in out.getvalue().splitlines())
+    assert first["msg"] == "v4 was hauled back"
+    assert (first["level"], first["logger"], first["reason"]) == ("info", "slipway.test", "AnalysisFailed")
+    assert (first["namespace"], first["name"]) == ("shop", "fraud")
+    assert first["reconcileID"] == second["reconcileID"]
+    assert "namespace" not in third
+
+
+def test_an_error_in_json_stays_on_one_line() -> None:
+    out = io.StringIO()
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(JsonFormatter())
+    log = logging.Logger("slipway.test")
+    log.addHandler(handler)
+    try:
+        raise ValueError("line one\nline two")
+    except ValueError:
+        log.exception("it failed")
+    (line,) = out.getvalue().splitlines()
+    assert "line two" in json.loads(line)["error"]
+
+
+@pytest.mark.parametrize("state", ["ready", "busy", "due"])
+async def test_the_dump_of_the_queue_shows_where_each_key_is(state: str) -> None:
+    clock = FakeClock()
+    queue: WorkQueue[Key] = WorkQueue(clock=clock)
+    key = ("shop", "fraud")
+    if state == "due":
+        queue.add_after(key, 7)
+    else:
+        queue.add(key)
+    if state == "busy":
+        await queue.get()
+    assert queue.picture()[state] == {"('shop', 'fraud')": 7 if state == "due" else 0}
