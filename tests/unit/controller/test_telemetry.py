@@ -42,22 +42,24 @@ async def test_a_rollout_is_told_with_its_weights_as_asked_and_as_seen(world: Wo
     await world.serving("v1")
     world.declare("v2")
 
+    def weight(state: str, role: str) -> float | None:
+        return value(world.telemetry, f"slipway_weight_{state}_ratio", **FRAUD, role=role)
+
     def judged() -> bool:
         return value(world.telemetry, "slipway_evidence_of_harm_log10", **FRAUD, metric="errors") is not None
 
+    await world.run(lambda: weight("observed", "candidate") == 0.1)
+    assert (weight("desired", "candidate"), weight("desired", "stable")) == (0.1, 0.9)
+    phase = value(world.telemetry, "slipway_modeldeployment_phase", **FRAUD, phase=world.status["phase"])
+    assert phase == 1
     await world.run(judged)
-    assert value(world.telemetry, "slipway_weight_desired_ratio", **FRAUD, role="candidate") == 0.1
-    assert value(world.telemetry, "slipway_weight_observed_ratio", **FRAUD, role="candidate") == 0.1
-    assert value(world.telemetry, "slipway_weight_desired_ratio", **FRAUD, role="stable") == 0.9
-    assert value(world.telemetry, "slipway_modeldeployment_phase", **FRAUD, phase="Progressing") == 1
     harm = value(world.telemetry, "slipway_evidence_of_harm_log10", **FRAUD, metric="errors")
     needed = value(world.telemetry, "slipway_evidence_needed_log10", **FRAUD, metric="errors")
     assert harm is not None
     assert needed is not None
     assert harm < needed
     await world.run()
-    assert value(world.telemetry, "slipway_weight_observed_ratio", **FRAUD, role="stable") == 1
-    assert value(world.telemetry, "slipway_weight_observed_ratio", **FRAUD, role="candidate") is None
+    assert (weight("observed", "stable"), weight("observed", "candidate")) == (1, None)
     assert value(world.telemetry, "slipway_rollout_duration_seconds_count", outcome="Promoted") == 2
 
 
