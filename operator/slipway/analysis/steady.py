@@ -69,7 +69,7 @@ class SteadyEvidence:
         return value < self.limit if self.is_minimum else value > self.limit
 
     def judge(self) -> Judgement:
-        """Fail after the duration beyond the limit, Pass after it within."""
+        """Fail after the duration beyond the limit, Pass after it within. Doubtful while the last reading is beyond."""
         verdict = Verdict.PASS if self.within >= self.duration else Verdict.CONTINUE
         if self.failed or not self.readings:
             verdict = Verdict.FAIL if self.failed else Verdict.NO_DATA
@@ -86,6 +86,7 @@ class SteadyEvidence:
             stable_samples=0,
             difference=None,
             samples_sufficient=max(self.within, self.beyond) >= self.duration,
+            doubtful=self.readings > 0 and not self.failed and self._is_beyond(self.value),
             estimate=Estimate(Measure.VALUE, self.value, None, None, self.limit) if self.readings else None,
         )
 

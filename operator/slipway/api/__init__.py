@@ -17,7 +17,7 @@ from slipway.api.common import (
     format_time,
     parse_duration,
 )
-from slipway.api.metrics import AnalysisSpec, MetricSpec
+from slipway.api.metrics import AnalysisSpec, MetricSpec, ThresholdGate
 from slipway.api.modeldeployment import (
     MODEL_DEPLOYMENT_KIND,
     CommandStatus,
@@ -167,6 +167,7 @@ __all__ = [
     "Sticky",
     "Strategy",
     "ShareStatus",
+    "ThresholdGate",
     "TimelineEntry",
     "EvidenceNeeded",
     "MetricPoint",

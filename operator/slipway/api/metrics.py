@@ -21,11 +21,18 @@ _RELATIVE: Final = (
     " || (has(self.nonInferiority) && has(self.nonInferiority.relative))"
 )
 
-_LATENCY: Final = (
-    "(has(self.gateway) && has(self.gateway.measure) && self.gateway.measure == 'Latency')"
-    " || (has(self.pods) && has(self.pods.histogram))"
-    " || (has(self.prometheus) && has(self.prometheus.histogram))"
+_LATENCY: Final = "(has(self.gateway) && has(self.gateway.measure) && self.gateway.measure == 'Latency')" + "".join(
+    f" || (has(self.{source}) && (has(self.{source}.histogram)"
+    f" || (has(self.{source}.measure) && self.{source}.measure == 'Latency')))"
+    for source in ("pods", "prometheus")
 )
+
+_NUMBER: Final = (
+    "(has(self.pods) && has(self.pods.gauge))"
+    " || (has(self.prometheus) && has(self.prometheus.query))"
+    " || (has(self.web) && has(self.web.value))"
+)
+"""A number that is read, and not counted."""
 
 
 class ThresholdGate(SpecModel):
@@ -35,8 +42,29 @@ class ThresholdGate(SpecModel):
         ("[has(self.max), has(self.min)].filter(x, x).size() == 1", "a threshold takes exactly one of max and min")
     )
 
-    max: Annotated[float | None, Field(gt=0, lt=1, description="Largest rate of bad outcomes, such as 0.05.")] = None
-    min: Annotated[float | None, Field(gt=0, lt=1, description="Smallest accuracy, such as 0.85.")] = None
+    max: Annotated[
+        float | None,
+        Field(
+            ge=-1e15,
+            le=1e15,
+            description="Largest rate of bad outcomes, such as 0.05; of a gauge, query or value the largest number.",
+        ),
+    ] = None
+    min: Annotated[
+        float | None,
+        Field(
+            ge=-1e15,
+            le=1e15,
+            description="Smallest accuracy, such as 0.85; of a gauge, query or value the smallest number.",
+        ),
+    ] = None
+    for_: Annotated[
+        Duration,
+        Field(
+            alias="for",
+            description="How long a gauge, query or value has to be beyond its limit to fail, and within it to pass. A heuristic without an error guarantee. Default: 2m.",
+        ),
+    ] = timedelta(minutes=2)
 
 
 _ONE_MARGIN: Final = (
@@ -95,7 +123,10 @@ class MetricSpec(SpecModel):
             "a metric needs a gate: threshold, comparison or nonInferiority",
         ),
         (
-            "!has(self.threshold) || (has(self.goldenSet) ? has(self.threshold.min) : has(self.threshold.max))",
+            (
+                f"!has(self.threshold) || {_NUMBER}"
+                " || (has(self.goldenSet) ? has(self.threshold.min) : has(self.threshold.max))"
+            ),
             "goldenSet measures accuracy and takes threshold.min; the others measure failures and take threshold.max",
         ),
         (
@@ -105,6 +136,41 @@ class MetricSpec(SpecModel):
         (
             f"!({_RELATIVE}) || !(has(self.goldenSet) || {_LATENCY})",
             "relative is a share of stable's rate of failures, which golden sets and latencies have none of: give them a margin",
+        ),
+        (
+            (
+                f"!has(self.threshold) || {_NUMBER}"
+                " || ((!has(self.threshold.max) || (self.threshold.max > 0.0 && self.threshold.max < 1.0))"
+                " && (!has(self.threshold.min) || (self.threshold.min > 0.0 && self.threshold.min < 1.0)))"
+            ),
+            "a limit on a share is between 0 and 1, such as 0.05",
+        ),
+        (
+            f"!has(self.threshold) || !has(self.threshold.__for__) || {_NUMBER}",
+            "for belongs to the limit of a gauge, query or value: evidence on requests and items needs no waiting time",
+        ),
+        (
+            f"!({_NUMBER}) || has(self.threshold) != (has(self.comparison) || has(self.nonInferiority))",
+            "a gauge, query or value takes either a threshold or a comparison with stable: write two metrics for both",
+        ),
+        (
+            (
+                f"!({_NUMBER}) || !((has(self.comparison) && has(self.comparison.margin))"
+                " || (has(self.nonInferiority) && has(self.nonInferiority.margin)))"
+            ),
+            "a gauge or query is compared by a share of stable's: give it relative in the place of margin",
+        ),
+        (
+            "!(has(self.web) && has(self.web.value)) || has(self.threshold)",
+            "web.value is one number for a whole release, and has no pods to rank: give it a threshold",
+        ),
+        (
+            f"!(({_NUMBER}) && has(self.threshold)) || !(has(self.minSamples) || has(self.confidence))",
+            "a limit on one number has neither samples nor confidence: threshold.for says how long it is looked at",
+        ),
+        (
+            f"!has(self.worse) || (({_NUMBER}) && !has(self.threshold))",
+            "worse belongs to the comparison of a gauge or query: leave it out",
         ),
     )
 
@@ -126,8 +192,12 @@ class MetricSpec(SpecModel):
         Field(
             ge=0,
             le=1_000_000_000,
-            description="Fewest samples an arm before the gate can be passed. Default: 100 requests; for a goldenSet, its proof decides.",
+            description="Fewest samples an arm before the gate can be passed. Default: 100 requests; 5 readings, one a minute, of a gauge or query; for a goldenSet, its proof decides.",
         ),
+    ] = None
+    worse: Annotated[
+        Literal["Higher", "Lower"] | None,
+        Field(description="Which way a gauge or query is worse than that of stable. Default: Higher."),
     ] = None
     action: Annotated[
         Literal["Rollback", "Hold", "Observe"], Field(description="What follows from Fail. Default: Rollback.")
@@ -136,9 +206,17 @@ class MetricSpec(SpecModel):
     @property
     def measures_latency(self) -> bool:
         """Whether it is about durations, in a histogram, and not about outcomes."""
-        sources = (self.pods, self.prometheus)
-        of_gateway = self.gateway is not None and self.gateway.measure == "Latency"
-        return of_gateway or any(source is not None and source.histogram is not None for source in sources)
+        named = (self.gateway, self.pods, self.prometheus)
+        if any(source is not None and source.measure == "Latency" for source in named):
+            return True
+        return any(source is not None and source.histogram is not None for source in (self.pods, self.prometheus))
+
+    @property
+    def reads_number(self) -> bool:
+        """Whether it is about a number that is read, such as a queue's length, and not about anything counted."""
+        of_pods = self.pods is not None and self.pods.gauge is not None
+        of_prometheus = self.prometheus is not None and self.prometheus.query is not None
+        return of_pods or of_prometheus or (self.web is not None and self.web.value is not None)
 
 
 class AnalysisSpec(SpecModel):

@@ -47,13 +47,41 @@ LabelName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[a-zA-
 SECONDS_IN: Final = {"Seconds": 1.0, "Milliseconds": 1e-3, "Microseconds": 1e-6}
 """What one of a histogram's units is in seconds."""
 
-_COUNTERS_OR_HISTOGRAM: Final = (
-    (
-        "has(self.histogram) ? !has(self.bad) && !has(self.total) : has(self.bad) && has(self.total)",
-        "name either bad and total, which are counters, or a histogram",
-    ),
-    ("!has(self.unit) || has(self.histogram)", "unit is that of a histogram: counters have none"),
-)
+Runtime = Literal["MLServer", "KServe", "Triton", "TensorFlowServing", "TorchServe", "vLLM", "BentoML"]
+PresetName = Annotated[
+    Runtime | None,
+    Field(description="The server that the pods run, in the place of counters: what it calls them is known."),
+]
+PresetMeasure = Annotated[
+    Literal["Errors", "Latency"] | None,
+    Field(description="What of a preset is read: failed requests, or the histogram of durations. Default: Errors."),
+]
+
+
+def _one_of(number: str) -> tuple[tuple[str, str], ...]:
+    """The rules of a source that reads counters, a histogram, one number, or what a preset names."""
+    return (
+        (
+            (
+                f"[has(self.bad) && has(self.total), has(self.histogram), has(self.{number}), has(self.preset)]"
+                ".filter(x, x).size() == 1 && has(self.bad) == has(self.total)"
+            ),
+            f"name exactly one of these: bad and total, which are counters; histogram; {number}; preset",
+        ),
+        ("!has(self.unit) || has(self.histogram)", "unit is that of a histogram: leave it out"),
+        ("!has(self.measure) || has(self.preset)", "measure says what is read of a preset: leave it out"),
+        (
+            "!has(self.preset) || self.preset != 'KServe' || (has(self.measure) && self.measure == 'Latency')",
+            "KServe's server counts no errors: take them from the gateway, or name bad and total of your own",
+        ),
+        (
+            (
+                "!has(self.preset) || !(self.preset in ['Triton', 'TorchServe'])"
+                " || !has(self.measure) || self.measure != 'Latency'"
+            ),
+            "Triton and TorchServe show durations without buckets: take latency from the gateway",
+        ),
+    )
 
 
 class GatewaySource(SpecModel):
@@ -68,16 +96,28 @@ class GatewaySource(SpecModel):
 
 
 class PodsSource(SpecModel):
-    """Counters, or a histogram of durations, that the revision's pods expose in the Prometheus text format."""
+    """Counters, a histogram of durations, or a gauge, that the revision's pods expose in the Prometheus text format."""
 
-    model_config = validations(*_COUNTERS_OR_HISTOGRAM)
+    model_config = validations(*_one_of("gauge"))
 
-    port: Annotated[PortName | None, Field(description="Name of a container port. Default: the first port.")] = None
-    path: Annotated[str, Field(max_length=1024, pattern=r"^/", description="Default: /metrics.")] = "/metrics"
+    port: Annotated[
+        PortName | None, Field(description="Name of a container port. Default: the preset's, else the first one.")
+    ] = None
+    path: Annotated[str, Field(max_length=1024, pattern=r"^/", description="Default: the preset's, else /metrics.")] = (
+        "/metrics"
+    )
     bad: Bad = None
     total: Total = None
     histogram: HistogramSelector = None
     unit: HistogramUnit = None
+    gauge: Annotated[
+        Text1024 | None,
+        Field(
+            description="A number that each pod shows, such as its queue's length, in the place of counters. Series of one pod are added up."
+        ),
+    ] = None
+    preset: PresetName = None
+    measure: PresetMeasure = None
 
 
 HttpUrl = Annotated[str, Field(min_length=8, max_length=2048, pattern=r"^https?://[^\s]+$")]
@@ -111,7 +151,7 @@ class PrometheusSource(SpecModel):
     """Series that a Prometheus, or what speaks its query API, has collected of the revision's pods. Raw totals are read
     pod by pod; the operator adds the matchers of the revision and takes the differences itself."""
 
-    model_config = validations(*_COUNTERS_OR_HISTOGRAM)
+    model_config = validations(*_one_of("query"))
 
     url: Annotated[
         HttpUrl,
@@ -124,6 +164,14 @@ class PrometheusSource(SpecModel):
     total: Total = None
     histogram: HistogramSelector = None
     unit: HistogramUnit = None
+    query: Annotated[
+        Text1024 | None,
+        Field(
+            description="PromQL that gives one number, or one for each pod, in the place of counters. {{selector}} becomes the matchers of the release, {{namespace}}, {{service}} and {{revision}} what names it, {{window}} the time since the last look, of 60s at the least."
+        ),
+    ] = None
+    preset: PresetName = None
+    measure: PresetMeasure = None
     namespace_label: Annotated[
         LabelName, Field(description="Label that holds the namespace of a series. Default: namespace.")
     ] = "namespace"
@@ -131,7 +179,14 @@ class PrometheusSource(SpecModel):
 
 
 class WebSource(SpecModel):
-    """Two cumulative counts of each release, in a JSON document at an HTTP endpoint."""
+    """Two cumulative counts of each release, or one number, in a JSON document at an HTTP endpoint."""
+
+    model_config = validations(
+        (
+            "has(self.value) ? !has(self.bad) && !has(self.total) : has(self.bad) && has(self.total)",
+            "name either bad and total, which are counts, or value, which is one number",
+        )
+    )
 
     url: Annotated[
         HttpUrl,
@@ -140,8 +195,11 @@ class WebSource(SpecModel):
         ),
     ]
     auth: SourceAuth | None = None
-    bad: Annotated[Text1024, Field(description="JSONPath of the failed requests since counting began.")]
-    total: Annotated[Text1024, Field(description="JSONPath of all requests since counting began.")]
+    bad: Annotated[Text1024 | None, Field(description="JSONPath of the failed requests since counting began.")] = None
+    total: Annotated[Text1024 | None, Field(description="JSONPath of all requests since counting began.")] = None
+    value: Annotated[
+        Text1024 | None, Field(description="JSONPath of one number; null says that there is none yet.")
+    ] = None
 
 
 class GoldenSetKeys(SpecModel):

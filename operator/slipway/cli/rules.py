@@ -54,21 +54,44 @@ def _rising(value: list[Mapping[str, Any]]) -> bool:
 
 
 def _fitting_threshold(value: Mapping[str, Any]) -> bool:
-    return "threshold" not in value or ("min" if "goldenSet" in value else "max") in value["threshold"]
+    limit = "min" if "goldenSet" in value else "max"
+    return "threshold" not in value or _number(value) or limit in value["threshold"]
 
 
 def _latency(value: Mapping[str, Any]) -> bool:
     histograms = ("histogram" in value.get(source, {}) for source in ("pods", "prometheus"))
-    return bool(value.get("gateway", {}).get("measure") == "Latency") or any(histograms)
+    named = (value.get(source, {}).get("measure") == "Latency" for source in ("gateway", "pods", "prometheus"))
+    return any(named) or any(histograms)
 
 
-def _relative(value: Mapping[str, Any]) -> bool:
-    return any("relative" in value.get(gate, {}) for gate in ("comparison", "nonInferiority"))
+def _number(value: Mapping[str, Any]) -> bool:
+    fields = (("pods", "gauge"), ("prometheus", "query"), ("web", "value"))
+    return any(field in value.get(source, {}) for source, field in fields)
 
 
-def _counters_or_histogram(value: Mapping[str, Any]) -> bool:
+def _share_limit(value: Mapping[str, Any]) -> bool:
+    limits = [limit for name, limit in value.get("threshold", {}).items() if name in ("max", "min")]
+    return _number(value) or all(0 < limit < 1 for limit in limits)
+
+
+def _gates(value: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [value[gate] for gate in ("comparison", "nonInferiority") if gate in value]
+
+
+def _one_reading(number: str, value: Mapping[str, Any]) -> bool:
     counters = [name in value for name in ("bad", "total")]
-    return not any(counters) if "histogram" in value else all(counters)
+    named = [all(counters), *(name in value for name in ("histogram", number, "preset"))]
+    return named.count(True) == 1 and counters[0] == counters[1]
+
+
+def _counts_or_value(value: Mapping[str, Any]) -> bool:
+    counts = [name in value for name in ("bad", "total")]
+    return not any(counts) if "value" in value else all(counts)
+
+
+_NUMBER: Final = "(has(self.pods) && has(self.pods.gauge)) || (has(self.prometheus) && has(self.prometheus.query)) || (has(self.web) && has(self.web.value))"
+_LATENCY: Final = "(has(self.gateway) && has(self.gateway.measure) && self.gateway.measure == 'Latency') || (has(self.pods) && (has(self.pods.histogram) || (has(self.pods.measure) && self.pods.measure == 'Latency'))) || (has(self.prometheus) && (has(self.prometheus.histogram) || (has(self.prometheus.measure) && self.prometheus.measure == 'Latency')))"
+"""Parts that several rules have."""
 
 
 def _whole_or_percent(value: Any) -> bool:
@@ -124,16 +147,48 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
     "has(self.threshold) || has(self.comparison) || has(self.nonInferiority)": lambda it: (
         "threshold" in it or "comparison" in it or "nonInferiority" in it
     ),
-    "!has(self.threshold) || (has(self.goldenSet) ? has(self.threshold.min) : has(self.threshold.max))": (
+    f"!has(self.threshold) || {_NUMBER} || (has(self.goldenSet) ? has(self.threshold.min) : has(self.threshold.max))": (
         _fitting_threshold
     ),
-    "!has(self.threshold) || !((has(self.gateway) && has(self.gateway.measure) && self.gateway.measure == 'Latency') || (has(self.pods) && has(self.pods.histogram)) || (has(self.prometheus) && has(self.prometheus.histogram)))": (
-        lambda it: "threshold" not in it or not _latency(it)
+    f"!has(self.threshold) || !({_LATENCY})": lambda it: "threshold" not in it or not _latency(it),
+    f"!((has(self.comparison) && has(self.comparison.relative)) || (has(self.nonInferiority) && has(self.nonInferiority.relative))) || !(has(self.goldenSet) || {_LATENCY})": (
+        lambda it: not any("relative" in gate for gate in _gates(it)) or not ("goldenSet" in it or _latency(it))
     ),
-    "!((has(self.comparison) && has(self.comparison.relative)) || (has(self.nonInferiority) && has(self.nonInferiority.relative))) || !(has(self.goldenSet) || (has(self.gateway) && has(self.gateway.measure) && self.gateway.measure == 'Latency') || (has(self.pods) && has(self.pods.histogram)) || (has(self.prometheus) && has(self.prometheus.histogram)))": (
-        lambda it: not _relative(it) or not ("goldenSet" in it or _latency(it))
+    f"!has(self.threshold) || {_NUMBER} || ((!has(self.threshold.max) || (self.threshold.max > 0.0 && self.threshold.max < 1.0)) && (!has(self.threshold.min) || (self.threshold.min > 0.0 && self.threshold.min < 1.0)))": (
+        _share_limit
     ),
-    "has(self.histogram) ? !has(self.bad) && !has(self.total) : has(self.bad) && has(self.total)": _counters_or_histogram,
+    f"!has(self.threshold) || !has(self.threshold.__for__) || {_NUMBER}": lambda it: (
+        "for" not in it.get("threshold", {}) or _number(it)
+    ),
+    f"!({_NUMBER}) || has(self.threshold) != (has(self.comparison) || has(self.nonInferiority))": lambda it: (
+        not _number(it) or ("threshold" in it) != bool(_gates(it))
+    ),
+    f"!({_NUMBER}) || !((has(self.comparison) && has(self.comparison.margin)) || (has(self.nonInferiority) && has(self.nonInferiority.margin)))": (
+        lambda it: not _number(it) or not any("margin" in gate for gate in _gates(it))
+    ),
+    "!(has(self.web) && has(self.web.value)) || has(self.threshold)": lambda it: (
+        "value" not in it.get("web", {}) or "threshold" in it
+    ),
+    f"!(({_NUMBER}) && has(self.threshold)) || !(has(self.minSamples) || has(self.confidence))": lambda it: (
+        not (_number(it) and "threshold" in it) or not ("minSamples" in it or "confidence" in it)
+    ),
+    f"!has(self.worse) || (({_NUMBER}) && !has(self.threshold))": lambda it: (
+        "worse" not in it or (_number(it) and "threshold" not in it)
+    ),
+    **{
+        f"[has(self.bad) && has(self.total), has(self.histogram), has(self.{number}), has(self.preset)].filter(x, x).size() == 1 && has(self.bad) == has(self.total)": (
+            partial(_one_reading, number)
+        )
+        for number in ("gauge", "query")
+    },
+    "!has(self.measure) || has(self.preset)": lambda it: "measure" not in it or "preset" in it,
+    "!has(self.preset) || self.preset != 'KServe' || (has(self.measure) && self.measure == 'Latency')": lambda it: (
+        it.get("preset") != "KServe" or it.get("measure") == "Latency"
+    ),
+    "!has(self.preset) || !(self.preset in ['Triton', 'TorchServe']) || !has(self.measure) || self.measure != 'Latency'": (
+        lambda it: it.get("preset") not in ("Triton", "TorchServe") or it.get("measure") != "Latency"
+    ),
+    "has(self.value) ? !has(self.bad) && !has(self.total) : has(self.bad) && has(self.total)": _counts_or_value,
     "(self.name == 'CustomHTTP') == has(self.custom)": lambda it: (it["name"] == "CustomHTTP") == ("custom" in it),
     "has(self.absolute) || has(self.relative)": lambda it: "absolute" in it or "relative" in it,
     "!(has(self.configMap) && has(self.format) && self.format == 'Parquet')": lambda it: (

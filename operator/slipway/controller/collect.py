@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 import httpx
@@ -81,7 +82,9 @@ class Collector:
                 found.append(batch)
         if plan.counters and stable is not None:
             # All at once: however many servers are slow, a deadline waits for the slowest alone.
-            found += await asyncio.gather(*(self._window(scene, metric, candidate, stable) for metric in plan.counters))
+            found += await asyncio.gather(
+                *(self._window(scene, metric, candidate, stable, seen.now) for metric in plan.counters)
+            )
         return replace(seen, evidence=tuple(found))
 
     async def _arm(self, scene: Scene, revision: Revision) -> Arm:
@@ -114,9 +117,9 @@ class Collector:
                 return replace(arm.revision, answers=False, answer=readiness.message)
         return replace(arm.revision, answers=True)
 
-    async def _window(self, scene: Scene, metric: MetricSpec, candidate: Arm, stable: Arm) -> Evidence:
+    async def _window(self, scene: Scene, metric: MetricSpec, candidate: Arm, stable: Arm, now: datetime) -> Evidence:
         try:
-            return await self._live.window(scene, metric, candidate, stable)
+            return await self._live.window(scene, metric, candidate, stable, now)
         except (SourceError, ClusterError) as error:
             return SourceFailure(metric.name, _told(metric, error))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 import httpx
@@ -17,38 +18,57 @@ from slipway.api import (
     PodsSource,
     PrometheusSource,
     SourceAuth,
+    WebSource,
 )
 from slipway.cluster import Cluster
 from slipway.controller.arm import Arm
+from slipway.controller.numbers import Number, reading_of
 from slipway.controller.observe import Scene
 from slipway.controller.secrets import credentials
 from slipway.metrics import (
+    PRESETS,
     Credentials,
     GatewayCounters,
     GatewayHistograms,
     HistogramReading,
     PodCounters,
+    PodGauges,
     PodHistograms,
     PodPage,
     Prometheus,
     PrometheusCounters,
     PrometheusHistograms,
+    PrometheusQuery,
     Reading,
     ServiceRef,
     Source,
     WebCounters,
     WebPage,
+    WebValue,
     at_edges,
     bucketed,
     delta,
+    explicit,
     snapshot,
     total_of,
 )
 from slipway.outside import Outside
 from slipway.release import revision_name
-from slipway.rollout import CounterWindow, LatencyWindow, Role, edges_judged, edges_learned, record_of, tells_pods_apart
+from slipway.rollout import (
+    CounterWindow,
+    LatencyWindow,
+    NumberReading,
+    Role,
+    edges_judged,
+    edges_learned,
+    record_of,
+    tells_pods_apart,
+)
 
 ARMS: Final = (Role.CANDIDATE, Role.STABLE)
+
+SHORTEST_WINDOW: Final = 60.0
+"""Seconds."""
 
 
 class LiveSources:
@@ -64,12 +84,17 @@ class LiveSources:
         self._gateway_histograms = GatewayHistograms(client, gateway_metrics)
 
     async def window(
-        self, scene: Scene, metric: MetricSpec, candidate: Arm, stable: Arm
-    ) -> CounterWindow | LatencyWindow:
-        """What was counted since the last look. Raises SourceError and ClusterError."""
+        self, scene: Scene, metric: MetricSpec, candidate: Arm, stable: Arm, now: datetime
+    ) -> CounterWindow | LatencyWindow | NumberReading:
+        """What was counted since the last look, or is read now. Raises SourceError and ClusterError."""
+        metric = explicit(metric)
         arms = {str(Role.CANDIDATE): candidate, str(Role.STABLE): stable}
+        if metric.threshold is not None and metric.reads_number:
+            del arms[str(Role.STABLE)]
         services = {role: _service(scene, arm) for role, arm in arms.items()}
         status = record_of(candidate.revision.record, metric.name)
+        if metric.reads_number:
+            return reading_of(metric, await self._numbers(scene, metric, _since_last(status, now), arms, services))
         if metric.measures_latency:
             if metric.pods is None:
                 histograms = await (await self._histograms(scene, metric)).read(services)
@@ -88,14 +113,37 @@ class LiveSources:
             prometheus = await self._prometheus(scene, metric, metric.prometheus)
             return PrometheusCounters(prometheus, metric.prometheus.bad or (), metric.prometheus.total or ())
         if metric.web is not None:
-            page = WebPage(
-                outside=self._outside,
-                url=metric.web.url,
-                namespace=scene.namespace,
-                credentials=await self._credentials(scene, metric, "web", metric.web.auth),
-            )
-            return WebCounters(page, metric.web.bad, metric.web.total)
+            page = await self._page(scene, metric, metric.web)
+            return WebCounters(page, metric.web.bad or "", metric.web.total or "")
         return self._gateway_counters
+
+    async def _numbers(
+        self,
+        scene: Scene,
+        metric: MetricSpec,
+        seconds: float,
+        arms: Mapping[str, Arm],
+        services: Mapping[str, ServiceRef],
+    ) -> Mapping[str, Number]:
+        if metric.prometheus is not None:
+            prometheus = await self._prometheus(scene, metric, metric.prometheus)
+            return await PrometheusQuery(prometheus, metric.prometheus.query or "", window=seconds).read(services)
+        if metric.web is not None:
+            return await WebValue(await self._page(scene, metric, metric.web), metric.web.value or "").read(services)
+        pods, found = metric.pods or PodsSource(), dict[str, Number]()
+        for role, arm in arms.items():
+            page = PodPage(_port(arm, pods), pods.path)
+            gauges = PodGauges(self._client, page, pods.gauge or "")
+            found |= await gauges.read({role: services[role]}) if _has_pods(role, arm) else {role: {}}
+        return found
+
+    async def _page(self, scene: Scene, metric: MetricSpec, source: WebSource) -> WebPage:
+        return WebPage(
+            outside=self._outside,
+            url=source.url,
+            namespace=scene.namespace,
+            credentials=await self._credentials(scene, metric, "web", source.auth),
+        )
 
     async def _histograms(self, scene: Scene, metric: MetricSpec) -> Source[tuple[HistogramReading, ...]]:
         if metric.prometheus is not None:
@@ -125,7 +173,7 @@ class LiveSources:
     ) -> tuple[Reading, ...]:
         if not _has_pods(role, arm):
             return ()
-        counters = PodCounters(self._client, pods.model_copy(update={"port": arm.service_port(pods.port)}))
+        counters = PodCounters(self._client, pods.model_copy(update={"port": _port(arm, pods)}))
         return (await counters.read({role: services[role]}))[role]
 
     async def _durations(
@@ -133,7 +181,7 @@ class LiveSources:
     ) -> tuple[HistogramReading, ...]:
         if not _has_pods(role, arm):
             return ()
-        page = PodPage(arm.service_port(pods.port), pods.path)
+        page = PodPage(_port(arm, pods), pods.path)
         unit = SECONDS_IN[pods.unit or "Seconds"]
         histograms = PodHistograms(self._client, page, pods.histogram or "", unit=unit)
         return (await histograms.read({role: services[role]}))[role]
@@ -149,10 +197,28 @@ def _service(scene: Scene, arm: Arm) -> ServiceRef:
     )
 
 
+def _port(arm: Arm, pods: PodsSource) -> str | None:
+    """The Service's port by which the pods' page is reached: the one that is named, or else the preset's where the
+    release has it."""
+    if pods.port is None and pods.preset is not None:
+        number = PRESETS[pods.preset].port
+        for endpoint in arm.ready:
+            known = [name for name, its_number in endpoint.ports.items() if its_number == number]
+            if known:
+                return known[0]
+    return arm.service_port(pods.port)
+
+
 def _has_pods(role: str, arm: Arm) -> bool:
     """A stable release without ready pods counts nothing, and that is no outage of a source: its capacity was shifted
     to the candidate, or it is sick, and neither may keep a healthy candidate from being judged."""
     return role != Role.STABLE or arm.revision.fleet.ready > 0
+
+
+def _since_last(status: MetricStatus | None, now: datetime) -> float:
+    """Seconds of a query's window: none may be so short that no two scrapes are in it."""
+    last = status.cursor if status is not None else None
+    return max(SHORTEST_WINDOW, (now - last).total_seconds()) if last is not None else SHORTEST_WINDOW
 
 
 def _before(status: MetricStatus | None) -> tuple[Counter, ...]:

@@ -12,8 +12,8 @@ readings into a window and `snapshot` says what to remember for the next one; bo
 from slipway.metrics.document import Credentials
 from slipway.metrics.gateway import GatewayCounters, GatewayHistograms
 from slipway.metrics.histogram import HistogramReading, at_edges, bucketed, total_of
-from slipway.metrics.pods import PodCounters, PodHistograms, PodPage, read_pods
-from slipway.metrics.presets import PRESETS, Preset
+from slipway.metrics.pods import PodCounters, PodGauges, PodHistograms, PodPage, read_pods
+from slipway.metrics.presets import PRESETS, Preset, explicit
 from slipway.metrics.prometheus import Prometheus, PrometheusCounters, PrometheusHistograms, PrometheusQuery
 from slipway.metrics.selector import SelectorError
 from slipway.metrics.source import ServiceRef, Source
@@ -28,6 +28,7 @@ __all__ = [
     "GatewayHistograms",
     "HistogramReading",
     "PodCounters",
+    "PodGauges",
     "PodHistograms",
     "PodPage",
     "Preset",
@@ -46,6 +47,7 @@ __all__ = [
     "at_edges",
     "bucketed",
     "delta",
+    "explicit",
     "read_pods",
     "snapshot",
     "total_of",

@@ -31,7 +31,7 @@ _LINE_NAME: Final = re.compile(r"[ \t]*([a-zA-Z_:][a-zA-Z0-9_:]*)(?=[{ \t])")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One series of a scrape: a finite value that is not negative."""
+    """One series of a scrape: a finite value, which is not negative where counts were asked for."""
 
     metric: str
     labels: Mapping[str, str]
@@ -56,6 +56,7 @@ async def scrape(
     *,
     limit: int,
     mentioning: Collection[str] = ("",),
+    counts: bool = True,
 ) -> Page:
     """Reads metrics of a page of at most `limit` bytes, as `parse` does.
 
@@ -73,11 +74,14 @@ async def scrape(
         raise SourceError(source, f"{url} did not answer with text: check port and path of its metrics") from None
     if "html" in answer.content_type or text.lstrip()[:1] in ("<", "{", "["):
         raise SourceError(source, f"{url} did not answer with metrics but {answer.content_type or 'something else'}")
-    return parse(text, source, wanted, mentioning)
+    return parse(text, source, wanted, mentioning, counts=counts)
 
 
-def parse(text: str, source: str, wanted: Collection[str], mentioning: Collection[str] = ("",)) -> Page:
+def parse(
+    text: str, source: str, wanted: Collection[str], mentioning: Collection[str] = ("",), *, counts: bool = True
+) -> Page:
     """Reads the wanted metrics of a page in the text format, or of them the series that mention any of some texts.
+    `counts` says that they count something, and so are not negative.
 
     Raises SourceError. An empty page is a page without series.
     """
@@ -98,10 +102,10 @@ def parse(text: str, source: str, wanted: Collection[str], mentioning: Collectio
                 lines.append(line)
         elif not line.startswith("{"):  # a quoted name, which no selector can ask for
             raise SourceError(source, "what it shows are not metrics in the Prometheus text format")
-    return Page(_samples(lines, source), frozenset(metrics))
+    return Page(_samples(lines, source, counts=counts), frozenset(metrics))
 
 
-def _samples(lines: list[str], source: str) -> tuple[Sample, ...]:
+def _samples(lines: list[str], source: str, *, counts: bool) -> tuple[Sample, ...]:
     if len(lines) > MAX_SERIES:
         raise SourceError(source, f"its counters have more than {MAX_SERIES} series: drop labels of many values")
     samples, seen = [], set()
@@ -110,8 +114,9 @@ def _samples(lines: list[str], source: str) -> tuple[Sample, ...]:
     except (ValueError, IndexError, KeyError) as error:
         raise SourceError(source, f"its metrics cannot be parsed: {str(error)[:120]}") from None
     for sample in parsed:
-        if not math.isfinite(sample.value) or sample.value < 0:
-            raise SourceError(source, f"{sample.name} is {sample.value:g}, which is not a count")
+        if not math.isfinite(sample.value) or (counts and sample.value < 0):
+            what = "a count" if counts else "a number"
+            raise SourceError(source, f"{sample.name} is {sample.value:g}, which is not {what}")
         series = (sample.name, frozenset(sample.labels.items()))
         if series in seen:
             raise SourceError(source, f"{sample.name} shows one series twice: it cannot be told which value counts")

@@ -1,4 +1,4 @@
-"""Counters and histograms that a revision's pods expose themselves."""
+"""Counters, histograms and gauges that a revision's pods expose themselves."""
 
 from __future__ import annotations
 
@@ -98,6 +98,32 @@ class PodHistograms:
         }
 
 
+class PodGauges:
+    """One number a pod, such as the length of its queue."""
+
+    def __init__(self, client: httpx.AsyncClient, page: PodPage, gauge: str) -> None:
+        """`gauge` is a selector; series of one pod are added up. Raises SelectorError."""
+        self._client = client
+        self._page = page
+        self._selector = parse_selector(gauge, "pods.gauge")
+
+    async def read(self, services: Mapping[str, ServiceRef]) -> Mapping[str, Mapping[str, float]]:
+        """The number of each pod that shows one, under the rules of `read_pods`."""
+
+        def shown(name: str, page: Page) -> tuple[str, float | None]:
+            mine = [one.value for one in page.samples if self._selector.matches(one.metric, one.labels)]
+            return name, sum(mine) if mine else None
+
+        wanted = {self._selector.metric}
+        found = {
+            arm: await _each(
+                self._client, arm, one.endpoints, where=self._page, wanted=wanted, made=shown, counts=False
+            )
+            for arm, one in services.items()
+        }
+        return {arm: {pod: value for pod, value in pods if value is not None} for arm, pods in found.items()}
+
+
 async def _each(
     client: httpx.AsyncClient,
     arm: str,
@@ -106,6 +132,7 @@ async def _each(
     where: PodPage,
     wanted: Collection[str],
     made: Callable[[str, Page], T],
+    counts: bool = True,
 ) -> tuple[T, ...]:
     if len(endpoints) > MAX_READINGS:
         raise SourceError(arm, f"{len(endpoints)} pods are more than the {MAX_READINGS} that are scraped: use gateway")
@@ -118,7 +145,7 @@ async def _each(
         try:
             url = endpoint.url(where.port, where.path)
             async with slots:
-                page = await scrape(client, url, name, wanted, limit=MAX_POD_PAGE)
+                page = await scrape(client, url, name, wanted, limit=MAX_POD_PAGE, counts=counts)
             return made(name, page)
         except UnknownPortError as error:
             return SourceError(name, f"{error}: correct pods.port")

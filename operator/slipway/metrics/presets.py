@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final, Literal
+
+from slipway.api import MetricSpec, PodsSource, PrometheusSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,8 @@ class Preset:
     """Selectors of all requests, added up."""
     histogram: str | None
     """The histogram of durations; None where the server has no buckets, only sums."""
-    unit: float = 1.0
-    """What one of the histogram's units is in seconds."""
+    unit: Literal["Seconds", "Milliseconds", "Microseconds"] = "Seconds"
+    """What the histogram's edges are in."""
     note: str = ""
     """What has to be switched on, or is not counted."""
 
@@ -49,7 +51,7 @@ _CLIENTS_FAULT: Final = "|".join(
 
 PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
     {
-        "mlserver": Preset(
+        "MLServer": Preset(
             port=8082,
             path="/metrics",
             bad=("model_infer_request_failure_total",),
@@ -57,7 +59,7 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
             histogram='rest_server_request_duration_seconds{path=~".*/infer"}',
             note="durations are those of REST alone: model_infer_request_duration is a summary without buckets",
         ),
-        "kserve": Preset(
+        "KServe": Preset(
             port=8080,
             path="/metrics",
             bad=(),
@@ -65,7 +67,7 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
             histogram="request_predict_seconds",
             note="the server counts no errors: take them from the gateway",
         ),
-        "triton": Preset(
+        "Triton": Preset(
             port=8002,
             path="/metrics",
             bad=('nv_inference_request_failure{reason!="CANCELED"}',),
@@ -73,16 +75,16 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
             histogram=None,
             note="durations are sums of microseconds without buckets: take latency from the gateway",
         ),
-        "tensorflow-serving": Preset(
+        "TensorFlowServing": Preset(
             port=8501,
             path="/monitoring/prometheus/metrics",
             bad=(f':tensorflow:serving:request_count{{status!~"OK|{_CLIENTS_FAULT}"}}',),
             total=(":tensorflow:serving:request_count",),
             histogram=":tensorflow:serving:request_latency",
-            unit=1e-6,
+            unit="Microseconds",
             note="shown only when the server is started with --monitoring_config_file",
         ),
-        "torchserve": Preset(
+        "TorchServe": Preset(
             port=8082,
             path="/metrics",
             bad=("Requests5XX",),
@@ -90,14 +92,14 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
             histogram=None,
             note="shown only with metrics_mode=prometheus; durations have no buckets: take latency from the gateway",
         ),
-        "vllm": Preset(
+        "vLLM": Preset(
             port=8000,
             path="/metrics",
             bad=(f'http_requests_total{{status=~"5..",{_GENERATING}}}',),
             total=(f"http_requests_total{{{_GENERATING}}}",),
             histogram="vllm:e2e_request_latency_seconds",
         ),
-        "bentoml": Preset(
+        "BentoML": Preset(
             port=3000,
             path="/metrics",
             bad=('bentoml_service_request_total{http_response_code=~"5.."}',),
@@ -107,3 +109,23 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
     }
 )
 """Presets by the runtime's name."""
+
+
+def explicit(metric: MetricSpec) -> MetricSpec:
+    """The metric with the names that its preset stands for written out; itself without a preset."""
+    if metric.pods is not None and metric.pods.preset is not None:
+        named = _named(metric.pods)
+        if "path" not in metric.pods.model_fields_set:
+            named["path"] = PRESETS[metric.pods.preset].path
+        return metric.model_copy(update={"pods": metric.pods.model_copy(update=named)})
+    if metric.prometheus is not None and metric.prometheus.preset is not None:
+        named = _named(metric.prometheus)
+        return metric.model_copy(update={"prometheus": metric.prometheus.model_copy(update=named)})
+    return metric
+
+
+def _named(source: PodsSource | PrometheusSource) -> dict[str, Any]:
+    preset = PRESETS[source.preset or ""]
+    if source.measure == "Latency":
+        return {"histogram": preset.histogram, "unit": preset.unit}
+    return {"bad": list(preset.bad), "total": list(preset.total)}

@@ -5,7 +5,8 @@ those of any source. So windows are disjoint however often one looks, resets and
 extrapolated: ``increase()`` drops the first increment of a series, which for errors is the one that matters, and
 overlapping ``rate()`` windows count each request several times.
 
-A query that a user writes whole gives one number and no sample size, so it serves limits only.
+A query that a user writes whole gives numbers without a sample size: one for a release serves limits only, one for each
+pod can be ranked against those of stable.
 """
 
 from __future__ import annotations
@@ -189,18 +190,25 @@ class PrometheusHistograms:
         )
 
 
+_NAMES: Final = ("selector", "namespace", "service", "revision", "window")
+_OF_A_RELEASE: Final = frozenset({"selector", "service", "revision"})
+
+
 class PrometheusQuery:
-    """One number an arm, from an expression with ``{{selector}}`` where the revision's matchers belong and, where a
-    range is needed, ``{{window}}``."""
+    """One number an arm, or one a pod, from an expression in which the names of the release are put.
+
+    ``{{selector}}`` becomes the matchers of its pods, ``{{namespace}}``, ``{{service}}`` and ``{{revision}}``, which is
+    the short hash, what names it, and ``{{window}}`` a range.
+    """
 
     def __init__(self, prometheus: Prometheus, template: str, *, window: float) -> None:
         """`window` is in seconds: the time since the last look, so that ranges do not overlap. Raises SelectorError."""
-        unknown = [name for name in _PLACEHOLDER.findall(template) if name not in ("selector", "window")]
+        names = _PLACEHOLDER.findall(template)
+        unknown = [name for name in names if name not in _NAMES]
         if unknown:
-            raise SelectorError(
-                "prometheus.query", f"it has {{{{{unknown[0]}}}}}: known are {{{{selector}}}}, {{{{window}}}}"
-            )
-        if not any(name == "selector" for name in _PLACEHOLDER.findall(template)):
+            known = ", ".join(f"{{{{{name}}}}}" for name in _NAMES)
+            raise SelectorError("prometheus.query", f"it has {{{{{unknown[0]}}}}}: known are {known}")
+        if not _OF_A_RELEASE.intersection(names):
             raise SelectorError(
                 "prometheus.query",
                 "it has no {{selector}} and would say the same of every revision: put it into the braces",
@@ -211,28 +219,40 @@ class PrometheusQuery:
         self._template = template
         self._window = max(1, math.ceil(window))
 
-    async def read(self, services: Mapping[str, ServiceRef]) -> Mapping[str, float | None]:
-        """The number of each arm, None where there is none yet: an empty answer, or NaN, as of nothing divided by
-        nothing. Raises SourceError for infinity and for more than one series."""
+    async def read(self, services: Mapping[str, ServiceRef]) -> Mapping[str, float | Mapping[str, float] | None]:
+        """The number of each arm, or of each of its pods where the series have their names. None where there is none
+        yet: an empty answer, or NaN, as of nothing divided by nothing; a pod without a number is left out.
+
+        Raises SourceError for infinity, and for several series that pods do not tell apart.
+        """
         found = await together(self._arm(service) for service in services.values())
         return dict(zip(services, found, strict=True))
 
-    async def _arm(self, service: ServiceRef) -> float | None:
+    async def _arm(self, service: ServiceRef) -> float | Mapping[str, float] | None:
         known = {
             "selector": ",".join(_matcher(*one) for one in self._prometheus.matchers(service)),
+            "namespace": service.namespace,
+            "service": service.name,
+            "revision": service.revision,
             "window": f"{self._window}s",
         }
         promql = _PLACEHOLDER.sub(lambda found: known[found[1]], self._template)
         found = await self._prometheus.query(promql)
-        if len(found) > 1:
-            raise SourceError(
-                SOURCE, f"{_short(promql)} gives {len(found)} series where one is needed: add up, as with sum()"
-            )
-        if not found or math.isnan(found[0].value):
-            return None
-        if math.isinf(found[0].value):
+        if any(math.isinf(one.value) for one in found):
             raise SourceError(SOURCE, f"{_short(promql)} is infinite")
-        return found[0].value
+        pods = [one.labels.get(self._prometheus.pod_label, "") for one in found]
+        if found and all(pods):
+            if len(set(pods)) < len(pods):
+                raise SourceError(SOURCE, f"{_short(promql)} gives several series of one pod: add up by the pod")
+            return {pod: one.value for pod, one in zip(pods, found, strict=True) if not math.isnan(one.value)} or None
+        if len(found) > 1:
+            label = self._prometheus.pod_label
+            raise SourceError(
+                SOURCE,
+                f"{_short(promql)} gives {len(found)} series where one is needed, or one for each {label}: add up, as "
+                "with sum()",
+            )
+        return found[0].value if found and not math.isnan(found[0].value) else None
 
 
 def _series(data: Any, promql: str) -> tuple[Series, ...]:

@@ -26,6 +26,11 @@ class ServiceRef:
     endpoints: tuple[Endpoint, ...] = ()
     """The pods behind it, for sources that ask them."""
 
+    @property
+    def revision(self) -> str:
+        """The revision's short hash, as it is in its pods' labels."""
+        return self.name.rpartition("-")[2]
+
     def pod_pattern(self) -> str:
         """A regular expression (RE2) that matches the names of the revision's pods as a whole."""
         return rf"{re.escape(self.name)}-[0-9a-z]+-[0-9a-z]+".replace(r"\-", "-")
@@ -35,7 +40,8 @@ class Source(Protocol[T_co]):
     """Where one metric's numbers come from.
 
     ``Source[tuple[Reading, ...]]`` counts outcomes, ``Source[tuple[HistogramReading, ...]]`` durations, and
-    ``Source[float | None]`` measures one number, or knows of none yet.
+    ``Source[Mapping[str, float]]`` reads one number a pod, and ``Source[float | None]`` one for the whole release, or
+    knows of none yet.
     """
 
     async def read(self, services: Mapping[str, ServiceRef]) -> Mapping[str, T_co]:

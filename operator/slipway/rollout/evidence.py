@@ -17,7 +17,15 @@ from slipway.rollout.golden import complete, fold_golden, position, undecided
 from slipway.rollout.ladder import placed
 from slipway.rollout.live import entered, fold_counters, fold_latencies
 from slipway.rollout.measured import failed_to_look, metrics_of, record_of
-from slipway.rollout.observation import CounterWindow, GoldenBatch, LatencyWindow, Observation, SourceFailure
+from slipway.rollout.numbers import entered_number, fold_number
+from slipway.rollout.observation import (
+    CounterWindow,
+    GoldenBatch,
+    LatencyWindow,
+    NumberReading,
+    Observation,
+    SourceFailure,
+)
 from slipway.rollout.record import asked_weight
 
 GOLDEN_BATCH: Final = 128
@@ -121,10 +129,12 @@ def _golden_request(
 
 def heard(metric: MetricSpec, phase: str | None) -> bool:
     """Whether a metric on live traffic says anything in a phase. Copies of requests are counted by the pods, and by no
-    gateway; while a release is watched no other takes requests at the same time, whose latency could be compared."""
+    gateway; while a release is watched no other takes requests at the same time, whose latency, or whose pods, could be
+    compared."""
     if phase == Phase.SHADOWING:
         return metric.gateway is None
-    return phase != Phase.EVALUATING and not (phase == Phase.WATCHING and metric.measures_latency)
+    side_by_side = metric.measures_latency or (metric.reads_number and metric.threshold is None)
+    return phase != Phase.EVALUATING and not (phase == Phase.WATCHING and side_by_side)
 
 
 def _counted(
@@ -180,4 +190,8 @@ def _fold_metric(
                 return fold_counters(seen, record, metric, status, item, entered_step=entered_step, watched=watched)
             case LatencyWindow():
                 return fold_latencies(seen, metric, status, item, entered_step=entered_step)
-    return entered(metric, status) if entered_step and metric.golden_set is None else status
+            case NumberReading():
+                return fold_number(seen, metric, status, item, entered_step=entered_step)
+    if not entered_step or metric.golden_set is not None:
+        return status
+    return entered_number(metric, status) if metric.reads_number else entered(metric, status)

@@ -29,10 +29,11 @@ from slipway.rollout.evidence import RECHECK, RETRY, failing, heard, judgeable
 from slipway.rollout.golden import complete, golden_judgement, undecided
 from slipway.rollout.ladder import judging_of
 from slipway.rollout.measured import metrics_of
+from slipway.rollout.numbers import NumberEvidence, number_reader
 from slipway.rollout.observation import Observation
 from slipway.rollout.record import phase_of
 
-_Reader = Callable[[Vectors], RatioEvidence | LatencyEvidence]
+_Reader = Callable[[Vectors], RatioEvidence | LatencyEvidence | NumberEvidence]
 
 
 def results(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[MetricStatus]) -> list[MetricResult]:
@@ -79,6 +80,8 @@ def _judgement(record: ModelRevisionStatus, metric: MetricSpec, status: MetricSt
     if metric.golden_set is not None:
         return golden_judgement(record, status) or analysis.no_data(status.message)
     read: _Reader = LatencyEvidence.from_vectors if metric.measures_latency else RatioEvidence.from_vectors
+    if metric.reads_number:
+        read = number_reader(metric)
     return _judged(
         read, tuple((vector.name, tuple(vector.values)) for vector in status.state or ())
     ) or analysis.no_data(status.message)

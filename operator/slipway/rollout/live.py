@@ -111,9 +111,9 @@ def fold_latencies(
 def _learned(seen: Observation, metric: MetricSpec, status: MetricStatus, window: LatencyWindow) -> MetricStatus:
     past = window.past
     if past is not None and past.total >= LEARNED_REQUESTS:
-        evidence = LatencyEvidence.begin(gates_of(metric, seen), steps=_stages(seen), past=past)
+        evidence = LatencyEvidence.begin(gates_of(metric, seen), steps=stages(seen), past=past)
         return _with(seen, status, evidence, evidence.judge(), window)
-    blank = LatencyEvidence.begin(gates_of(metric, seen), steps=_stages(seen))
+    blank = LatencyEvidence.begin(gates_of(metric, seen), steps=stages(seen))
     judgement = replace(blank, learned=past if past is not None and past.total else None).judge()
     nothing = {"state": None, "cursor": None, "counters": None}
     return _with(seen, status, blank, judgement, window).model_copy(update=nothing)
@@ -127,7 +127,7 @@ def entered(metric: MetricSpec, status: MetricStatus) -> MetricStatus:
     return status.model_copy(update={"state": state_of(evidence.enter_step().to_vectors())})
 
 
-def _stages(seen: Observation) -> int:
+def stages(seen: Observation) -> int:
     """How often live tests start anew at the most: at the copies, at each step, at all traffic and in the watch."""
     return len(seen.steps) + (seen.course.shadow is not None) + 1 + (seen.rollback.watch > timedelta(0))
 
@@ -139,7 +139,7 @@ def _seconds(seen: Observation, status: MetricStatus) -> float:
 
 def _begun(seen: Observation, record: ModelRevisionStatus, metric: MetricSpec) -> RatioEvidence:
     dispersion = _measured_before(seen, record, metric) if tells_pods_apart(metric) else None
-    return RatioEvidence.begin(gates_of(metric, seen), steps=_stages(seen), dispersion=dispersion)
+    return RatioEvidence.begin(gates_of(metric, seen), steps=stages(seen), dispersion=dispersion)
 
 
 def _measured_before(seen: Observation, record: ModelRevisionStatus, metric: MetricSpec) -> Dispersion:

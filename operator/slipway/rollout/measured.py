@@ -14,6 +14,9 @@ from slipway.rollout.record import shorten
 MIN_LIVE_SAMPLES: Final = 100
 """Default of minSamples for live metrics. Golden sets have none: their proofs carry their own sample size."""
 
+MIN_READINGS: Final = 5
+"""The same for numbers that are read: of pods that were ranked in so many minutes."""
+
 
 def metrics_of(seen: Observation) -> Sequence[MetricSpec]:
     """The metrics that the specification names."""
@@ -40,15 +43,16 @@ def state_of(vectors: Mapping[str, tuple[float, ...]]) -> list[NamedVector]:
 def gates_of(metric: MetricSpec, seen: Observation) -> Gates:
     """A metric's gates with the defaults filled in and its share of the budget for false rollbacks (Bonferroni)."""
     acting = sum(1 for other in metrics_of(seen) if other.action != "Observe")
-    live = metric.golden_set is None
+    samples = metric.min_samples if metric.min_samples is not None else _usual_samples(metric)
+    limit = metric.threshold if not metric.reads_number else None
     return Gates(
-        threshold_max=metric.threshold.max if metric.threshold else None,
-        threshold_min=metric.threshold.min if metric.threshold else None,
+        threshold_max=limit.max if limit else None,
+        threshold_min=limit.min if limit else None,
         comparison_margin=metric.comparison.margin if metric.comparison else None,
         comparison_relative=metric.comparison.relative if metric.comparison else None,
         non_inferiority_margin=metric.non_inferiority.margin if metric.non_inferiority else None,
         non_inferiority_relative=metric.non_inferiority.relative if metric.non_inferiority else None,
-        min_samples=max(1, metric.min_samples if metric.min_samples is not None else MIN_LIVE_SAMPLES if live else 1),
+        min_samples=max(1, samples),
         fail_alpha=(1 - seen.analysis.confidence) / max(1, acting),
         pass_alpha=1 - (metric.confidence if metric.confidence is not None else 0.95),
     )
@@ -66,3 +70,9 @@ def failed_to_look(seen: Observation, status: MetricStatus, message: str) -> Met
             **history.silent(status, seen.now),
         }
     )
+
+
+def _usual_samples(metric: MetricSpec) -> int:
+    if metric.golden_set is not None:
+        return 1
+    return MIN_READINGS if metric.reads_number else MIN_LIVE_SAMPLES

@@ -152,6 +152,17 @@ class LatencyWindow:
 
 
 @dataclass(frozen=True, slots=True)
+class NumberReading:
+    """One look at a number that is read and not counted: one for each pod, or one for the release. Empty where there is
+    none yet, of which ``missing`` says what to look at."""
+
+    metric: str
+    candidate: tuple[float, ...]
+    stable: tuple[float, ...]
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceFailure:
     """A source that gave no evidence, and what to do about it. Never counted for or against a release."""
 
@@ -159,7 +170,7 @@ class SourceFailure:
     message: str
 
 
-Evidence = GoldenBatch | CounterWindow | LatencyWindow | SourceFailure
+Evidence = GoldenBatch | CounterWindow | LatencyWindow | NumberReading | SourceFailure
 
 
 @dataclass(frozen=True, slots=True)

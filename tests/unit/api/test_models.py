@@ -94,7 +94,7 @@ REFUSED = [
     ("spec.analysis.confidence", 1, "less than 1"),
     ("spec.analysis.onInconclusive", "Ignore", "'Hold', 'Promote' or 'Rollback'"),
     ("spec.analysis.metrics.0.name", "Errors", "match pattern"),
-    ("spec.analysis.metrics.0.threshold.max", 0, "greater than 0"),
+    ("spec.analysis.metrics.0.threshold.max", 1e16, "less than or equal to"),
     ("spec.analysis.metrics.0.action", "Explode", "'Rollback', 'Hold' or 'Observe'"),
     ("spec.traffic.gateway.parentRefs", [], "at least 1 item"),
     ("spec.traffic.gateway.hostnames.0", "Fraud.Example", "match pattern"),

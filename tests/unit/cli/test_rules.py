@@ -68,7 +68,7 @@ def values(schema: Schema, rule: str) -> st.SearchStrategy[Any]:
             named = {
                 name: values(METADATA if name == "metadata" else inner, rule)
                 for name, inner in schema.get("properties", {}).items()
-                if re.search(rf"\b{name}\b", rule)
+                if re.search(rf"\b(__)?{name}(__)?\b", rule)
             }
             required = {name: named[name] for name in schema.get("required", ()) if name in named}
             if "metadata" in named:

@@ -25,6 +25,8 @@ class Model:
     port: int = 0
     asked: int = 0
     """Golden items that it was asked."""
+    page: Callable[[], str] | None = None
+    """What its pods show as their metrics."""
     when_asked: Callable[[], None] | None = None
     """Called before it answers a golden item."""
 
@@ -54,11 +56,14 @@ class Outside:
         return int(address[1])
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        if request.path == "/metrics":
-            return web.Response(text=self.page, status=self.page_status)
         assert request.transport is not None
         port = request.transport.get_extra_info("sockname")[1]
-        model = next(model for model in self.models.values() if model.port == port)
+        model = next((model for model in self.models.values() if model.port == port), None)
+        if request.path == "/metrics" and (model is None or model.page is None):
+            return web.Response(text=self.page, status=self.page_status)
+        assert model is not None
+        if model.page is not None and request.path == "/metrics":
+            return web.Response(text=model.page())
         if request.path == "/v2/models/fraud/ready":
             return web.Response(status=200 if model.answers else 503)
         if request.path == "/alive/fraud":

@@ -30,11 +30,17 @@ class Server:
     asked: list[tuple[str, str]] = field(default_factory=list)
     """What was asked, and with which credentials."""
     looks: int = 0
+    numbers: dict[str, Any] = field(default_factory=dict)
+    """What a query of one number, or a page's value, gives, by the arm's words in the question; a list is one a pod."""
 
     async def query(self, request: web.Request) -> web.Response:
         promql = str((await request.post())["query"])
         self.asked.append((promql, request.headers.get("authorization", "")))
         self.looks += 1
+        if "queue" in promql:
+            return web.json_response(
+                {"status": "success", "data": {"resultType": "vector", "result": self._numbers(promql)}}
+            )
         pod = promql.split('pod=~"')[1].split("-[0-9a-z]+", maxsplit=1)[0]
         value = 100.0 * self.looks
         found = [{"metric": {"pod": f"{pod}-7d9-x1", "namespace": NAMESPACE}, "value": [0, str(value)]}]
@@ -48,6 +54,12 @@ class Server:
             ]
         return web.json_response({"status": "success", "data": {"resultType": "vector", "result": found}})
 
+    def _numbers(self, text: str) -> list[Any]:
+        found = next((number for words, number in self.numbers.items() if words in text), None)
+        several = found if isinstance(found, list) else [] if found is None else [found]
+        names = [{"pod": f"pod-{index}"} for index in range(len(several))] if isinstance(found, list) else [{}]
+        return [{"metric": name, "value": [0, str(one)]} for name, one in zip(names, several, strict=False)]
+
     def _share(self, text: str) -> float:
         return next((share for words, share in self.bad.items() if words in text), 0.0)
 
@@ -55,7 +67,10 @@ class Server:
         self.asked.append((request.path_qs, request.headers.get("authorization", "")))
         self.looks += 1
         total = 100 * self.looks
-        document = {"requests": {"all": total, "failed": int(self._share(request.path_qs) * total)}}
+        number = next((number for words, number in self.numbers.items() if words in request.path_qs), None)
+        if number == "html":
+            return web.Response(text="<html>log in</html>", content_type="text/html")
+        document = {"queue": number, "requests": {"all": total, "failed": int(self._share(request.path_qs) * total)}}
         return web.json_response(document, status=self.status)
 
 
@@ -104,12 +119,12 @@ def a_secret(**data: str) -> Object:
     }
 
 
-async def on_the_way(world: World, metric: Object, *, egress: Egress = LOOPBACK) -> None:
+async def on_the_way(world: World, metric: Object, *, egress: Egress = LOOPBACK, longest: str = "10m") -> None:
     """Release v2 takes its first traffic beside v1, judged by this metric alone."""
     world.kill_operator()
     world.egress = egress
     world.start_operator()
-    analysis = {"interval": "10s", "maxDuration": "10m", "metrics": [metric]}
+    analysis = {"interval": "10s", "maxDuration": longest, "metrics": [metric]}
     await world.serving("v1", analysis=analysis)
     world.declare("v2")
     await world.run(lambda: "v2" in world.weights)
@@ -251,3 +266,129 @@ async def test_a_relative_margin_is_taken_from_the_manifest_to_the_sentence(worl
     await on_the_way(world, OF_GATEWAY | {"comparison": {"relative": 0.2}})
     await world.pass_time(30)
     assert "margin 20% of stable's" in world.metric("v2", "errors")["message"]
+
+
+# --- numbers that are read --------------------------------------------------------------------------------------------
+
+
+def a_query(server: Server, **gate: Any) -> Object:
+    query = "max(queue{{{selector}}})"
+    return {"name": "queue", "prometheus": {"url": server.url, "query": query}} | (
+        gate or {"threshold": {"max": 50, "for": "1m"}}
+    )
+
+
+def a_value(server: Server, **gate: Any) -> Object:
+    source = {"url": f"{server.url}/counts/{{{{service}}}}?arm={{{{arm}}}}", "value": "$.queue"}
+    return {"name": "queue", "web": source} | (gate or {"threshold": {"max": 50, "for": "1m"}})
+
+
+@pytest.mark.parametrize("source", [a_query, a_value])
+async def test_a_number_within_its_limit_for_a_while_lets_the_rollout_go_on(world: World, source: Any) -> None:
+    async with a_server() as server:
+        server.numbers = {"": 7}
+        await on_the_way(world, source(server))
+        await world.pass_time(30)
+        assert "value=7 (max 50), within for " in world.metric("v2", "queue")["message"]
+        assert world.weights == {"v1": 9000, "v2": 1000}
+        await world.run()
+        assert world.stable == "v2", world.story()
+
+
+@pytest.mark.parametrize("source", [a_query, a_value])
+async def test_a_number_beyond_its_limit_for_a_while_hauls_back_and_a_spike_does_not(world: World, source: Any) -> None:
+    async with a_server() as server:
+        server.numbers = {"": 7}
+        await on_the_way(world, source(server, threshold={"max": 50, "for": "4m"}))
+        server.numbers = {"": 70}
+        await world.pass_time(60)
+        assert "beyond for " in world.metric("v2", "queue")["message"]
+        server.numbers = {"": 7}
+        await world.pass_time(60)
+        assert "within for " in world.metric("v2", "queue")["message"]
+        server.numbers = {"": 70}
+        await world.run()
+        assert world.stable == "v1", world.story()
+        assert "queue: Fail value=70 (max 50), beyond for " in world.record("v2")["message"]
+
+
+async def test_a_number_beyond_its_limit_is_no_reason_to_go_on_when_the_time_is_over(world: World) -> None:
+    async with a_server() as server:
+        server.numbers = {"": 70}
+        await on_the_way(world, a_query(server, threshold={"max": 50, "for": "1h"}), longest="2m")
+        await world.pass_time(150)
+        assert world.record("v2")["reason"] == "Inconclusive"
+        assert world.weights == {"v1": 9000, "v2": 1000}
+
+
+@pytest.mark.parametrize("source", [a_query, a_value])
+async def test_no_number_yet_holds_and_says_what_to_look_at(world: World, source: Any) -> None:
+    async with a_server() as server:
+        await on_the_way(world, source(server))
+        await world.pass_time(30)
+        status = world.metric("v2", "queue")
+        assert status["verdict"] == "NoData"
+        assert "no number of candidate yet: does " in status["message"]
+        assert world.record("v2")["reason"] == "NoData"
+        server.numbers = {"": 7}
+        await world.run()
+        assert world.stable == "v2", world.story()
+
+
+@pytest.mark.parametrize(
+    ("source", "numbers", "said"),
+    [
+        (a_query, {"": "+Inf"}, "spec.analysis.metrics[queue].prometheus: "),
+        (a_value, {"": "many"}, "$.queue selects str where it has to select a finite number"),
+        (a_value, {"": "html"}, "it answered HTTP 200 with HTML where JSON was asked for"),
+    ],
+)
+async def test_what_is_no_number_is_no_evidence(world: World, source: Any, numbers: Any, said: str) -> None:
+    async with a_server() as server:
+        server.numbers = numbers
+        await on_the_way(world, source(server))
+        await world.pass_time(30)
+        status = world.metric("v2", "queue")
+        assert status["verdict"] == "Error"
+        assert said in status["message"]
+        assert world.weights == {"v1": 9000, "v2": 1000}
+
+
+@pytest.mark.parametrize(
+    ("worse", "gate", "stays"),
+    [("Higher", "comparison", "v1"), ("Lower", "comparison", "v2"), ("Lower", "nonInferiority", "v2")],
+)
+async def test_numbers_of_pods_are_ranked_against_those_of_stable(
+    world: World, worse: str, gate: str, stays: str
+) -> None:
+    async with a_server() as server:
+        metric = a_query(server, **{gate: {"relative": 0.2}}, worse=worse)
+        await on_the_way(world, metric)
+        server.numbers = {world.name_of("v2"): [80, 90], world.name_of("v1"): [40, 45, 50]}
+        await world.run()
+        assert world.stable == stays, world.story()
+        if stays == "v1":
+            assert "queue: Fail n=" in world.record("v2")["message"]
+            assert "beside stable's 45, worse by +88.9% (margin 20%)" in world.record("v2")["message"]
+
+
+async def test_pods_are_ranked_once_a_minute_however_often_one_looks(world: World) -> None:
+    async with a_server() as server:
+        await on_the_way(world, a_query(server, comparison={"relative": 0.2}))
+        server.numbers = {world.name_of("v2"): [40], world.name_of("v1"): [40, 45, 50]}
+        await world.pass_time(150)
+        assert world.metric("v2", "queue")["message"].startswith(("n=2 ", "n=3 "))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [(7, "it gives one number for a whole release"), ([-1, 2], "a pod of candidate is below 0")],
+)
+async def test_numbers_that_cannot_be_ranked_are_told_with_their_field(world: World, numbers: Any, said: str) -> None:
+    async with a_server() as server:
+        server.numbers = {"": numbers}
+        await on_the_way(world, a_query(server, comparison={"relative": 0.2}))
+        await world.pass_time(30)
+        message = world.metric("v2", "queue")["message"]
+        assert message.startswith("spec.analysis.metrics[queue].prometheus.query: ")
+        assert said in message

@@ -276,23 +276,49 @@ async def measured(answer: Any, template: str = "avg(temp{{{selector}}})", windo
     return found["candidate"], server.asked[0]["query"]
 
 
+def a_number(value: Any, **labels: str) -> dict[str, Any]:
+    """What is left of series that were added up."""
+    return {"metric": labels, "value": [NOW, str(value)]}
+
+
 async def test_a_query_gives_one_number_with_the_revisions_matchers_and_the_window() -> None:
-    value, query = await measured(a_vector(a_series(0.25)), "sum(increase(x{a='b',{{ selector }}}[{{window}}]))")
+    value, query = await measured(a_vector(a_number(0.25)), "sum(increase(x{a='b',{{ selector }}}[{{window}}]))")
     assert value == 0.25
     assert query == ('sum(increase(x{a=\'b\',namespace="ml",pod=~"fraud-9e8f7a6b-[0-9a-z]+-[0-9a-z]+"}[10s]))')
     assert (await measured({"status": "success", "data": {"resultType": "scalar", "result": [NOW, "-3"]}}))[0] == -3
 
 
+async def test_a_query_can_name_the_release_by_its_service_or_its_hash() -> None:
+    template = 'x{ns="{{namespace}}",svc="{{service}}",rev="{{revision}}"}'
+    _, query = await measured(a_vector(a_number(1)), template)
+    assert query == 'x{ns="ml",svc="fraud-9e8f7a6b",rev="9e8f7a6b"}'
+
+
+async def test_a_query_gives_one_number_a_pod_where_series_have_its_name() -> None:
+    assert (await measured(a_vector(a_series(1), a_series(2, "other"), a_series("NaN", "third"))))[0] == {
+        PODS["stable"]: 1,
+        "other": 2,
+    }
+    with pytest.raises(SourceError, match="several series of one pod: add up by the pod"):
+        await measured(a_vector(a_series(1), a_series(2, code="500")))
+
+
 async def test_an_empty_answer_and_nan_are_no_number_yet() -> None:
     assert (await measured(a_vector()))[0] is None
+    assert (await measured(a_vector(a_number("NaN"))))[0] is None
     assert (await measured(a_vector(a_series("NaN"))))[0] is None
 
 
 async def test_infinity_and_several_series_are_told() -> None:
-    with pytest.raises(SourceError, match="is infinite"):
-        await measured(a_vector(a_series("-Inf")))
-    with pytest.raises(SourceError, match=r"gives 2 series where one is needed: add up, as with sum\(\)"):
-        await measured(a_vector(a_series(1), a_series(2, code="500")))
+    for infinite in (a_series("-Inf"), a_number("+Inf")):
+        with pytest.raises(SourceError, match="is infinite"):
+            await measured(a_vector(infinite))
+    with pytest.raises(
+        SourceError, match=r"gives 2 series where one is needed, or one for each pod: add up, as with sum\(\)"
+    ):
+        await measured(a_vector(a_number(1, code="200"), a_number(2, code="500")))
+    with pytest.raises(SourceError, match="gives 2 series"):
+        await measured(a_vector(a_number(1), a_series(2)))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from unit.probes.builders import an_endpoint
 
-from slipway.api import PodsSource
+from slipway.api import SECONDS_IN, PodsSource
 from slipway.cluster.endpoints import http_client
 from slipway.metrics import PRESETS, PodCounters, PodHistograms, PodPage, ServiceRef
 from slipway.probes import (
@@ -191,14 +191,16 @@ async def test_mlserver_is_ready_answers_gives_probabilities_and_counts(tmp_path
             )  # fmt: skip
             assert bad.candidate_unanswered == 1
 
-            preset, pods = PRESETS["mlserver"], (an_endpoint(port=port + 2),)
+            preset, pods = PRESETS["MLServer"], (an_endpoint(port=port + 2),)
             services = {"stable": ServiceRef("ml", "iris", 80, "iris", pods)}
             source = PodsSource(path=preset.path, bad=list(preset.bad), total=list(preset.total))
             (counted,) = (await PodCounters(client, source).read(services))["stable"]
             assert (counted.bad, counted.total) == (1, 9)
             assert preset.histogram is not None
             where = PodPage(path=preset.path)
-            (timed,) = (await PodHistograms(client, where, preset.histogram, unit=preset.unit).read(services))["stable"]
+            (timed,) = (
+                await PodHistograms(client, where, preset.histogram, unit=SECONDS_IN[preset.unit]).read(services)
+            )["stable"]
             assert timed.total >= 8
             assert timed.edges
 
@@ -245,7 +247,7 @@ async def test_kserve_is_ready_in_both_protocols_and_has_no_versions(tmp_path: P
         assert "does not know model nope (HTTP 404)" in await unknown(port, KServeV1())
         assert "does not know model nope (HTTP 404)" in await unknown(port, OpenInferenceV2())
         assert (await replayed(port, KServeV1())).candidate_right == 4
-        preset = PRESETS["kserve"]
+        preset = PRESETS["KServe"]
         services = {"stable": ServiceRef("ml", "iris", 80, "iris", (an_endpoint(port=port),))}
         assert preset.histogram is not None
         async with http_client() as client:
