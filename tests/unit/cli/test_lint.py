@@ -128,7 +128,7 @@ def test_two_items_of_one_name_are_told_at_the_second() -> None:
         (
             {"analysis": errors(gateway=None, prometheus={"url": "http://p.example", "histogram": "d", "bad": ["b"]})},
             "spec.analysis.metrics[0].prometheus",
-            "either bad and total, which are counters, or a histogram",
+            "name exactly one of these: bad and total, which are counters; histogram; query; preset",
         ),
         (
             {"analysis": errors(gateway=None, pods={"bad": ["b"], "total": ["t"], "unit": "Seconds"})},
@@ -148,6 +148,60 @@ def test_two_items_of_one_name_are_told_at_the_second() -> None:
             "how near is right?",
         ),
         ({"release": {"protocol": {"name": "CustomHTTP"}}}, "spec.release.protocol", "name both or neither"),
+        ({"analysis": errors(comparison={"margin": 0.1, "relative": 0.2})}, f"{METRIC}.comparison", "exactly one"),
+        (
+            {"analysis": errors(gateway={"measure": "Latency"}, comparison={"relative": 1})},
+            METRIC,
+            "give them a margin",
+        ),
+        ({"analysis": errors(threshold={"max": 5})}, METRIC, "a limit on a share is between 0 and 1"),
+        ({"analysis": errors(threshold={"max": 0.5, "for": "2m"})}, METRIC, "for belongs to the limit of a gauge"),
+        ({"analysis": errors(worse="Lower")}, METRIC, "worse belongs to the comparison of a gauge or query"),
+        ({"analysis": errors(gateway=None, pods={"gauge": "q"})}, METRIC, "give it relative in the place of margin"),
+        (
+            {"analysis": errors(gateway=None, pods={"gauge": "q"}, comparison={"relative": 1}, threshold={"max": 5})},
+            METRIC,
+            "write two metrics",
+        ),
+        (
+            {
+                "analysis": errors(
+                    gateway=None, pods={"gauge": "q"}, comparison=None, threshold={"max": 5}, minSamples=1
+                )
+            },
+            METRIC,
+            "neither samples nor confidence",
+        ),
+        (
+            {"analysis": errors(gateway=None, web={"url": "http://p.example", "value": "$.v"})},
+            METRIC,
+            "has no pods to rank",
+        ),
+        (
+            {"analysis": errors(gateway=None, web={"url": "http://p.example", "value": "$.v", "bad": "$.b"})},
+            f"{METRIC}.web",
+            "either bad and total, which are counts, or value",
+        ),
+        (
+            {"analysis": errors(gateway=None, pods={"preset": "KServe"})},
+            f"{METRIC}.pods",
+            "KServe's server counts no errors",
+        ),
+        (
+            {"analysis": errors(gateway=None, pods={"preset": "Triton", "measure": "Latency"})},
+            f"{METRIC}.pods",
+            "durations without buckets",
+        ),
+        (
+            {"analysis": errors(gateway=None, pods={"preset": "vLLM", "bad": ["b"], "total": ["t"]})},
+            f"{METRIC}.pods",
+            "name exactly one of these",
+        ),
+        (
+            {"analysis": errors(gateway=None, pods={"histogram": "d", "measure": "Latency"})},
+            f"{METRIC}.pods",
+            "measure says what is read of a preset",
+        ),
     ],
 )
 def test_what_breaks_a_rule_is_told_in_the_rule_s_words(spec: Any, field: str, words: str) -> None:
