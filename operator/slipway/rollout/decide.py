@@ -214,7 +214,8 @@ def _announcements(seen: Observation, news: Mapping[str, ModelRevisionStatus]) -
     for hash_, record in news.items():
         before, version = seen.revisions[hash_].record, seen.revisions[hash_].version
         known = before.timeline or ()
-        gained = [entry for entry in record.timeline or () if entry not in known]
+        same = set(map(id, known))  # a timeline grows at its end: nearly all entries are the very objects of before
+        gained = [entry for entry in record.timeline or () if id(entry) not in same and entry not in known]
         for entry in gained:
             warning = entry.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK)
             kind: Literal["Normal", "Warning"] = "Warning" if warning else "Normal"

@@ -28,36 +28,41 @@ from slipway.rollout.timing import Timing, timing_sentence
 OUTAGE_ITEMS: Final = 16
 """So many items without one that could be judged are no bad items: whatever was in the way, they are asked again."""
 
+_State = tuple[tuple[str, tuple[float, ...]], ...]
 _States = tuple[tuple[GroupName, tuple[float, ...]], ...]
 
 
 def golden_evidence(record: ModelRevisionStatus, status: MetricStatus | None) -> GroupedEvidence | None:
     """The evidence of a metric on a golden set. None where there is none yet, and for what another version or a hand
     wrote: that is collected anew."""
-    vectors = vectors_of(status)
-    if vectors is None or status is None:
-        return None
-    try:
-        return GroupedEvidence.restore(vectors, dict(_states(status)), paired=record.baseline is not None)
-    except EvidenceError:
-        return None
+    return _restored(_state(status), _states(status), record.baseline is not None) if status is not None else None
 
 
 def golden_judgement(record: ModelRevisionStatus, status: MetricStatus) -> Judgement | None:
     """The verdict on what a status holds; None where it cannot be read."""
-    state = tuple((vector.name, tuple(vector.values)) for vector in status.state or ())
-    return _judged(state, _states(status), record.baseline is not None)
+    return _judged(_state(status), _states(status), record.baseline is not None)
 
 
 @lru_cache(maxsize=256)
-def _judged(state: tuple[tuple[str, tuple[float, ...]], ...], groups: _States, paired: bool) -> Judgement | None:
-    """The verdict on a state, which is the same whenever it is asked for."""
+def _restored(state: _State, groups: _States, paired: bool) -> GroupedEvidence | None:
+    """What a state says, which is the same until another batch is folded, and asked for several times a look."""
     if not state:
         return None
     try:
-        return GroupedEvidence.restore(dict(state), dict(groups), paired=paired).judge()
+        return GroupedEvidence.restore(dict(state), dict(groups), paired=paired)
     except EvidenceError:
         return None
+
+
+@lru_cache(maxsize=256)
+def _judged(state: _State, groups: _States, paired: bool) -> Judgement | None:
+    """The verdict on a state, which is the same whenever it is asked for."""
+    evidence = _restored(state, groups, paired)
+    return evidence.judge() if evidence is not None else None
+
+
+def _state(status: MetricStatus) -> _State:
+    return tuple((vector.name, tuple(vector.values)) for vector in status.state or ())
 
 
 def complete(record: ModelRevisionStatus, status: MetricStatus | None) -> bool:

@@ -403,7 +403,7 @@ class World:
     def judge(self, look: Look) -> Decision:
         """Decide, and check the decision before it is carried out."""
         decision = decide(look.seen)
-        if self.looks % 8 == 0:
+        if self.looks % 32 == 0:
             assert decide(look.seen) == decision, "the same observation gave two decisions"
         self.checks.of_decision(self, look.seen, decision)
         return decision
