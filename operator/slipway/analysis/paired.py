@@ -6,6 +6,7 @@ about which is better; what counts is how often the candidate loses an item that
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Self
 
 from slipway.analysis import wording
@@ -104,6 +105,7 @@ def log_no_worse(counts: PairedBatch, margin: float, *, final: bool) -> float:
     return max(looks, log_inverse(bonett_price_p(counts.losses, counts.wins, counts.items, margin)))
 
 
+@lru_cache(maxsize=1024)
 def worst_loss(counts: PairedBatch, needed: float, *, final: bool) -> float:
     """The smallest loss, at most 1, that evidence `needed` to one excludes, rounded up to a hundredth of a point."""
     low, high = -1.0, 1.0

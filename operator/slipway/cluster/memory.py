@@ -19,7 +19,7 @@ from typing import Literal
 
 from slipway.cluster.errors import AlreadyExists, Conflict, Invalid, NotServed
 from slipway.cluster.kinds import CONFIG_MAP, EVENT, KINDS, LEASE, NAMESPACE, SERVICE, Kind, Object, Objects
-from slipway.cluster.merging import Manager, Owners, applied, json_copy, leaves, updated
+from slipway.cluster.merging import Manager, Owners, applied, json_copy, leaves, stored_copy, updated
 from slipway.cluster.protocol import FIELD_MANAGER, Propagation
 from slipway.cluster.target import Target, status_alone, target_of
 
@@ -125,7 +125,7 @@ class MemoryCluster:
         target = Target("get", kind, namespace if kind.namespaced else None, name)
         await self._begin("get", target)
         found = self._visible().get(_key(target))
-        return json_copy(found) if found is not None else None
+        return stored_copy(found) if found is not None else None
 
     async def list(
         self, kind: Kind, namespace: str | None = None, *, labels: Mapping[str, str] | None = None
@@ -139,7 +139,7 @@ class MemoryCluster:
             and namespace in (None, key[1])
             and wanted <= (obj["metadata"].get("labels") or {}).items()
         ]
-        return [json_copy(obj) for _, _, obj in sorted(found, key=lambda entry: entry[:2])]
+        return [stored_copy(obj) for _, _, obj in sorted(found, key=lambda entry: entry[:2])]
 
     async def create(self, obj: Object) -> Object:
         target = target_of("create", obj)
@@ -311,7 +311,7 @@ class MemoryCluster:
 
     def _tell(self, change: Change, obj: Object) -> None:
         for callback in tuple(self._subscribers):
-            callback(change, json_copy(obj))
+            callback(change, stored_copy(obj))
 
     def _now(self) -> str:
         return self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -320,7 +320,7 @@ class MemoryCluster:
 def _answered(stored: Object, lost: Exception | None) -> Object:
     if lost is not None:
         raise lost
-    answer: Object = json_copy(stored)
+    answer: Object = stored_copy(stored)
     return answer
 
 

@@ -10,6 +10,7 @@ set.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -70,6 +71,11 @@ def json_copy(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float | bool):
         return value
     raise TypeError(f"{value!r} ({type(value).__name__}) is not JSON")
+
+
+def stored_copy(value: Any) -> Any:
+    """A deep copy of what `json_copy` made: through JSON, which is several times as fast."""
+    return json.loads(json.dumps(value))
 
 
 def _text(key: Any) -> str:

@@ -84,9 +84,10 @@ def items_to_decide(
     while not evidence.exhausted:
         counts = rng.multinomial(batch, cells)
         evidence = evidence.fold(PairedBatch(*(int(count) for count in counts), 0))
-        if evidence.judge().verdict in (Verdict.FAIL, Verdict.PASS):
+        judged = evidence.judge()
+        if judged.verdict in (Verdict.FAIL, Verdict.PASS):
             break
-    return evidence.judge().verdict, evidence.judge().candidate_samples
+    return judged.verdict, judged.candidate_samples
 
 
 def test_ten_points_of_accuracy_lost_are_found_within_two_hundred_items() -> None:

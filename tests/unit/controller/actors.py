@@ -5,7 +5,6 @@ Each looks at what is there and writes what follows from it, through the twin, a
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +25,7 @@ from slipway.cluster import (
     Object,
     kind_of,
 )
+from slipway.cluster.merging import stored_copy
 
 
 def version_of(deployment: Object) -> str:
@@ -217,4 +217,4 @@ class Actors:
         return self._put(known[0] if known else {}, wanted)
 
     def _list(self, kind: Kind) -> list[Object]:
-        return [copy.deepcopy(obj) for obj in self.mirror.objects(kind)]
+        return [stored_copy(obj) for obj in self.mirror.objects(kind)]
