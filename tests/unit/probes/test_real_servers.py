@@ -1,8 +1,7 @@
 """Real model servers, each in a virtual environment of its own: what their own code answers to our protocols.
 
-They are too large to be dependencies. Whoever has them makes, say, ``python -m venv ~/.cache/slipway/servers/mlserver``
-and installs the packages named below into it; SLIPWAY_SERVERS names another folder than that cache. A server that is
-not there is skipped.
+They are too large to be dependencies: a server is tested where ``slipway sandbox pull IMAGE`` has made its environment,
+and skipped elsewhere.
 """
 
 from __future__ import annotations
@@ -36,10 +35,16 @@ from slipway.probes import (
     replay,
     score,
 )
+from slipway_sandbox import ImageTable
+from slipway_sandbox.images import Cache
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
-SERVERS = Path(os.environ.get("SLIPWAY_SERVERS", Path.home() / ".cache" / "slipway" / "servers"))
+IMAGES = {
+    "mlserver": "docker.io/seldonio/mlserver:1.7.1-sklearn",
+    "kserve": "kserve/sklearnserver:v0.21.0",
+    "mlflow": "ghcr.io/mlflow/mlflow:v3.17.2",
+}
 
 TABLE = "expected,a,b\n0,1.0,0.5\n1,5.0,1.5\n0,1.2,0.4\n1,5.5,1.4\n"
 """Two kinds of flowers that nobody takes for each other."""
@@ -90,11 +95,14 @@ if __name__ == "__main__":
 """
 
 
-def a_python(name: str, packages: str) -> Path:
-    python = SERVERS / name / "bin" / "python"
-    if not python.exists():
-        pytest.skip(f"no {name} in {SERVERS}: make a virtual environment there with {packages}")
-    return python
+def a_python(name: str) -> Path:
+    entry = ImageTable.builtin().resolve(IMAGES[name])
+    plan = entry and entry.plan(IMAGES[name])
+    assert plan is not None
+    environment = Cache().find(plan)
+    if environment is None:
+        pytest.skip(f"its environment is not in {Cache().folder}: `slipway sandbox pull {IMAGES[name]}`")
+    return environment.programs / "python"
 
 
 def free_ports() -> int:
@@ -167,7 +175,7 @@ async def unknown(port: int, protocol: InferenceProtocol) -> str:
 
 
 async def test_mlserver_is_ready_answers_gives_probabilities_and_counts(tmp_path: Path) -> None:
-    python, port = a_python("mlserver", "mlserver mlserver-sklearn pandas"), free_ports()
+    python, port = a_python("mlserver"), free_ports()
     await prepared(python, tmp_path, MLSERVER.replace("PORT", str(port)))
     async with a_server(tmp_path, python, python.with_name("mlserver"), "start", ".") as server:
         labels = OpenInferenceV2(tensor="x")
@@ -206,7 +214,7 @@ async def test_mlserver_is_ready_answers_gives_probabilities_and_counts(tmp_path
 
 
 async def test_mlflow_is_ready_answers_by_signature_and_refuses_bare_arrays(tmp_path: Path) -> None:
-    python, port = a_python("mlflow", "mlflow scikit-learn"), free_ports()
+    python, port = a_python("mlflow"), free_ports()
     await prepared(python, tmp_path, MLFLOW)
     serve = (
         "-m",
@@ -238,7 +246,7 @@ async def test_mlflow_is_ready_answers_by_signature_and_refuses_bare_arrays(tmp_
 
 
 async def test_kserve_is_ready_in_both_protocols_and_has_no_versions(tmp_path: Path) -> None:
-    python, port = a_python("kserve", "kserve"), free_ports()
+    python, port = a_python("kserve"), free_ports()
     (tmp_path / "serve.py").write_text(KSERVE.replace("PORT", str(port)))
     async with a_server(tmp_path, python, "serve.py") as server:
         await when_ready(port, KServeV1(), server)
