@@ -59,9 +59,9 @@ def new_environment(pool: Any, self_type: Any) -> Any:
 
 @cache
 def _functions() -> list[Any]:
-    from slipway_sandbox.apiserver.cel_library import functions
+    from slipway_sandbox.apiserver import cel_authorizer, cel_library
 
-    return functions()
+    return [*cel_library.functions(), *cel_authorizer.functions()]
 
 
 VARIABLES = (
@@ -75,6 +75,7 @@ VARIABLES = (
     "params",
     "namespaceObject",
     "variables",
+    "authorizer",
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from slipway_sandbox.apiserver import crds, discovery, errors, requests
@@ -36,6 +37,20 @@ Later = Callable[[Callable[[], None]], Any]
 _FIXED = {"version", "openapi", "debug"}
 
 
+@dataclass(frozen=True, order=True)
+class Asked:
+    """What was asked of the API, as `/debug/requests` counts it."""
+
+    userAgent: str  # noqa: N815 - the word that readers of the page see
+    user: str
+    verb: str
+    group: str
+    resource: str
+    """With the subresource, such as `deployments/scale`."""
+    namespace: str
+    allowed: bool
+
+
 class Dispatcher:
     """The API as a function from calls to answers, on a store of its own.
 
@@ -51,15 +66,15 @@ class Dispatcher:
     def __init__(self, later: Later, tokens: Tokens, journal: Journal | None = None) -> None:
         self.store = Store()
         self.registry = Registry(built_in_resources())
-        self.counts: Counter[tuple[str, str, str]] = Counter()
+        self.counts: Counter[Asked] = Counter()
         self.address = ""
         self._later = later
         self._strategies: dict[Resource, Strategy] = {}
         admission = Admission(self.store)
-        self._policies = Policies(self.store, self.registry)
+        self._authorizer = Authorizer(self.store)
+        self._policies = Policies(self.store, self.registry, self._authorizer)
         self.writer = Writer(self.store, admission.admit, self._policies.review)
         self.handlers = Handlers(self.store, self.writer, self.strategy)
-        self._authorizer = Authorizer(self.store)
         self._subresources = Subresources(self.handlers, tokens)
         self._reviews = Reviews(self._authorizer, tokens)
         self._openapi = OpenApi(self.registry)
@@ -124,9 +139,7 @@ class Dispatcher:
         if root == "openapi":
             return self._openapi.answer(call)
         if call.path == "/debug/requests":
-            rows = [
-                {"userAgent": a, "verb": v, "resource": r, "count": n} for (a, v, r), n in sorted(self.counts.items())
-            ]
+            rows = [{**asdict(asked), "count": count} for asked, count in sorted(self.counts.items())]
             return json_answer({"requests": rows, "objects": self.store.counts()}, requests.Media())
         if call.path == "/":
             return json_answer(
@@ -150,22 +163,26 @@ class Dispatcher:
         self._check_scope(resource, target, call.method)
         verb = self._verb(call)
         part = f"{target.resource}/{target.subresource}" if target.subresource else target.resource
-        self.counts[(call.agent, verb, part)] += 1
-        self._authorize(call, verb)
+        allowed = self._allowed(call, verb)
+        self.counts[Asked(call.agent, call.user, verb, target.group, part, target.namespace, allowed)] += 1
+        if not allowed:
+            raise self._refusal(call, verb)
         self._policies.requester = Requester(call.user, call.groups)
         warnings = [resource.custom.warning] if resource.custom is not None and resource.custom.warning else []
         with carrying(warnings):
             return warn(self._carry_out(resource, call, verb), warnings)
 
-    def _authorize(self, call: Call, verb: str) -> None:
+    def _allowed(self, call: Call, verb: str) -> bool:
         target = call.target
         request = Request(verb, target.group, target.resource, target.subresource, target.namespace, target.name)
-        if self._authorizer.allows(call.user, call.groups, request):
-            return
+        return self._authorizer.allows(call.user, call.groups, request)
+
+    def _refusal(self, call: Call, verb: str) -> errors.ApiError:
+        target = call.target
         part = f"{target.resource}/{target.subresource}" if target.subresource else target.resource
         where = f' in the namespace "{target.namespace}"' if target.namespace else " at the cluster scope"
         why = f'User "{call.user}" cannot {verb} resource "{part}" in API group "{target.group}"{where}'
-        raise errors.forbidden(target.group, target.resource, target.name, why)
+        return errors.forbidden(target.group, target.resource, target.name, why)
 
     def _check_scope(self, resource: Resource, target: requests.Target, method: str) -> None:
         wrong = bool(target.namespace) != resource.namespaced and (bool(target.name) or bool(target.namespace))

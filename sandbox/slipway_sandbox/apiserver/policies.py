@@ -19,7 +19,10 @@ from typing import Any
 from slipway_sandbox.apiserver import cel, errors, scale
 from slipway_sandbox.apiserver.admission import NAMESPACES
 from slipway_sandbox.apiserver.cel import CelError
+from slipway_sandbox.apiserver.cel_authorizer import NAME as AUTHORIZER
+from slipway_sandbox.apiserver.cel_authorizer import asking, authorizer_of
 from slipway_sandbox.apiserver.matching import Write, matches
+from slipway_sandbox.apiserver.rbac import Authorizer, Request
 from slipway_sandbox.apiserver.resources import Registry, Resource
 from slipway_sandbox.apiserver.selectors import from_label_selector
 from slipway_sandbox.apiserver.store import Store, object_key
@@ -62,9 +65,10 @@ class _Scope:
 class Policies:
     """The policies and bindings in a store, asked about every write."""
 
-    def __init__(self, store: Store, registry: Registry) -> None:
+    def __init__(self, store: Store, registry: Registry, authorizer: Authorizer) -> None:
         self._store = store
         self._registry = registry
+        self._authorizer = authorizer
         self.requester = Requester("", ())
         """Who makes the request that is being carried out; requests are carried out one at a time."""
 
@@ -86,7 +90,9 @@ class Policies:
             if policy is None:
                 continue
             names = f"ValidatingAdmissionPolicy '{policy.obj['metadata']['name']}' with binding '{key}'"
-            for found in self._violations(policy.obj["spec"], binding["spec"], write):
+            with asking(self._authorizer):
+                violations = list(self._violations(policy.obj["spec"], binding["spec"], write))
+            for found in violations:
                 if "Warn" in actions:
                     warnings.append(f"Validation failed for {names}: {found.message}")
                 if "Audit" in actions:
@@ -173,7 +179,14 @@ class Policies:
         return {
             "object": _as_sent(write, write.new), "oldObject": _as_sent(write, write.old), "request": request,
             "params": params, "namespaceObject": namespace, "variables": {},
+            AUTHORIZER: authorizer_of(self.requester.name, self.requester.groups, _asked_for(write)),
         }  # fmt: skip
+
+
+def _asked_for(write: Write) -> Request:
+    resource = write.resource
+    verb = write.operation.lower()
+    return Request(verb, resource.group, resource.plural, write.part, write.namespace, write.name)
 
 
 def _as_sent(write: Write, obj: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -31,16 +31,25 @@ class Reply:
 
 
 class Client:
-    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+    def __init__(self, url: str, session: aiohttp.ClientSession, *, token: str | None = None) -> None:
         self.url = url
         self._session = session
+        self._who = {"Authorization": f"Bearer {token}"} if token else {}
+
+    async def as_account(self, name: str) -> Client:
+        """The same client with a service account of the default namespace, which may exist already."""
+        accounts = "/api/v1/namespaces/default/serviceaccounts"
+        await self.post(accounts, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}})
+        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+        issued = await self.post(f"{accounts}/{name}/token", request)
+        return Client(self.url, self._session, token=issued.body["status"]["token"])
 
     async def call(
         self, method: str, path: str, body: Any = None, *, kind: str = JSON, accept: str = JSON, **query: str
     ) -> Reply:
         raw = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
         data = None if raw is None else io.BytesIO(raw)
-        headers = {"Accept": accept, **({"Content-Type": kind} if data is not None else {})}
+        headers = {"Accept": accept, **self._who, **({"Content-Type": kind} if data is not None else {})}
         async with self._session.request(method, self.url + path, data=data, headers=headers, params=query) as response:
             raw = await response.read()
             is_json = "json" in response.headers["Content-Type"]

@@ -212,3 +212,60 @@ async def test_a_binding_cannot_both_deny_and_warn(client: Client) -> None:
     }  # fmt: skip
     refused = await client.post(f"{ROOT}/validatingadmissionpolicybindings", body)
     assert (refused.status, refused.causes) == (422, ["spec.validationActions"])
+
+
+async def granted(client: Client, account: str, *verbs: str) -> None:
+    """Bind a ClusterRole with these verbs on ConfigMaps to a service account of the default namespace."""
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": account},
+        "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": list(verbs)}],
+    }  # fmt: skip
+    assert (await client.post(f"{rbac}/clusterroles", role)).status == 201
+    body = {
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": account},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": account},
+        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": "default"}],
+    }  # fmt: skip
+    assert (await client.post(f"{rbac}/namespaces/default/rolebindings", body)).status == 201
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "authorizer.group('').resource('configmaps').namespace(request.namespace).check('bless').allowed()",
+        "authorizer.group('').resource('configmaps').namespace('default').name('m').check('bless').allowed()",
+        "authorizer.requestResource.check('bless').allowed()",
+    ],
+)
+async def test_a_policy_may_ask_whether_the_writer_has_a_verb_of_its_own(client: Client, asked: str) -> None:
+    await in_force(client, a_policy(asked))
+    await granted(client, "priest", "create", "bless")
+    await granted(client, "layman", "create")
+    priest, layman = await client.as_account("priest"), await client.as_account("layman")
+    assert (await layman.post(MAPS, a_map())).status == 422
+    assert (await priest.post(MAPS, a_map())).status == 201
+
+
+async def test_a_policy_may_ask_what_some_service_account_may_do(client: Client) -> None:
+    priest = "authorizer.serviceAccount('default', 'priest').group('').resource('configmaps').namespace('default')"
+    await in_force(client, a_policy(f"{priest}.check('bless').allowed()"))
+    assert (await client.post(MAPS, a_map())).status == 422
+    await granted(client, "priest", "bless")
+    assert (await client.post(MAPS, a_map())).status == 201
+
+
+async def test_the_administrator_has_every_verb(client: Client) -> None:
+    await in_force(client, a_policy("authorizer.group('').resource('configmaps').check('bless').allowed()"))
+    assert (await client.post(MAPS, a_map())).status == 201
+
+
+async def test_what_is_asked_of_the_api_is_counted_with_who_asked_and_whether_they_might(client: Client) -> None:
+    await granted(client, "reader", "get")
+    reader = await client.as_account("reader")
+    await reader.get(f"{MAPS}/m")
+    await reader.get(MAPS)
+    rows = (await client.get("/debug/requests")).body["requests"]
+    mine = [(row["verb"], row["group"], row["resource"], row["namespace"], row["allowed"], row["count"]) for row in rows
+            if row["user"] == "system:serviceaccount:default:reader"]  # fmt: skip
+    assert mine == [("get", "", "configmaps", "default", True, 1), ("list", "", "configmaps", "default", False, 1)]
