@@ -1,0 +1,87 @@
+{{/* Names and labels. */}}
+{{- define "slipway.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 47 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "slipway.fullname" -}}
+{{- $name := include "slipway.name" . -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 47 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 47 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "slipway.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride -}}
+{{- end -}}
+
+{{/* A selector is immutable: neither a version nor a label that users choose may be in it. */}}
+{{- define "slipway.selector" -}}
+app.kubernetes.io/name: {{ include "slipway.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "slipway.labels" -}}
+{{ include "slipway.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/component: operator
+app.kubernetes.io/part-of: slipway
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* The metadata of an object but for its name: (dict "root" $ "labels" … "annotations" …). */}}
+{{- define "slipway.metadata" -}}
+labels:
+  {{- toYaml (merge (dict) (default (dict) .labels) .root.Values.commonLabels (include "slipway.labels" .root | fromYaml)) | nindent 2 }}
+{{- with merge (dict) (default (dict) .annotations) .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- define "slipway.serviceAccountName" -}}
+{{- default (include "slipway.fullname" .) .Values.serviceAccount.name -}}
+{{- end -}}
+
+{{- define "slipway.image" -}}
+{{- $registry := default .Values.image.registry .Values.global.imageRegistry -}}
+{{- $name := ternary .Values.image.repository (printf "%s/%s" $registry .Values.image.repository) (empty $registry) -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" $name .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $name (default .Chart.AppVersion .Values.image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "slipway.arguments" -}}
+- run
+- --leader-elect
+- --lease-name={{ include "slipway.fullname" . }}
+- --lease-namespace={{ include "slipway.namespace" . }}
+- --health-address=:8081
+{{- range .Values.scope.namespaces }}
+- --namespace={{ . }}
+{{- end }}
+{{- range .Values.operator.gatewayMetrics }}
+- {{ printf "--gateway-metrics=%s" . | quote }}
+{{- end }}
+{{- range .Values.operator.egress }}
+- {{ printf "--egress=%s" . | quote }}
+{{- end }}
+{{- with .Values.operator.maxRollouts }}
+- --max-rollouts={{ . | int }}
+{{- end }}
+{{- with .Values.operator.maxRolloutsPerNamespace }}
+- --max-rollouts-per-namespace={{ . | int }}
+{{- end }}
+{{- if .Values.operator.verbose }}
+- --verbose
+{{- end }}
+{{- range .Values.extraArgs }}
+- {{ . | quote }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,208 @@
+"""What the chart renders: valid for every Kubernetes it says it supports, whatever is switched on or off.
+
+Cases: both Helms; the profiles in ci/; each switch by itself; what an API server and the Pod Security Standard demand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from chart.kit import CHART, PROFILES, ROOT, VERSIONS, Chart, Manifest, granted, nested, of_kind, switches
+
+DEFAULTS: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
+NOT_IN_KUBERNETES = {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
+
+WITH = {
+    # Switches that contradict the defaults by themselves, with what has to be said beside them.
+    ("admission", "restrictCommands"): {"admission": {"images": ["registry.example.com/"]}},
+    ("serviceAccount", "create"): {"serviceAccount": {"name": "other"}, "crds": {"enabled": False}},
+    # Switches that only tell something beside another one.
+    ("permissions", "gatewayClasses"): {"scope": {"namespaces": ["a"]}, "crds": {"enabled": False}},
+    ("networkPolicy", "egress", "dns"): {"networkPolicy": {"enabled": True}, "crds": {"enabled": False}},
+    ("networkPolicy", "egress", "models"): {"networkPolicy": {"enabled": True}, "crds": {"enabled": False}},
+}
+
+
+def problems(objects: list[Manifest], version: str) -> list[str]:
+    """What a strict API server of this version would hold against the objects."""
+    found = [problem(json.dumps(obj), version) for obj in objects if obj["kind"] not in NOT_IN_KUBERNETES]
+    return [said for said in found if said is not None]
+
+
+@cache
+def problem(text: str, version: str) -> str | None:
+    obj = json.loads(text)
+    try:
+        assert kubernetes_validate.validate(obj, version, strict=True) == version
+    except (kubernetes_validate.ValidationError, kubernetes_validate.SchemaNotFoundError) as error:
+        return f"{obj['kind']} {obj['metadata']['name']}: {error}"
+    return None
+
+
+def merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    out = dict(one)
+    for key, value in other.items():
+        out[key] = merged(out[key], value) if isinstance(value, dict) and isinstance(out.get(key), dict) else value
+    return out
+
+
+def test_helm_finds_nothing_to_say_about_it(any_helm: Chart) -> None:
+    for profile in PROFILES:
+        told = any_helm.run("lint", str(CHART), "--strict", f"--values={profile}")
+        assert re.findall(r"\[(?:WARNING|ERROR)\].*", told) == []
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.stem)
+def test_every_object_is_valid_for_every_kubernetes(chart: Chart, profile: Path) -> None:
+    objects = chart.objects(profile)
+    found = {version: problems(objects, version) for version in VERSIONS[1:]}
+    assert found == {version: [] for version in VERSIONS[1:]}
+
+
+def test_the_oldest_kubernetes_is_served_without_the_admission_policy(chart: Chart) -> None:
+    objects = chart.objects({"admission": {"enabled": False}}, version=VERSIONS[0])
+    assert problems(objects, VERSIONS[0]) == []
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.stem)
+def test_helm_3_and_helm_4_render_the_same(chart: Chart, any_helm: Chart, profile: Path) -> None:
+    assert any_helm.text(profile) == chart.text(profile)
+
+
+@pytest.mark.parametrize(("path", "default"), list(switches(DEFAULTS)), ids=lambda value: ".".join(value) if isinstance(value, tuple) else "")  # fmt: skip  # noqa: E501
+def test_each_switch_by_itself_changes_something_and_breaks_nothing(
+    chart: Chart, path: tuple[str, ...], default: bool
+) -> None:
+    beside = WITH.get(path, {} if path[0] == "crds" else {"crds": {"enabled": False}})
+    flipped = chart.objects(merged(beside, nested(path, not default)))
+    assert problems(flipped, VERSIONS[-1]) == []
+    assert flipped != chart.objects(merged(beside, nested(path, default)))
+
+
+def test_nothing_depends_on_hooks_chance_or_the_cluster_that_renders() -> None:
+    for template in (CHART / "templates").iterdir():
+        text = template.read_text()
+        assert re.findall(r"helm\.sh/hook|\blookup\b|\brand[A-Z]|\bgen[A-Z]\w+Cert|\bnow\b|APIVersions", text) == [], (
+            template
+        )
+
+
+def test_the_crds_are_those_of_the_operator(chart: Chart) -> None:
+    rendered = {obj["metadata"]["name"]: obj for obj in of_kind(chart.objects(), "CustomResourceDefinition")}
+    ours = [yaml.safe_load(path.read_text()) for path in (ROOT / "crds").glob("*.yaml")]
+    assert {name: obj["spec"] for name, obj in rendered.items()} == {
+        crd["metadata"]["name"]: crd["spec"] for crd in ours
+    }
+    assert all(obj["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep" for obj in rendered.values())
+
+
+def test_crds_that_are_not_kept_go_with_the_release(chart: Chart) -> None:
+    for obj in of_kind(chart.objects({"crds": {"keep": False}}), "CustomResourceDefinition"):
+        assert "helm.sh/resource-policy" not in obj["metadata"].get("annotations", {})
+
+
+def test_crds_carry_the_labels_and_annotations_that_are_asked_for(chart: Chart) -> None:
+    values = {"crds": {"annotations": {"a/b": "c"}}, "commonLabels": {"team": "x"}, "commonAnnotations": {"d/e": "f"}}
+    for obj in of_kind(chart.objects(values), "CustomResourceDefinition"):
+        assert obj["metadata"]["labels"]["team"] == "x"
+        assert obj["metadata"]["annotations"] == {"a/b": "c", "d/e": "f", "helm.sh/resource-policy": "keep"}
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ({}, "ghcr.io/slipway-dev/slipway:0.1.0"),
+        ({"tag": "1.2.3"}, "ghcr.io/slipway-dev/slipway:1.2.3"),
+        ({"tag": "1.2.3", "digest": "sha256:" + "0" * 64}, "ghcr.io/slipway-dev/slipway@sha256:" + "0" * 64),
+        ({"registry": "", "repository": "slipway"}, "slipway:0.1.0"),
+    ],
+)
+def test_the_digest_of_the_image_wins_over_its_tag(chart: Chart, image: dict[str, str], expected: str) -> None:
+    [deployment] = of_kind(chart.objects({"image": image}), "Deployment")
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == expected
+
+
+def test_a_global_registry_wins_over_that_of_the_image(chart: Chart) -> None:
+    [deployment] = of_kind(chart.objects({"global": {"imageRegistry": "r.example"}}), "Deployment")
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"].startswith("r.example/slipway-dev/")
+
+
+def test_the_pods_meet_the_restricted_pod_security_standard(chart: Chart) -> None:
+    [deployment] = of_kind(chart.objects(), "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+    assert {next(iter(volume.keys() - {"name"})) for volume in pod["volumes"]} == {"emptyDir"}
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] > 0
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    [container] = pod["containers"]
+    context = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True}
+    assert container["securityContext"] == context
+
+
+def test_what_selects_pods_never_changes_between_versions(chart: Chart) -> None:
+    [deployment] = of_kind(chart.objects(PROFILES[1]), "Deployment")
+    selector = deployment["spec"]["selector"]["matchLabels"]
+    assert selector == {"app.kubernetes.io/name": "models", "app.kubernetes.io/instance": "rel"}
+    assert selector.items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
+
+
+def test_a_namespaced_operator_has_rights_in_its_namespaces_only(chart: Chart) -> None:
+    objects = chart.objects({"scope": {"namespaces": ["a", "b"]}})
+    rights = granted(objects, "rel-slipway")
+    assert {where for where, *_ in rights} == {"a", "b", "ops"}
+    assert {right for right in rights if right[0] == "ops"} == {
+        ("ops", "coordination.k8s.io", "leases", verb) for verb in ("create", "get", "patch")
+    }
+    [deployment] = of_kind(objects, "Deployment")
+    arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert [argument for argument in arguments if "--namespace=" in argument] == ["--namespace=a", "--namespace=b"]
+
+
+def test_secrets_are_only_read_by_name_in_namespaces_that_are_named(chart: Chart) -> None:
+    assert [right for right in granted(chart.objects(), "rel-slipway") if right[2] == "secrets"] == []
+    objects = chart.objects({"permissions": {"secrets": [{"namespace": "ml", "names": ["token"]}, {"namespace": "x"}]}})
+    secrets = {right for right in granted(objects, "rel-slipway") if right[2] == "secrets"}
+    assert secrets == {("ml", "", "secrets", "get"), ("x", "", "secrets", "get")}
+    [role] = [role for role in of_kind(objects, "Role") if role["metadata"]["namespace"] == "ml"]
+    assert role["rules"][0]["resourceNames"] == ["token"]
+
+
+@pytest.mark.parametrize(
+    ("switch", "group"),
+    [
+        ("gatewayApi", "gateway.networking.k8s.io"),
+        ("traefik", "traefik.io"),
+        ("istio", "networking.istio.io"),
+        ("ingressNginx", "networking.k8s.io"),
+        ("horizontalPodAutoscalers", "autoscaling"),
+        ("keda", "keda.sh"),
+        ("podDisruptionBudgets", "policy"),
+    ],
+)
+def test_each_provider_has_a_switch_for_its_rights(chart: Chart, switch: str, group: str) -> None:
+    def groups(on: bool) -> set[str]:
+        return {right[1] for right in granted(chart.objects({"permissions": {switch: on}, "crds": {"enabled": False}}), "rel-slipway")}
+
+    assert groups(True) - groups(False) == {group}
+
+
+def test_no_right_is_a_wildcard(chart: Chart) -> None:
+    rights = granted(chart.objects(PROFILES[1]), "rel-models")
+    assert rights
+    assert not [right for right in rights if "*" in right[1:]]
+
+
+def test_the_notes_tell_what_to_do_next(chart: Chart) -> None:
+    told = chart.run("install", "rel", str(CHART), "--dry-run=client", "--namespace=ops")
+    notes = told[told.index("NOTES:") :]
+    assert "rollout status deployment/rel-slipway" in notes
+    assert "kind: ModelDeployment" in notes
+    assert 'need the verb "command"' in notes
