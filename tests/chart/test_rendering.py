@@ -189,7 +189,12 @@ def test_secrets_are_only_read_by_name_in_namespaces_that_are_named(chart: Chart
 )
 def test_each_provider_has_a_switch_for_its_rights(chart: Chart, switch: str, group: str) -> None:
     def groups(on: bool) -> set[str]:
-        return {right[1] for right in granted(chart.objects({"permissions": {switch: on}, "crds": {"enabled": False}}), "rel-slipway")}
+        return {
+            right[1]
+            for right in granted(
+                chart.objects({"permissions": {switch: on}, "crds": {"enabled": False}}), "rel-slipway"
+            )
+        }
 
     assert groups(True) - groups(False) == {group}
 

@@ -36,6 +36,7 @@ from slipway.cluster import (
     SERVICE,
     Cluster,
     ClusterError,
+    Forbidden,
     Kind,
     NotServed,
     Object,
@@ -259,10 +260,11 @@ async def _scaling(
 
 
 async def _listed(cluster: Cluster, kind: Kind, namespace: str, labels: Mapping[str, str]) -> list[Object]:
-    """Objects of a kind that the cluster may not know."""
+    """Objects of a kind that the cluster may not know, or that the operator may have no rights to: where they are asked
+    for all the same, the refusal to write one is told."""
     try:
         return await cluster.list(kind, namespace, labels=labels)
-    except NotServed:
+    except (NotServed, Forbidden):
         return []
 
 

@@ -12,12 +12,16 @@ from slipway.cluster import (
     ENDPOINT_SLICE,
     GATEWAY,
     GATEWAY_CLASS,
+    HORIZONTAL_POD_AUTOSCALER,
     HTTP_ROUTE,
     MODEL_DEPLOYMENT,
     MODEL_REVISION,
     POD,
+    POD_DISRUPTION_BUDGET,
+    SCALED_OBJECT,
     Forbidden,
     Invalid,
+    Kind,
     Request,
 )
 
@@ -264,6 +268,20 @@ async def test_what_the_api_refuses_is_said_and_tried_again(world: World, refusa
     world.cluster.before_write = None
     await world.run()
     assert world.stable == "v2"
+
+
+async def test_kinds_without_rights_are_not_missed_by_those_who_do_not_ask_for_them(world: World) -> None:
+    without = {HORIZONTAL_POD_AUTOSCALER, SCALED_OBJECT, POD_DISRUPTION_BUDGET}
+    list_ = world.cluster.list
+
+    async def list_or_refuse(kind: Kind, *args: object, **labels: object) -> object:
+        if kind in without:
+            raise Forbidden(f"{kind.plural} may not be listed")
+        return await list_(kind, *args, **labels)  # type: ignore[arg-type]
+
+    world.cluster.list = list_or_refuse  # type: ignore[method-assign, assignment]
+    await world.serving("v1")
+    assert refusals(world) == []
 
 
 async def test_a_refused_deployment_keeps_no_failing_candidate_in_the_route(world: World) -> None:
