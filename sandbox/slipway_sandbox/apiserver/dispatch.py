@@ -11,7 +11,7 @@ from slipway_sandbox.apiserver import crds, discovery, errors, requests
 from slipway_sandbox.apiserver.admission import Admission
 from slipway_sandbox.apiserver.bodies import is_watch
 from slipway_sandbox.apiserver.builtins import built_in_resources
-from slipway_sandbox.apiserver.calls import Answer, Call, carrying, json_answer, warn
+from slipway_sandbox.apiserver.calls import Answer, Call, carrying, json_answer, media_type, warn
 from slipway_sandbox.apiserver.errors import PlainNotFoundError
 from slipway_sandbox.apiserver.handlers import Handlers
 from slipway_sandbox.apiserver.health import ROOTS, health
@@ -19,12 +19,13 @@ from slipway_sandbox.apiserver.journal import Journal
 from slipway_sandbox.apiserver.kinds import hooks_for
 from slipway_sandbox.apiserver.openapi import OpenApi
 from slipway_sandbox.apiserver.options import DeleteOptions
+from slipway_sandbox.apiserver.patching import APPLY_TYPES
 from slipway_sandbox.apiserver.policies import Policies, Requester
 from slipway_sandbox.apiserver.rbac import Authorizer, Request
 from slipway_sandbox.apiserver.requests import negotiate
 from slipway_sandbox.apiserver.resources import Registry, Resource
 from slipway_sandbox.apiserver.reviews import Reviews
-from slipway_sandbox.apiserver.store import Change, Record, Store
+from slipway_sandbox.apiserver.store import Change, Record, Store, object_key
 from slipway_sandbox.apiserver.strategy import BuiltInStrategy, CustomStrategy, Strategy
 from slipway_sandbox.apiserver.subresources import Subresources
 from slipway_sandbox.apiserver.tokens import Tokens
@@ -162,27 +163,26 @@ class Dispatcher:
             raise errors.no_such_resource()
         self._check_scope(resource, target, call.method)
         verb = self._verb(call)
-        part = f"{target.resource}/{target.subresource}" if target.subresource else target.resource
-        allowed = self._allowed(call, verb)
-        self.counts[Asked(call.agent, call.user, verb, target.group, part, target.namespace, allowed)] += 1
-        if not allowed:
-            raise self._refusal(call, verb)
+        self._authorize(call, verb)
+        applied = verb == "patch" and media_type(call.content_type) in APPLY_TYPES and not target.subresource
+        if applied and self.store.get(resource.key, object_key(target.namespace, target.name)) is None:
+            self._authorize(call, "create")  # who applies what is missing needs both rights
         self._policies.requester = Requester(call.user, call.groups)
         warnings = [resource.custom.warning] if resource.custom is not None and resource.custom.warning else []
         with carrying(warnings):
             return warn(self._carry_out(resource, call, verb), warnings)
 
-    def _allowed(self, call: Call, verb: str) -> bool:
+    def _authorize(self, call: Call, verb: str) -> None:
         target = call.target
         request = Request(verb, target.group, target.resource, target.subresource, target.namespace, target.name)
-        return self._authorizer.allows(call.user, call.groups, request)
-
-    def _refusal(self, call: Call, verb: str) -> errors.ApiError:
-        target = call.target
+        allowed = self._authorizer.allows(call.user, call.groups, request)
         part = f"{target.resource}/{target.subresource}" if target.subresource else target.resource
+        self.counts[Asked(call.agent, call.user, verb, target.group, part, target.namespace, allowed)] += 1
+        if allowed:
+            return
         where = f' in the namespace "{target.namespace}"' if target.namespace else " at the cluster scope"
         why = f'User "{call.user}" cannot {verb} resource "{part}" in API group "{target.group}"{where}'
-        return errors.forbidden(target.group, target.resource, target.name, why)
+        raise errors.forbidden(target.group, target.resource, target.name, why)
 
     def _check_scope(self, resource: Resource, target: requests.Target, method: str) -> None:
         wrong = bool(target.namespace) != resource.namespaced and (bool(target.name) or bool(target.namespace))

@@ -269,3 +269,13 @@ async def test_what_is_asked_of_the_api_is_counted_with_who_asked_and_whether_th
     mine = [(row["verb"], row["group"], row["resource"], row["namespace"], row["allowed"], row["count"]) for row in rows
             if row["user"] == "system:serviceaccount:default:reader"]  # fmt: skip
     assert mine == [("get", "", "configmaps", "default", True, 1), ("list", "", "configmaps", "default", False, 1)]
+
+
+async def test_who_applies_what_is_missing_needs_the_right_to_create_it_too(client: Client) -> None:
+    await granted(client, "patcher", "patch")
+    patcher = await client.as_account("patcher")
+    refused = await patcher.apply(f"{MAPS}/m", a_map(), "f")
+    assert refused.status == 403
+    assert 'cannot create resource "configmaps"' in refused.body["message"]
+    await client.post(MAPS, a_map())
+    assert (await patcher.apply(f"{MAPS}/m", a_map(), "f", force="true")).status == 200

@@ -1,0 +1,174 @@
+"""The admission policy of the chart on an API server: who may send commands, which images, which namespaces."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+from chart.kit import Chart, Manifest, of_kind
+from sandbox.apiserver.conftest import Client
+from sandbox.rollout.kit import NAME, a_release, merge
+
+from slipway_sandbox.apiserver import ApiServer
+
+SHOP = "/apis/slipway.dev/v1alpha1/namespaces/default/modeldeployments"
+COMMAND = "promote@75619859/1#a1"
+FOLDERS = {
+    "CustomResourceDefinition": "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+    "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+    "ValidatingAdmissionPolicy": "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies",
+    "ValidatingAdmissionPolicyBinding": "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
+}
+
+
+@pytest.fixture
+async def admin() -> AsyncIterator[Client]:
+    server = ApiServer()
+    await server.start()
+    async with aiohttp.ClientSession() as session:
+        yield Client(server.url, session)
+    await server.stop()
+
+
+async def with_rules(admin: Client, chart: Chart, **values: Any) -> None:
+    """The chart's CRDs, roles and rules, as a cluster has them after its installation."""
+    for obj in of_kind(chart.objects(values), *FOLDERS):
+        if obj["kind"] == "CustomResourceDefinition":
+            await admin.define(obj)
+        else:
+            made = await admin.post(FOLDERS[obj["kind"]], obj)
+            assert made.status == 201, made.body
+
+
+async def somebody(admin: Client, name: str, *roles: str) -> Client:
+    """A service account to which roles of the chart are bound in the default namespace."""
+    for role in roles:
+        binding = {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": f"{name}-{role}"},
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "ClusterRole",
+                "name": f"ops-rel-slipway-{role}",
+            },
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": "default"}],
+        }
+        bound = await admin.post("/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings", binding)
+        assert bound.status == 201, bound.body
+    return await admin.as_account(name)
+
+
+def a_command(text: str | None = COMMAND) -> Manifest:
+    return {"metadata": {"annotations": {"slipway.dev/command": text}}}
+
+
+def of_image(image: str) -> Manifest:
+    return a_release("v1", release={"container": {"image": image}})
+
+
+async def test_a_command_needs_a_verb_of_its_own(admin: Client, chart: Chart) -> None:
+    await with_rules(admin, chart)
+    editor = await somebody(admin, "editor", "view", "edit")
+    owner = await somebody(admin, "owner", "view", "edit", "command")
+    assert (await editor.post(SHOP, a_release())).status == 201
+    refused = await editor.merge(f"{SHOP}/{NAME}", a_command())
+    assert (refused.status, refused.body["reason"]) == (403, "Forbidden")
+    assert (
+        "metadata.annotations[slipway.dev/command]: system:serviceaccount:default:editor may not send commands: "
+        'they need the verb "command" on modeldeployments.slipway.dev in namespace default'
+    ) in refused.body["message"]
+    assert (await owner.merge(f"{SHOP}/{NAME}", a_command())).status == 200
+
+
+async def test_no_other_way_of_writing_a_command_is_open(admin: Client, chart: Chart) -> None:
+    await with_rules(admin, chart)
+    editor = await somebody(admin, "editor", "view", "edit")
+    created = await editor.post(SHOP, merge(a_release(), a_command()))
+    assert created.status == 403
+    await editor.post(SHOP, a_release())
+    applied = await editor.apply(f"{SHOP}/{NAME}", merge(a_release(), a_command()), "f", force="true")
+    assert applied.status == 403
+    live = (await editor.get(f"{SHOP}/{NAME}")).body
+    assert (await editor.call("PUT", f"{SHOP}/{NAME}", merge(live, a_command()))).status == 403
+    status = await editor.merge(f"{SHOP}/{NAME}/status", a_command())
+    assert status.status == 403
+    scaled = {"spec": {"replicas": 2}, **a_command()}
+    assert (await editor.merge(f"{SHOP}/{NAME}/scale", scaled)).status == 200
+    assert "annotations" not in (await editor.get(f"{SHOP}/{NAME}")).body["metadata"]
+
+
+async def test_a_command_that_stands_there_keeps_nobody_from_editing(admin: Client, chart: Chart) -> None:
+    await with_rules(admin, chart)
+    editor = await somebody(admin, "editor", "view", "edit")
+    await admin.post(SHOP, merge(a_release(), a_command()))
+    assert (await editor.merge(f"{SHOP}/{NAME}", {"spec": {"replicas": 3}})).status == 200
+    assert (await editor.merge(f"{SHOP}/{NAME}", a_command("abort@75619859#b2"))).status == 403
+    assert (await editor.merge(f"{SHOP}/{NAME}", a_command(None))).status == 200
+
+
+async def test_where_commands_are_not_restricted_editors_may_send_them(admin: Client, chart: Chart) -> None:
+    await with_rules(admin, chart, admission={"restrictCommands": False, "namespaces": ["default"]})
+    editor = await somebody(admin, "editor", "edit")
+    assert (await editor.post(SHOP, merge(a_release(), a_command()))).status == 201
+
+
+async def test_only_listed_images_run(admin: Client, chart: Chart) -> None:
+    images = ["registry.example.com/models/", "registry.example.com:5000/fraud"]
+    await with_rules(admin, chart, admission={"images": images})
+    for image, code in {
+        "registry.example.com/models/fraud:1": 201,
+        "registry.example.com/models/deep/fraud@sha256:" + "0" * 64: 201,
+        "registry.example.com:5000/fraud": 201,
+        "registry.example.com:5000/fraud:2": 201,
+        "registry.example.com:5000/fraud@sha256:" + "0" * 64: 201,
+        "registry.example.com:5000/fraudulent:1": 403,
+        "registry.example.com:5000/fraud/more:1": 403,
+        "registry.example.com.evil.example/models/fraud:1": 403,
+        "registry.example.com/modelsx/fraud:1": 403,
+        "evil/registry.example.com/models/fraud:1": 403,
+        "fraud:1": 403,
+    }.items():
+        made = await admin.post(SHOP, of_image(image))
+        assert made.status == code, image
+        if code == 201:
+            await admin.delete(f"{SHOP}/{NAME}")
+        else:
+            assert f"spec.release.container.image: {image} is not among the allowed images: " in made.body["message"]
+
+
+async def test_what_runs_already_may_be_edited_when_the_list_gets_shorter(admin: Client, chart: Chart) -> None:
+    await with_rules(admin, chart, admission={"enabled": False})
+    await admin.post(SHOP, of_image("old.example/fraud:1"))
+    for obj in of_kind(chart.objects({"admission": {"images": ["new.example/"]}}), *FOLDERS):
+        if "Admission" in obj["kind"]:
+            assert (await admin.post(FOLDERS[obj["kind"]], obj)).status == 201
+    image = {"spec": {"release": {"container": {"image": "old.example/fraud:2"}}}}
+    assert (await admin.merge(f"{SHOP}/{NAME}", {"spec": {"replicas": 3}})).status == 200
+    assert (await admin.merge(f"{SHOP}/{NAME}", image)).status == 403
+
+
+async def test_only_listed_namespaces_have_model_deployments(admin: Client, chart: Chart) -> None:
+    await with_rules(admin, chart, admission={"namespaces": ["default"]})
+    await admin.post("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other"}})
+    assert (await admin.post(SHOP, a_release())).status == 201
+    refused = await admin.post(SHOP.replace("/default/", "/other/"), a_release())
+    assert refused.status == 403
+    assert "metadata.namespace: no ModelDeployment may be in other, but in default" in refused.body["message"]
+
+
+async def test_the_rules_of_a_namespaced_operator_end_with_its_namespaces(admin: Client, chart: Chart) -> None:
+    values = {"scope": {"namespaces": ["default"]}, "admission": {"images": ["registry.example.com/"]}}
+    await with_rules(admin, chart, **values)
+    await admin.post("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other"}})
+    assert (await admin.post(SHOP, a_release())).status == 403
+    assert (await admin.post(SHOP.replace("/default/", "/other/"), a_release())).status == 201
+
+
+async def test_rules_can_be_tried_out_first(admin: Client, chart: Chart) -> None:
+    await with_rules(admin, chart, admission={"images": ["registry.example.com/"], "actions": ["Warn", "Audit"]})
+    made = await admin.post(SHOP, a_release())
+    assert made.status == 201
+    assert "is not among the allowed images" in made.headers["Warning"]
