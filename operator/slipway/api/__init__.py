@@ -48,7 +48,7 @@ from slipway.api.modelrevision import (
 )
 from slipway.api.plainpattern import PlainPattern
 from slipway.api.protocol import CustomProtocol, ProtocolSpec
-from slipway.api.release import ContainerSpec, PodSettings, ReleaseSpec
+from slipway.api.release import ContainerSpec, PodSettings, ReleaseSpec, SchemasSpec
 from slipway.api.scaling import (
     AutoscalingMetric,
     AutoscalingSpec,
@@ -166,6 +166,7 @@ __all__ = [
     "ShadowStrategy",
     "Sticky",
     "Strategy",
+    "SchemasSpec",
     "ShareStatus",
     "ThresholdGate",
     "TimelineEntry",

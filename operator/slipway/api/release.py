@@ -285,12 +285,37 @@ class Lineage(SpecModel):
     training_run: TrainingRun | None = None
 
 
+SchemaText = Annotated[str | None, Field(min_length=2, max_length=16384)]
+
+
+class SchemasSpec(SpecModel):
+    """JSON Schemas (draft 2020-12) of the bodies that the model takes and gives, as text.
+
+    Text, because a hash is taken over the release: an object of somebody else's making would be changed by what servers
+    and tools do to objects.
+    """
+
+    model_config = validations(
+        ("has(self.input) || has(self.output)", "name input, output or both: which body is it of?")
+    )
+
+    input: Annotated[
+        SchemaText,
+        Field(description="Of a request's body. Items of a golden set that become another request are bad items."),
+    ] = None
+    output: Annotated[
+        SchemaText,
+        Field(description="Of an answer's body. Another answer is a failure, as if none had come."),
+    ] = None
+
+
 class ReleaseSpec(SpecModel):
     """One release: model, container, feature pipeline and lineage, which roll out and roll back together."""
 
     model: ModelSpec
     container: ContainerSpec
     protocol: Annotated[ProtocolSpec | None, Field(description="Default: the Open Inference Protocol V2.")] = None
+    schemas: SchemasSpec | None = None
     pod: PodSettings | None = None
     feature_pipeline: FeaturePipeline | None = None
     lineage: Lineage | None = None

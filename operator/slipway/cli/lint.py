@@ -284,6 +284,11 @@ def _by_models(document: Mapping[str, Any]) -> Iterator[Problem]:
         for item in error.errors():
             yield Problem(tuple(item["loc"]), str(item["msg"]).removeprefix("Value error, "))
         return
+    if spec.release.schemas is not None:
+        from slipway.probes import schema_problem  # brings an HTTP client along, which few manifests are worth
+
+        if problem := schema_problem(spec.release.schemas):
+            yield _located(problem)
     yield from _by_sense(spec)
 
 

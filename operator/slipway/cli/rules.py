@@ -190,6 +190,7 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
     ),
     "has(self.value) ? !has(self.bad) && !has(self.total) : has(self.bad) && has(self.total)": _counts_or_value,
     "(self.name == 'CustomHTTP') == has(self.custom)": lambda it: (it["name"] == "CustomHTTP") == ("custom" in it),
+    "has(self.input) || has(self.output)": lambda it: "input" in it or "output" in it,
     "has(self.absolute) || has(self.relative)": lambda it: "absolute" in it or "relative" in it,
     "!(has(self.configMap) && has(self.format) && self.format == 'Parquet')": lambda it: (
         not ("configMap" in it and it.get("format") == "Parquet")

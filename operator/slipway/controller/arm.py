@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from slipway.api import ProtocolSpec
+from slipway.api import ProtocolSpec, SchemasSpec
 from slipway.cluster.endpoints import Endpoint
-from slipway.probes import PROTOCOLS, InferenceProtocol
+from slipway.probes import PROTOCOLS, BodySchema, InferenceProtocol
 from slipway.rollout import Revision
 
 _WITH_OUTPUTS: Final = frozenset({"OpenInferenceV2", "KServeV1", "MLflow", "TorchServe"})
@@ -48,6 +48,14 @@ class Arm:
     """Names of the Service's ports by those of the container's. EndpointSlices know only the Service's."""
     port: str | None
     """The Service's port that takes inference requests; the first one where that is not known."""
+    schemas: SchemasSpec | None = None
+    """What the release says of the bodies of requests and answers."""
+
+    @property
+    def answers(self) -> BodySchema | None:
+        """The schema of its answers."""
+        text = self.schemas.output if self.schemas is not None else None
+        return BodySchema(text) if text is not None else None
 
     @property
     def ready(self) -> tuple[Endpoint, ...]:

@@ -99,6 +99,7 @@ class Collector:
             release.protocol,
             {str(port.get("targetPort")): str(port.get("name")) for port in ports},
             next((str(port.get("name")) for port in ports if port.get("port") == SERVICE_PORT), None),
+            release.schemas,
         )
 
     async def _ask(self, arm: Arm) -> Revision:

@@ -12,7 +12,15 @@ from typing import Final
 from slipway.api import GoldenSetKeys
 from slipway.cluster import CONFIG_MAP, Cluster
 from slipway.outside import Outside
-from slipway.probes import Format, GoldenSet, GoldenSetError, InferenceProtocol, load_golden_set, read_golden_set
+from slipway.probes import (
+    BodySchema,
+    Format,
+    GoldenSet,
+    GoldenSetError,
+    InferenceProtocol,
+    load_golden_set,
+    read_golden_set,
+)
 from slipway.rollout import GoldenRequest
 
 KEPT_CHARACTERS: Final = 4 * 1024 * 1024
@@ -46,12 +54,15 @@ class Datasets:
         self._monotonic = monotonic
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
 
-    async def read(self, namespace: str, request: GoldenRequest, protocol: InferenceProtocol) -> GoldenSet:
-        """The golden set of a metric, for inputs of a protocol. Raises GoldenSetError and ClusterError."""
+    async def read(
+        self, namespace: str, request: GoldenRequest, protocol: InferenceProtocol, *, requests: str | None = None
+    ) -> GoldenSet:
+        """The golden set of a metric, for inputs of a protocol and requests that match a schema. Raises GoldenSetError
+        and ClusterError."""
         source = request.source
         if source.config_map is not None:
-            return await self._of_config_map(namespace, request, source.config_map, protocol)
-        key = (namespace, source.url, source.format, source.tolerance, protocol)
+            return await self._of_config_map(namespace, request, source.config_map, protocol, requests)
+        key = (namespace, source.url, source.format, source.tolerance, protocol, requests)
         kept = self._known(key)
         if kept is not None:
             return kept
@@ -75,6 +86,7 @@ class Datasets:
             where=field,
             form=loaded.form,
             protocol=protocol,
+            requests=BodySchema(requests) if requests is not None else None,
             tolerance=source.tolerance,
             version=loaded.version,
         )
@@ -82,7 +94,12 @@ class Datasets:
         return golden
 
     async def _of_config_map(
-        self, namespace: str, request: GoldenRequest, keys: GoldenSetKeys, protocol: InferenceProtocol
+        self,
+        namespace: str,
+        request: GoldenRequest,
+        keys: GoldenSetKeys,
+        protocol: InferenceProtocol,
+        requests: str | None,
     ) -> GoldenSet:
         field = f"spec.analysis.metrics[{request.metric}].goldenSet.configMap"
         found = await self._cluster.get(CONFIG_MAP, namespace, keys.name)
@@ -97,7 +114,7 @@ class Datasets:
                 )
         source = request.source
         version = (found["metadata"]["uid"], found["metadata"]["resourceVersion"], keys.key, keys.schema_key)
-        identity = (version, source.format, source.tolerance, protocol)
+        identity = (version, source.format, source.tolerance, protocol, requests)
         kept = self._known(identity)
         if kept is not None:
             return kept
@@ -109,6 +126,7 @@ class Datasets:
             where=f"{field}: ConfigMap {namespace}/{keys.name}, key {keys.key}",
             form=FORMATS[source.format or "JSONLines"],
             protocol=protocol,
+            requests=BodySchema(requests) if requests is not None else None,
             tolerance=source.tolerance,
         )
         self._keep(identity, _Kept(golden, len(data[keys.key]), float("inf")))

@@ -58,7 +58,8 @@ class GoldenSets:
         """Answers to the next items, as many as there is time for; None when there are none left."""
         try:
             protocol = _protocol(request, candidate, stable)
-            golden = await self._datasets.read(scene.namespace, request, protocol)
+            requests = candidate.schemas.input if candidate.schemas is not None else None
+            golden = await self._datasets.read(scene.namespace, request, protocol, requests=requests)
             start = request.start if request.dataset == golden.digest else 0
             items = shuffled(golden, str(scene.revisions[candidate.revision.hash]["metadata"]["uid"]))
             slices = request.source.slices or ()
@@ -123,6 +124,8 @@ class GoldenSets:
                     concurrency=CONCURRENCY,
                     protocol=protocol,
                     match=_match(request.source.match),
+                    answers=candidate.answers,
+                    stable_answers=stable.answers if stable else None,
                     pace=pace,
                 )
             except ProbeError:

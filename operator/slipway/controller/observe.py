@@ -42,6 +42,7 @@ from slipway.cluster import (
     Object,
 )
 from slipway.controller.routing import Routing, Subject, last_asked, missing, read_routing, route_of
+from slipway.probes import schema_problem
 from slipway.release import NotCanonicalError, release_hash, revision_name, settings_hash
 from slipway.rollout import Course, Fleet, Observation, Revision, Route, course_of, needs, problems
 from slipway.traffic import PlanError, router_name
@@ -124,6 +125,8 @@ async def observe(cluster: Cluster, deployment: Object, now: datetime) -> tuple[
         desired = release_hash(deployment["spec"]["release"])
     except NotCanonicalError as error:
         raise InvalidSpecError(f"spec.{error}") from error
+    if problem := schema_problem(spec.release.schemas):
+        raise InvalidSpecError(problem)
     name, namespace = deployment["metadata"]["name"], deployment["metadata"]["namespace"]
     scene = await _read(cluster, deployment, spec, desired_name=revision_name(name, desired))
     fleets = await _fleets(cluster, scene)

@@ -38,7 +38,7 @@ from slipway.probes.protocol import GoldenItem, InferenceProtocol, Question, Sca
 from slipway.probes.registry import PROTOCOLS
 from slipway.probes.replay import Asked, Outcome, ProbeError, Replay, replay, sliced
 from slipway.probes.rows import Format
-from slipway.probes.schema import BodySchema, SchemaError
+from slipway.probes.schema import BodySchema, SchemaError, schema_problem
 from slipway.probes.scoring import HIGHER_IS_BETTER, Metric, Score, match_rate, score
 from slipway.probes.torchserve import TorchServe
 
@@ -94,6 +94,7 @@ __all__ = [
     "right_shares",
     "same_text",
     "score",
+    "schema_problem",
     "shuffled",
     "sliced",
     "wilson",

@@ -112,6 +112,7 @@ async def replay(
     protocol: InferenceProtocol | None = None,
     match: Match = exact,
     answers: BodySchema | None = None,
+    stable_answers: BodySchema | None = None,
     pace: Pace | None = None,
 ) -> Replay:
     """Asks every item of the candidate and, where `stable` is not None, of stable, spread over each arm's ready pods.
@@ -119,15 +120,23 @@ async def replay(
     At most `concurrency` requests are in flight, over both arms, and with a `pace` no more a second than that.
     `timeout` is in seconds, for each whole answer. A prediction is right when `match` says so; by default when all its
     values equal the expected ones: 1, 1.0 and true are one value, text equals only text, and shapes do not matter.
-    Without a `protocol` it is the Open Inference Protocol V2 with the named `output`. An answer that does not match the
-    schema `answers` is no prediction.
+    Without a `protocol` it is the Open Inference Protocol V2 with the named `output`. An answer of the candidate
+    that does not match the schema `answers`, or one of stable that does not match `stable_answers`, is no prediction:
+    each arm keeps to what it declares itself.
 
     Raises ProbeError when there is nothing to ask, no ready candidate pod, no server reached at all, or no item that
     either arm of two predicted.
     """
     used = protocol or OpenInferenceV2(output=output)
     arms = _Arms(
-        client, _ready(candidate), None if stable is None else _ready(stable), port, used, timeout, match, answers, pace
+        client,
+        _Arm(_ready(candidate), candidate_model, answers),
+        None if stable is None else _Arm(_ready(stable), stable_model or candidate_model, stable_answers),
+        port,
+        used,
+        timeout,
+        match,
+        pace,
     )
     _check_askable(items, arms)
     asked: list[Asked] = []
@@ -136,7 +145,7 @@ async def replay(
 
     async def work() -> None:
         for index, item in pending:
-            asked.append(await arms.ask(index, item, candidate_model, stable_model or candidate_model))
+            asked.append(await arms.ask(index, item))
 
     async with asyncio.TaskGroup() as group:
         for _ in range(min(concurrency, len(items))):
@@ -159,27 +168,33 @@ def sliced(whole: Replay, slice_name: str) -> Mapping[str, Replay]:
 
 
 @dataclass(frozen=True, slots=True)
+class _Arm:
+    pods: tuple[Endpoint, ...]
+    model: str
+    answers: BodySchema | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Arms:
     client: httpx.AsyncClient
-    candidate: tuple[Endpoint, ...]
-    stable: tuple[Endpoint, ...] | None
+    candidate: _Arm
+    stable: _Arm | None
     port: str | None
     protocol: InferenceProtocol
     timeout: float
     match: Match
-    answers: BodySchema | None
     pace: Pace | None
 
-    async def ask(self, index: int, item: GoldenItem, candidate_model: str, stable_model: str) -> Asked:
+    async def ask(self, index: int, item: GoldenItem) -> Asked:
         """Both arms, one after the other, in turns first: neither has the advantage of the warmer client."""
         if self.stable is None:
-            return self._judged(item, await self._one(self.candidate, index, item, candidate_model), None)
+            return self._judged(item, await self._one(self.candidate, index, item), None)
         if index % 2:
-            candidate = await self._one(self.candidate, index, item, candidate_model)
-            stable = await self._one(self.stable, index, item, stable_model)
+            candidate = await self._one(self.candidate, index, item)
+            stable = await self._one(self.stable, index, item)
         else:
-            stable = await self._one(self.stable, index, item, stable_model)
-            candidate = await self._one(self.candidate, index, item, candidate_model)
+            stable = await self._one(self.stable, index, item)
+            candidate = await self._one(self.candidate, index, item)
         return self._judged(item, candidate, stable)
 
     def _judged(self, item: GoldenItem, candidate: Prediction, stable: Prediction | None) -> Asked:
@@ -198,20 +213,20 @@ class _Arms:
     def _right(self, item: GoldenItem, prediction: Prediction) -> bool:
         return prediction.values is not None and self.match(item.expected, prediction.values)
 
-    async def _one(self, pods: Sequence[Endpoint], index: int, item: GoldenItem, model: str) -> Prediction:
-        if not pods:
+    async def _one(self, arm: _Arm, index: int, item: GoldenItem) -> Prediction:
+        if not arm.pods:
             return Prediction(None, "has no ready pod", reached=False)
         if self.pace is not None:
             await self.pace.turn()
         return await predict(
             self.client,
-            pods[index % len(pods)],
+            arm.pods[index % len(arm.pods)],
             item,
             port=self.port,
-            model=model,
+            model=arm.model,
             protocol=self.protocol,
             timeout=self.timeout,
-            answers=self.answers,
+            answers=arm.answers,
         )
 
 
@@ -222,10 +237,10 @@ def _ready(pods: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
 def _check_askable(items: Sequence[GoldenItem], arms: _Arms) -> None:
     if not items:
         raise ProbeError("the golden set has no items left to ask")
-    if not arms.candidate:
+    if not arms.candidate.pods:
         raise ProbeError("no pod of the candidate is ready to be asked")
     try:
-        for pod in (*arms.candidate, *(arms.stable or ())):
+        for pod in (*arms.candidate.pods, *(arms.stable.pods if arms.stable else ())):
             pod.url(arms.port, "/")
     except UnknownPortError as error:
         raise ProbeError(str(error)) from None

@@ -9,15 +9,17 @@ to itself can ask for any number of steps.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
+from urllib.parse import unquote
 
 from jsonschema import Draft202012Validator, ValidationError, validators
 from jsonschema import SchemaError as MalformedSchemaError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from slipway.api import PlainPattern
+from slipway.api import PlainPattern, SchemasSpec
 
 MAX_STEPS: Final = 1_000_000
 """Keywords that may be evaluated for one golden set: a hundred for each item of the largest."""
@@ -28,6 +30,15 @@ which nothing else is looked at."""
 
 _REFUSED: Final = ("patternProperties", "uniqueItems")
 """Keywords whose single evaluation can take for ever."""
+
+
+_SCHEMA: Final = (
+    *("items", "additionalItems", "additionalProperties", "unevaluatedItems", "unevaluatedProperties"),
+    *("contains", "propertyNames", "not", "if", "then", "else"),
+)
+_LIST: Final = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
+_NAMED: Final = ("properties", "$defs", "definitions", "dependentSchemas")
+"""Keywords with one schema in them, with a list of schemas, and with schemas by name."""
 
 
 class SchemaError(ValueError):
@@ -100,8 +111,12 @@ class BodySchema:
     """
 
     def __init__(self, text: str) -> None:
-        """Raises SchemaError for a schema that is not one."""
+        """Raises SchemaError for a schema that is not one, or has a part that cannot be evaluated: nobody waits for the
+        first answer to hear of that."""
         self._schema = ItemSchema(text, steps=MAX_BODY_STEPS)
+        whole = json.loads(text)
+        for path, schema in _parts(whole):
+            _check_part(path, schema, whole)
 
     def problem(self, body: Any) -> str:
         """Where a body does not match and by which keyword; empty where it does. Shows nothing of the body.
@@ -113,9 +128,80 @@ class BodySchema:
         return "" if error is None else f"{error.json_path[:120]} is not as the schema has it ({error.validator})"
 
 
+def schema_problem(schemas: SchemasSpec | None) -> str:
+    """What is wrong with the schemas that a release declares, and in which field; empty where they can be used."""
+    if schemas is None:
+        return ""
+    for name, text in (("input", schemas.input), ("output", schemas.output)):
+        problem = _problem(text) if text is not None else ""
+        if problem:
+            return f"spec.release.schemas.{name}: {problem}"
+    return ""
+
+
+@lru_cache(maxsize=256)
+def _problem(text: str) -> str:
+    """The same for one text, which is looked at every few seconds while a rollout is under way."""
+    try:
+        BodySchema(text)
+    except SchemaError as error:
+        return str(error)
+    return ""
+
+
 def _pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator[ValidationError]:
     try:
         if isinstance(instance, str) and not PlainPattern(pattern).search(instance):
             yield ValidationError(f"{instance!r} does not match {pattern!r}")
     except ValueError as error:
         raise SchemaError(f"the schema cannot be evaluated: {error}") from None
+
+
+def _parts(whole: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every schema in a schema, with the place where it is."""
+    pending: list[tuple[str, Any]] = [("$", whole)]
+    while pending:
+        path, schema = pending.pop()
+        if not isinstance(schema, dict):
+            continue
+        yield path, schema
+        for name, inner in schema.items():
+            if isinstance(inner, list) and name in _LIST:
+                pending += [(f"{path}.{name}[{index}]", one) for index, one in enumerate(inner)]
+            elif isinstance(inner, dict) and name in _NAMED:
+                pending += [(f"{path}.{name}.{key}", one) for key, one in inner.items()]
+            elif name in _SCHEMA:
+                pending.append((f"{path}.{name}", inner))
+
+
+def _check_part(path: str, schema: Mapping[str, Any], whole: Any) -> None:
+    if refused := [name for name in _REFUSED if name in schema]:
+        raise SchemaError(f"the schema uses {refused[0]!r} at {path}, which is not supported: write it otherwise")
+    for keyword in ("$ref", "$dynamicRef"):
+        reference = schema.get(keyword, "#")
+        if not isinstance(reference, str) or not reference.startswith("#") or not _leads(reference, whole):
+            raise SchemaError(
+                f"the schema refers to {str(reference)[:120]!r} at {path}, which is not in it: references stay inside "
+                "it, like #/$defs/name"
+            )
+    if isinstance(schema.get("pattern"), str):
+        try:
+            PlainPattern(schema["pattern"])
+        except ValueError as error:
+            raise SchemaError(f"the schema has a pattern at {path} that cannot be used: {error}") from None
+
+
+def _leads(reference: str, whole: Any) -> bool:
+    """Whether a pointer leads anywhere. Names of anchors are looked up when the schema is evaluated."""
+    if not reference.startswith("#/"):
+        return True
+    place = whole
+    for step in unquote(reference[2:]).split("/"):
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(place, list) and name.isdecimal() and int(name) < len(place):
+            place = place[int(name)]
+        elif isinstance(place, dict) and name in place:
+            place = place[name]
+        else:
+            return False
+    return True

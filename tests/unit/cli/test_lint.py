@@ -148,6 +148,12 @@ def test_two_items_of_one_name_are_told_at_the_second() -> None:
             "how near is right?",
         ),
         ({"release": {"protocol": {"name": "CustomHTTP"}}}, "spec.release.protocol", "name both or neither"),
+        ({"release": {"schemas": {}}}, "spec.release.schemas", "which body is it of?"),
+        (
+            {"release": {"schemas": {"input": '{"type": 1}'}}},
+            "spec.release.schemas.input",
+            "not a JSON Schema at $.type",
+        ),
         ({"analysis": errors(comparison={"margin": 0.1, "relative": 0.2})}, f"{METRIC}.comparison", "exactly one"),
         (
             {"analysis": errors(gateway={"measure": "Latency"}, comparison={"relative": 1})},
