@@ -33,7 +33,7 @@ draws a random number or does I/O, and the standard library is all that it needs
 from slipway.analysis.aggregate import MetricResult, Move, Outcome, Reason, aggregate
 from slipway.analysis.budget import alpha_budget
 from slipway.analysis.dispersion import Dispersion
-from slipway.analysis.drift import DriftEvidence, Stability, binned, decile_edges
+from slipway.analysis.drift import DriftEvidence, Moved, Stability, binned, decile_edges, grouped
 from slipway.analysis.eprocess import NO_REQUESTS, ArmCounts
 from slipway.analysis.gauge import GaugeEvidence
 from slipway.analysis.golden import SingleEvidence
@@ -97,6 +97,8 @@ __all__ = [
     "Stability",
     "decile_edges",
     "binned",
+    "grouped",
+    "Moved",
     "ShareEvidence",
     "Gates",
     "Margin",

@@ -55,6 +55,38 @@ def binned(values: Iterable[float], edges: Sequence[float]) -> tuple[int, ...]:
     return tuple(counts)
 
 
+def grouped(counts: Sequence[int], bins: int = BINS) -> tuple[int, ...]:
+    """Where neighbouring buckets of a reference are put together into bins of about equal shares: the index of the last
+    bucket of each bin, the last of all among them.
+
+    A bin ends where it has its share, or before a bucket that has a whole share by itself. Buckets before the first and
+    behind the last that have any count stay bins of their own, so that values where the reference has none are seen.
+    Raises ValueError for a reference without counts.
+    """
+    total = sum(counts)
+    if not total:
+        raise ValueError("counts: a reference without requests has no shares")
+    filled = [index for index, count in enumerate(counts) if count]
+    first, last = filled[0], filled[-1]
+    ends, seen = [first - 1] if first else [], 0
+    for index in range(first, last):
+        seen += counts[index]
+        if seen and max(seen, counts[index + 1]) * bins >= total:
+            ends.append(index)
+            seen = 0
+    ends.append(last)
+    return tuple(ends if last == len(counts) - 1 else [*ends, len(counts) - 1])
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A bin whose share changed: its place, and the shares in the reference and now."""
+
+    index: int
+    before: float
+    now: float
+
+
 @dataclass(frozen=True, slots=True)
 class Stability:
     """The population stability index of two samples, its expectation without drift, and what chance seldom exceeds."""
@@ -142,6 +174,18 @@ class DriftEvidence:
     def stability(self) -> Stability:
         """The index as of now. Raises ValueError before the first request."""
         return Stability.of(self.reference, self.counts)
+
+    def moved(self, most: int = 3) -> tuple[Moved, ...]:
+        """The bins that make the index, those that make most of it first: what a person wants to look at."""
+        old, new = sum(self.reference), sum(self.counts)
+        if not new:
+            return ()
+        half = 0.5 * len(self.reference)
+        found = []
+        for index, (before, now) in enumerate(zip(self.reference, self.counts, strict=True)):
+            a, b = (before + 0.5) / (old + half), (now + 0.5) / (new + half)
+            found.append(((b - a) * math.log(b / a), Moved(index, before / old, now / new)))
+        return tuple(one for part, one in sorted(found, key=lambda item: (-item[0], item[1].index))[:most] if part > 0)
 
     def _log_evidence(self) -> float:
         """That the share of some bin is beyond what the reference and a tolerance allow: the mean over bins and sides.

@@ -24,6 +24,7 @@ from slipway.api.common import (
     list_map,
     validations,
 )
+from slipway.api.drift import DriftSpec
 from slipway.api.metrics import AnalysisSpec
 from slipway.api.release import ReleaseSpec
 from slipway.api.scaling import AutoscalingSpec, DisruptionBudget
@@ -93,6 +94,7 @@ class ModelDeploymentSpec(SpecModel):
     traffic: Traffic
     analysis: AnalysisSpec | None = None
     rollback: RollbackSpec | None = None
+    drift: DriftSpec | None = None
 
 
 class RoleStatus(StatusModel):

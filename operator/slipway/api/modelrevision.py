@@ -25,7 +25,9 @@ from slipway.api.common import (
     list_map,
     validations,
 )
+from slipway.api.drift import DriftStatus
 from slipway.api.release import ReleaseSpec
+from slipway.api.vectors import NamedVector
 
 MODEL_REVISION_KIND: Final = "ModelRevision"
 
@@ -69,13 +71,6 @@ class Counter(StatusModel):
     source: Annotated[Text256, Field(description="The pod or gateway, and the arm, that the counter was read from.")]
     bad: Annotated[float, Field(ge=0)]
     total: Annotated[float, Field(ge=0)]
-
-
-class NamedVector(StatusModel):
-    """A named vector of numbers of a test's state."""
-
-    name: Text64
-    values: Annotated[list[float], Field(max_length=256)]
 
 
 class EvidenceNeeded(StatusModel):
@@ -229,6 +224,7 @@ class ModelRevisionStatus(StatusModel):
     share: Annotated[
         ShareStatus | None, Field(description="Where the gateway counts requests: whether they follow the weight.")
     ] = None
+    drift: DriftStatus | None = None
     timeline: Annotated[
         list[TimelineEntry] | None,
         Field(max_length=MAX_TIMELINE, json_schema_extra={"x-kubernetes-list-type": "atomic"}),

@@ -14,6 +14,8 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, Final
 
+from slipway.api import parse_duration
+
 Predicate = Callable[[Any], bool]
 
 _EXACTLY_ONE: Final = re.compile(r"\[(?P<names>has\(self\.\w+\)(, has\(self\.\w+\))*)\]\.filter\(x, x\)\.size\(\) == 1")
@@ -100,6 +102,12 @@ def _whole_or_percent(value: Any) -> bool:
 
 def _surge(value: Mapping[str, Any]) -> bool:
     return bool(value.get("maxSurge", 1) > 0 or value.get("maxUnavailable", 0) > 0)
+
+
+def _lasts(field: str, least: str, most: str) -> Predicate:
+    """Whether a duration, where it is given, is within its bounds."""
+    shortest, longest = parse_duration(least), parse_duration(most)
+    return lambda it: field not in it or shortest <= parse_duration(it[field]) <= longest
 
 
 def _name(value: Mapping[str, Any]) -> bool:
@@ -196,4 +204,12 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
         not ("configMap" in it and it.get("format") == "Parquet")
     ),
     "!has(self.unit) || has(self.histogram)": lambda it: "unit" not in it or "histogram" in it,
+    "has(self.histogram) != has(self.counter)": lambda it: ("histogram" in it) != ("counter" in it),
+    "has(self.counter) == has(self.label)": lambda it: ("counter" in it) == ("label" in it),
+    "has(self.features) || has(self.predictions) || has(self.goldenSet)": lambda it: (
+        "features" in it or "predictions" in it or "goldenSet" in it
+    ),
+    "!has(self.interval) || (duration(self.interval) >= duration('1s') && duration(self.interval) <= duration('168h'))": (
+        _lasts("interval", "1s", "168h")
+    ),
 }

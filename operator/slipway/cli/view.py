@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from slipway.analysis import Verdict
-from slipway.api import MetricStatus, Phase, RoleStatus, format_time
+from slipway.api import DriftSignalStatus, MetricStatus, ModelRevisionStatus, Phase, RoleStatus, format_time
 from slipway.cli.exits import Exit
 from slipway.cli.outcome import Outcome
 from slipway.cli.picture import Picture, Tried
@@ -51,6 +51,7 @@ _VERDICTS: Final = {
     Verdict.CONTINUE: Tone.WAITING,
     Verdict.NO_DATA: Tone.WAITING,
 }
+_DRIFT: Final = {"Steady": Tone.GOOD, "Drifted": Tone.BAD, "Error": Tone.BAD}
 ON_TRIAL: Final = frozenset(
     {
         Phase.PENDING,
@@ -105,6 +106,8 @@ def _role(name: str, role: RoleStatus, picture: Picture, now: datetime) -> Branc
         weight += f", {asked:g}% asked for"
     text = f"{name:<9}  {role.version}  {role.revision}  {pods} pods ready  {weight}"
     children = tuple(_trial(role, tried, picture, now)) if tried is not None else ()
+    if tried is not None and role is picture.status.stable:
+        children += tuple(_drift(signal, now) for signal in signals_of(tried.record))
     return Branch(text, Tone.PLAIN, children)
 
 
@@ -132,6 +135,19 @@ def _trial(role: RoleStatus, tried: Tried, picture: Picture, now: datetime) -> I
 def _gate(metric: MetricStatus) -> Branch:
     tone = next((tone for verdict, tone in _VERDICTS.items() if verdict == metric.verdict), Tone.PLAIN)
     return Branch(f"gate {metric.name}  {metric.verdict}  {metric.message}", tone)
+
+
+def signals_of(record: ModelRevisionStatus) -> list[DriftSignalStatus]:
+    """What is watched of a release between rollouts."""
+    return list(record.drift.signals or ()) if record.drift is not None else []
+
+
+def _drift(signal: DriftSignalStatus, now: datetime) -> Branch:
+    decided = f", {age(signal.decided_at, now)} ago" if signal.decided_at is not None else ""
+    failing = f"  not read for {age(signal.error_since, now)}" if signal.error_since is not None else ""
+    name = "golden set" if signal.kind == "GoldenSet" else f"{signal.kind.lower()} {signal.name}"
+    text = f"drift of {name}  {signal.verdict}{decided}{failing}  {signal.message}"
+    return Branch(text, _DRIFT.get(signal.verdict, Tone.WAITING))
 
 
 def plain(branch: Branch, depth: int = 0) -> Iterator[str]:
@@ -183,6 +199,11 @@ def _role_data(role: RoleStatus, picture: Picture, now: datetime) -> dict[str, A
             "gates": [
                 {"name": metric.name, "verdict": metric.verdict, "message": metric.message}
                 for metric in record.metrics or ()
+            ]
+            or None,
+            "drift": [
+                {"kind": one.kind, "name": one.name, "verdict": one.verdict, "message": one.message}
+                for one in signals_of(record)
             ]
             or None,
             "expected": [

@@ -18,6 +18,7 @@ from slipway.api import SERVICE_PORT, MetricSpec
 from slipway.cluster import ENDPOINT_SLICE, Cluster, ClusterError
 from slipway.cluster.endpoints import endpoints
 from slipway.controller.arm import Arm, ProtocolError, protocol_of
+from slipway.controller.drift import DriftSources, unread
 from slipway.controller.golden import GoldenSets
 from slipway.controller.live import LiveSources
 from slipway.controller.observe import Scene
@@ -25,7 +26,7 @@ from slipway.metrics import SelectorError, SourceError
 from slipway.outside import Egress, Outside
 from slipway.probes import model_ready
 from slipway.release import revision_name
-from slipway.rollout import Evidence, EvidencePlan, Observation, Revision, SourceFailure, trial
+from slipway.rollout import Evidence, EvidencePlan, Observation, Revision, SourceFailure, drift_plan, roles, trial
 
 READY_TIMEOUT: Final = 2.0
 """Seconds that a model may take to say that it is ready."""
@@ -52,6 +53,7 @@ class Collector:
         self._client = client
         self._golden = GoldenSets(cluster, client, outside)
         self._live = LiveSources(cluster, client, outside, gateway_metrics)
+        self._drift = DriftSources(cluster, client, outside, self._golden)
 
     async def collect(self, scene: Scene, seen: Observation, plan: EvidencePlan) -> Observation:
         """The observation with the evidence that the plan asks for."""
@@ -86,6 +88,17 @@ class Collector:
                 *(self._window(scene, metric, candidate, stable, seen.now) for metric in plan.counters)
             )
         return replace(seen, evidence=tuple(found))
+
+    async def watch(self, scene: Scene, seen: Observation) -> Observation:
+        """The observation with what is due of the watch over the stable release."""
+        plan = drift_plan(seen, roles(seen))
+        if plan is None:
+            return seen
+        try:
+            look = await self._drift.look(scene, plan, await self._arm(scene, seen.revisions[plan.revision]))
+        except ClusterError as error:
+            look = unread(plan, f"the addresses of pods are not known: {error}")
+        return replace(seen, drift_look=look)
 
     async def _arm(self, scene: Scene, revision: Revision) -> Arm:
         name = revision_name(scene.name, revision.hash)

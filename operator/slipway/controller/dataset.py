@@ -66,7 +66,7 @@ class Datasets:
         kept = self._known(key)
         if kept is not None:
             return kept
-        field = f"spec.analysis.metrics[{request.metric}].goldenSet.url"
+        field = f"{request.field}.url"
         form = FORMATS[source.format] if source.format is not None else None
         try:
             loaded = await load_golden_set(
@@ -101,7 +101,7 @@ class Datasets:
         protocol: InferenceProtocol,
         requests: str | None,
     ) -> GoldenSet:
-        field = f"spec.analysis.metrics[{request.metric}].goldenSet.configMap"
+        field = f"{request.field}.configMap"
         found = await self._cluster.get(CONFIG_MAP, namespace, keys.name)
         if found is None:
             raise GoldenSetError(f"{field}: ConfigMap {namespace}/{keys.name} does not exist: create it")

@@ -63,7 +63,7 @@ class GoldenSets:
             start = request.start if request.dataset == golden.digest else 0
             items = shuffled(golden, str(scene.revisions[candidate.revision.hash]["metadata"]["uid"]))
             slices = request.source.slices or ()
-            field = f"spec.analysis.metrics[{request.metric}].goldenSet.slices"
+            field = f"{request.field}.slices"
             sizes = group_sizes(items, slices, where=field)
             batch = items[start : start + request.limit]
             if not batch:

@@ -151,6 +151,7 @@ async def observe(cluster: Cluster, deployment: Object, now: datetime) -> tuple[
         gates=_gates(deployment["spec"]),
         analysis=spec.analysis or AnalysisSpec(),
         rollback=spec.rollback or RollbackSpec(),
+        drift=spec.drift,
         revisions=revisions,
         route=_route(routing, revisions),
         gateway_problem=routing.problem,

@@ -82,6 +82,7 @@ class Reconciler:
             scene, seen = await observe(self._cluster, deployment, now)
             seen = await self._in_turn(namespace, seen)
             seen = await self._collector.collect(scene, seen, plan(seen, trial(seen)[0]))
+            seen = await self._collector.watch(scene, seen)
             decision = decide(seen)
             await self._actor.act(scene, decision, now)
             self._telemetry.decided(key, seen, decision)

@@ -9,6 +9,8 @@ Sources have one shape, `Source`: told the Services of the arms, they say what e
 readings into a window and `snapshot` says what to remember for the next one; both are pure.
 """
 
+from slipway.metrics.classes import Distribution, read_pod_distributions, read_prometheus_distribution
+from slipway.metrics.distribution import BinReading, bins_of, grown, remembered, tallied
 from slipway.metrics.document import Credentials
 from slipway.metrics.gateway import GatewayCounters, GatewayHistograms
 from slipway.metrics.histogram import HistogramReading, at_edges, bucketed, total_of
@@ -23,7 +25,9 @@ from slipway.metrics.window import MAX_READINGS, Reading, SourceError, delta, sn
 __all__ = [
     "MAX_READINGS",
     "PRESETS",
+    "BinReading",
     "Credentials",
+    "Distribution",
     "GatewayCounters",
     "GatewayHistograms",
     "HistogramReading",
@@ -45,10 +49,16 @@ __all__ = [
     "WebPage",
     "WebValue",
     "at_edges",
+    "bins_of",
     "bucketed",
     "delta",
     "explicit",
+    "grown",
+    "read_pod_distributions",
     "read_pods",
+    "read_prometheus_distribution",
+    "remembered",
     "snapshot",
+    "tallied",
     "total_of",
 ]

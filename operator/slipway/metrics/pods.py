@@ -50,7 +50,7 @@ async def read_pods(
     bad = [parse_selector(text, f"pods.bad[{index}]") for index, text in enumerate(source.bad or ())]
     total = [parse_selector(text, f"pods.total[{index}]") for index, text in enumerate(source.total or ())]
     wanted = {selector.metric for selector in (*bad, *total)}
-    return await _each(
+    return await each_pod(
         client,
         arm,
         endpoints,
@@ -93,7 +93,7 @@ class PodHistograms:
 
         wanted = {self._selector.metric}
         return {
-            arm: await _each(self._client, arm, one.endpoints, where=self._page, wanted=wanted, made=whole)
+            arm: await each_pod(self._client, arm, one.endpoints, where=self._page, wanted=wanted, made=whole)
             for arm, one in services.items()
         }
 
@@ -116,7 +116,7 @@ class PodGauges:
 
         wanted = {self._selector.metric}
         found = {
-            arm: await _each(
+            arm: await each_pod(
                 self._client, arm, one.endpoints, where=self._page, wanted=wanted, made=shown, counts=False
             )
             for arm, one in services.items()
@@ -124,7 +124,7 @@ class PodGauges:
         return {arm: {pod: value for pod, value in pods if value is not None} for arm, pods in found.items()}
 
 
-async def _each(
+async def each_pod(
     client: httpx.AsyncClient,
     arm: str,
     endpoints: Sequence[Endpoint],
@@ -134,6 +134,7 @@ async def _each(
     made: Callable[[str, Page], T],
     counts: bool = True,
 ) -> tuple[T, ...]:
+    """What `made` makes of the page of each pod, under the rules of `read_pods`. Raises SourceError."""
     if len(endpoints) > MAX_READINGS:
         raise SourceError(arm, f"{len(endpoints)} pods are more than the {MAX_READINGS} that are scraped: use gateway")
     if not any(_serves(endpoint) for endpoint in endpoints):

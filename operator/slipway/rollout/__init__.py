@@ -12,12 +12,14 @@ from slipway.rollout.budget import Limits
 from slipway.rollout.course import FULL, Course, Judging, Need, Shadow, Shift, Step, course_of, needs, problems
 from slipway.rollout.decide import decide, roles, trial
 from slipway.rollout.decision import Announcement, Decision, FleetTarget
+from slipway.rollout.drift import DriftPlan, at_rest, drift_plan
 from slipway.rollout.evidence import EvidencePlan, GoldenRequest, plan
 from slipway.rollout.live import edges_judged, edges_learned, tells_pods_apart
 from slipway.rollout.measured import record_of
 from slipway.rollout.observation import (
     Beside,
     CounterWindow,
+    DriftLook,
     Durations,
     Evidence,
     Fleet,
@@ -30,6 +32,7 @@ from slipway.rollout.observation import (
     Route,
     SourceFailure,
 )
+from slipway.rollout.signals import GOLDEN_ID, DistributionRequest, DistributionWindow, SignalFailure, SignalId
 from slipway.rollout.status import refused
 from slipway.rollout.table import TABLE, Event, Transition
 from slipway.rollout.targets import Roles
@@ -47,6 +50,13 @@ __all__ = [
     "Event",
     "Evidence",
     "EvidencePlan",
+    "DistributionRequest",
+    "DistributionWindow",
+    "DriftLook",
+    "DriftPlan",
+    "GOLDEN_ID",
+    "SignalFailure",
+    "SignalId",
     "FULL",
     "Fleet",
     "FleetTarget",
@@ -69,7 +79,9 @@ __all__ = [
     "TABLE",
     "Transition",
     "reasons",
+    "at_rest",
     "course_of",
+    "drift_plan",
     "edges_judged",
     "edges_learned",
     "needs",

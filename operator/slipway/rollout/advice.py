@@ -56,6 +56,11 @@ ADVICE: Final = {
     "CapacityLost": "All its pods failed under traffic: look at their logs, then declare a repaired release.",
     "Aborted": "A person aborted it. Revert spec.release in git, or slipway retry {name}",
     "RolledBack": "The release was hauled back and stable serves. Declare a better release, or revert spec.release; slipway retry {name} tries it again.",
+    # between rollouts
+    "DriftFound": "Look at what feeds the model, and at the bins that the message names; then train anew and declare the release. Nothing is hauled back.",
+    "NoDrift": "Nothing to do.",
+    "DriftCollecting": "Nothing to do: more requests, or more time, bring the first answer. slipway status {name} tells what is missing.",
+    "DriftUnreadable": "The message names the field of spec.drift, or the pod: repair the source. What was counted before stays.",
     # of the ModelDeployment
     "InvalidSpec": "The manifest cannot be read: the message names the fields. slipway lint -f FILE checks it without a cluster.",
     "ApplyRefused": "The API server refused an object: a quota, an admission policy or a missing permission, as the message says.",

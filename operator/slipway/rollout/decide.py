@@ -22,6 +22,7 @@ from slipway.rollout import candidate as candidates
 from slipway.rollout import commands, reasons, retired, targets
 from slipway.rollout.commands import Ruling
 from slipway.rollout.decision import Announcement, Decision
+from slipway.rollout.drift import watch_drift
 from slipway.rollout.moves import NOW, POLL, Move
 from slipway.rollout.observation import Observation, Revision
 from slipway.rollout.record import moment_after, note, phase_of, shorten, with_fields
@@ -89,6 +90,11 @@ def decide(seen: Observation) -> Decision:
             records[hash_] = idle
             if wake_at is not None:
                 look.wakes.append(wake_at)
+    if after.stable is not None:
+        watched = watch_drift(seen, after, records[after.stable])
+        records[after.stable] = watched.record
+        if watched.wake_at is not None:
+            look.wakes.append(watched.wake_at)
     news = {hash_: record for hash_, record in records.items() if _differs(record, seen.revisions[hash_].record)}
     status = summarise(seen, who=after, records=records, answer=_answer(seen, ruling), router=_router(seen))
     return Decision(
@@ -217,7 +223,7 @@ def _announcements(seen: Observation, news: Mapping[str, ModelRevisionStatus]) -
         same = set(map(id, known))  # a timeline grows at its end: nearly all entries are the very objects of before
         gained = [entry for entry in record.timeline or () if id(entry) not in same and entry not in known]
         for entry in gained:
-            warning = entry.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK)
+            warning = entry.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK) or entry.reason in reasons.WARNINGS
             kind: Literal["Normal", "Warning"] = "Warning" if warning else "Normal"
             out.append(Announcement(kind, entry.reason, _named(version, entry.message)))
         if not gained and record.reason != before.reason and record.reason in reasons.NEEDS_A_PERSON:

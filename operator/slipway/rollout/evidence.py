@@ -49,6 +49,13 @@ class GoldenRequest:
     start: int
     limit: int
     dataset: str | None
+    place: str = ""
+    """The field of the specification that names the set; empty for that of the metric."""
+
+    @property
+    def field(self) -> str:
+        """The same in full."""
+        return self.place or f"spec.analysis.metrics[{self.metric}].goldenSet"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from slipway.analysis import ArmCounts, GroupCounts, Histogram, PodWindow
-from slipway.api import AnalysisSpec, Counter, ModelDeploymentStatus, ModelRevisionStatus, RollbackSpec
+from slipway.api import AnalysisSpec, Counter, DriftSpec, ModelDeploymentStatus, ModelRevisionStatus, RollbackSpec
 from slipway.rollout.course import Course, Step
+from slipway.rollout.signals import DistributionWindow, SignalFailure
 
 
 class Role(StrEnum):
@@ -170,6 +171,15 @@ class SourceFailure:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class DriftLook:
+    """What a look found of the stable release, whose hash is named, while no rollout was under way."""
+
+    revision: str
+    distributions: tuple[DistributionWindow | SignalFailure, ...] = ()
+    golden: GoldenBatch | SignalFailure | None = None
+
+
 Evidence = GoldenBatch | CounterWindow | LatencyWindow | NumberReading | SourceFailure
 
 
@@ -207,6 +217,9 @@ class Observation:
     """Name of the router that the specification declares."""
     queued: str | None = None
     """What a rollout that has not begun waits for, where the number of rollouts is limited."""
+    drift: DriftSpec | None = None
+    """What is watched of the stable release."""
+    drift_look: DriftLook | None = None
     autoscaled: tuple[int, int] | None = None
     """Fewest and most pods of a release with all traffic, where an autoscaler decides."""
 

@@ -119,6 +119,20 @@ ABORTED: Final = "Aborted"
 ROLLED_BACK: Final = "RolledBack"
 """The gateway routes nothing to the candidate any more."""
 
+# --- between rollouts -----------------------------------------------------------------------------------------------
+
+DRIFT_FOUND: Final = "DriftFound"
+"""What the stable release is asked, what it answers, or its accuracy is not what was recorded after its promotion."""
+
+NO_DRIFT: Final = "NoDrift"
+"""Everything that spec.drift names is as it was recorded."""
+
+DRIFT_COLLECTING: Final = "DriftCollecting"
+"""There is too little yet to say whether anything has changed: a reference is being recorded, or requests are few."""
+
+DRIFT_UNREADABLE: Final = "DriftUnreadable"
+"""Something that spec.drift names could not be read; the message says what and where."""
+
 # --- of the ModelDeployment -----------------------------------------------------------------------------------------
 
 INVALID_SPEC: Final = "InvalidSpec"
@@ -135,6 +149,9 @@ STABLE_SERVING: Final = "StableServing"
 
 CANDIDATE_SERVING: Final = "CandidateServing"
 """The candidate takes all traffic at its last step, with the stable release at full size beside it."""
+
+WARNINGS: Final = frozenset({DRIFT_FOUND})
+"""Entries of a timeline that are Warnings, in whichever phase."""
 
 NEEDS_A_PERSON: Final = frozenset(
     {

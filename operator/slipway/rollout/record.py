@@ -83,6 +83,13 @@ def note(
     )
 
 
+def remark(record: ModelRevisionStatus, *, now: datetime, reason: str, message: str) -> ModelRevisionStatus:
+    """Write into the timeline what was found of a revision, without it being what the revision rests on."""
+    phase = phase_of(record) or Phase.PENDING
+    entry = TimelineEntry(time=now, phase=phase, reason=reason, message=shorten(message), weight=record.weight)
+    return record.model_copy(update={"timeline": _append(record, entry)})
+
+
 def moment_after(now: datetime, record: ModelRevisionStatus) -> datetime:
     """The present moment, or the first one after the record's phase began, where the clock was set back since.
 

@@ -2,7 +2,8 @@
 
 ``Ready`` says that this generation is rolled out; ``Available`` that some release that is known to be good serves.
 After a rollback the one is False and the other True, which every GitOps tool reads right. ``Reconciling``, ``Stalled``
-and ``Paused`` are present only while they are true.
+and ``Paused`` are present only while they are true. ``Drifted`` is present where spec.drift asks for a watch over the
+stable release, and Unknown while nobody knows.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from slipway.api import (
     Phase,
     RoleStatus,
 )
-from slipway.rollout import reasons
+from slipway.rollout import reasons, signals
 from slipway.rollout.course import FULL
 from slipway.rollout.moves import paused
 from slipway.rollout.observation import Observation
@@ -36,6 +37,7 @@ AVAILABLE = "Available"
 RECONCILING = "Reconciling"
 STALLED = "Stalled"
 PAUSED = "Paused"
+DRIFTED = "Drifted"
 
 PHASE_INVALID_SPEC = "InvalidSpec"
 """Shown as the phase of a ModelDeployment that cannot be read; not a phase of any revision."""
@@ -51,12 +53,16 @@ RESTING: Final = {
 """Shown instead of the candidate's phase while it rests there, by the reason; not phases of any revision."""
 
 
+_SHOWN: Final = {signals.DRIFTED: True, signals.STEADY: False}
+"""Whether drift is there; of any other verdict nobody knows."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Claim:
     """What is said of one aspect as of now; claims of the abnormal kind are made only while they hold."""
 
     type: str
-    holds: bool
+    holds: bool | None
     reason: str
     message: str
 
@@ -106,6 +112,9 @@ def summarise(
     held = paused(seen, record) if record is not None and phase_of(record) in ON_TRIAL else None
     if held is not None or seen.paused:
         claims.append(_Claim(PAUSED, True, reasons.PAUSED, held or "spec.paused holds every rollout"))
+    drift = records[stable].drift if stable is not None and seen.drift is not None else None
+    if drift is not None:
+        claims.append(_Claim(DRIFTED, _SHOWN.get(drift.verdict), drift.reason, drift.message))
     return ModelDeploymentStatus(
         observed_generation=seen.generation,
         phase=_phase(who, record, records),
@@ -252,7 +261,7 @@ def _conditions(before: ModelDeploymentStatus, claims: list[_Claim], generation:
     known = {condition.type: condition for condition in before.conditions or ()}
     out = []
     for claim in sorted(claims, key=lambda claim: claim.type):
-        status = "True" if claim.holds else "False"
+        status = "Unknown" if claim.holds is None else "True" if claim.holds else "False"
         last = known.get(claim.type)
         since = last.last_transition_time if last is not None and last.status == status else now
         out.append(

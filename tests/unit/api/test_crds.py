@@ -87,7 +87,7 @@ def test_every_number_is_bounded_below() -> None:
     free = offenders(lambda schema: schema.get("type") in {"integer", "number"} and "minimum" not in schema)
     status = "modelrevisions.slipway.dev.status"
     readings = [f"{status}.metrics[].history[].{name}" for name in ("allowed", "high", "low", "value")]
-    states = [f"{status}.{where}.state[].values[]" for where in ("metrics[]", "share")]
+    states = [f"{status}.{where}.state[].values[]" for where in ("metrics[]", "share", "drift.signals[]")]
     assert sorted(free) == sorted([*readings, *states])  # in a user's own unit, and any numbers of a test's state
 
 

@@ -203,6 +203,19 @@ def a_shop(*revisions: Object, fleets: tuple[Object, ...] = (), **deployment: An
     return picture(a_deployment(**deployment), found, fleets or (a_fleet("v1"), a_fleet("v2", wanted=1, ready=1)))
 
 
+def drifted() -> Picture:
+    """v2 was promoted, and what it is asked has changed since."""
+    signals = [
+        {"kind": "Feature", "name": "amount", "verdict": "Drifted", "message": "index=0.612", "settings": "0"},
+        {"kind": "GoldenSet", "name": "golden-set", "verdict": "Steady", "message": "n=500", "settings": "0"},
+    ]
+    signals[0] |= {"decidedAt": ago(4 * MINUTE), "errorSince": ago(2 * MINUTE)}
+    found = {"verdict": "Drifted", "reason": "DriftFound", "message": "feature amount: index=0.612"}
+    conditions = [*PROMOTED["conditions"], a_condition("Drifted", "True", found["reason"], found["message"])]
+    stable = a_revision("v2", "Stable", weight=100.0, drift={**found, "signals": signals})
+    return a_shop(stable, status=a_status(**{**PROMOTED, "candidate": None, "conditions": conditions}))
+
+
 def promoted(*revisions: Object) -> Picture:
     """v2 was promoted, and v1 is what it replaced."""
     found = revisions or (

@@ -8,6 +8,7 @@ from unit.cli.builders import (
     a_condition,
     a_shop,
     a_status,
+    drifted,
     promoted,
     rolled_back_revision,
     stable_revision,
@@ -40,6 +41,12 @@ def test_an_advice_names_the_object_in_its_commands() -> None:
 
 def test_a_reason_of_a_later_operator_gets_a_general_advice() -> None:
     assert advice("SomethingNew", "fraud") == UNKNOWN.format(name="fraud")
+
+
+def test_drift_is_explained_with_what_can_be_done_about_it() -> None:
+    lines = told(drifted())
+    assert "Drifted=True DriftFound: feature amount: index=0.612" in lines
+    assert advice("DriftFound", "fraud") in lines
 
 
 def test_a_rollout_in_the_middle_is_explained_from_status_alone() -> None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 
+from slipway.api.common import DURATION_PATTERN
 from slipway.api.crd import definitions
 from slipway.cli.rules import PREDICATES, TRANSITION, predicate
 from slipway_sandbox.apiserver.cel import evaluate, to_cel
@@ -38,6 +39,7 @@ TEXTS = (
     "1x",
     "Full",
 )
+DURATIONS = ("0s", "500ms", "1s", "90s", "1h30m", "168h", "168h1ms", "99999h")
 NUMBERS = (0, 0.5, 1, 1.005, 1.25, 1.255, 10, 33.33, 33.333, 50, 99.99, 100)
 METADATA = {"type": "object", "properties": {"name": {"type": "string"}}}
 
@@ -82,6 +84,8 @@ def values(schema: Schema, rule: str) -> st.SearchStrategy[Any]:
             return st.sampled_from(NUMBERS)
         case "boolean":
             return st.booleans()
+    if schema.get("pattern") == DURATION_PATTERN:
+        return st.sampled_from(DURATIONS)
     return st.sampled_from(TEXTS)
 
 

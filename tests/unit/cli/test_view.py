@@ -11,6 +11,7 @@ from unit.cli.builders import (
     a_shop,
     a_status,
     ago,
+    drifted,
     hash_of,
     name_of,
     promoted,
@@ -63,6 +64,14 @@ def test_a_release_that_was_hauled_back_keeps_its_reason() -> None:
 
 def test_a_stable_release_that_nobody_questions_is_one_line() -> None:
     assert len(lines(promoted())) == 3
+
+
+def test_what_is_watched_of_the_stable_release_is_a_line_for_each_signal() -> None:
+    shown = lines(drifted())
+    assert "    drift of feature amount  Drifted, 4m ago  not read for 2m  index=0.612" in shown
+    assert "    drift of golden set  Steady  n=500" in shown
+    data = document(drifted(), outcome(drifted()), NOW)["stable"]["drift"]
+    assert data[0] == {"kind": "Feature", "name": "amount", "verdict": "Drifted", "message": "index=0.612"}
 
 
 def test_a_watched_release_tells_until_when_and_what_is_kept_warm() -> None:

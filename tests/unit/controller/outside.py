@@ -23,6 +23,8 @@ class Model:
     starts: bool = True
     """Whether its pods become ready."""
     port: int = 0
+    counted: str = ""
+    """What its pods count of features and predictions."""
     asked: int = 0
     """Golden items that it was asked."""
     page: Callable[[], str] | None = None
@@ -62,6 +64,8 @@ class Outside:
         if request.path == "/metrics" and (model is None or model.page is None):
             return web.Response(text=self.page, status=self.page_status)
         assert model is not None
+        if request.path == "/counted":
+            return web.Response(text=model.counted)
         if model.page is not None and request.path == "/metrics":
             return web.Response(text=model.page())
         if request.path == "/v2/models/fraud/ready":

@@ -17,6 +17,7 @@ from slipway.api import (
     AnalysisSpec,
     Condition,
     Counter,
+    DriftSpec,
     MetricSpec,
     ModelDeploymentStatus,
     ModelRevisionStatus,
@@ -30,6 +31,7 @@ from slipway.rollout import (
     CounterWindow,
     Course,
     Decision,
+    DriftLook,
     Evidence,
     Fleet,
     FleetTarget,
@@ -297,12 +299,22 @@ class ARollout:
     def with_evidence(self, *evidence: Evidence) -> Self:
         return self._set(evidence=evidence)
 
+    def at_rest(self, **drift: Any) -> Self:
+        """Release 1 is declared and serves alone, and this is watched of it."""
+        revisions = {V1: self.seen.revisions[V1]}
+        spec = DriftSpec.model_validate(drift) if drift else None
+        return self._set(revisions=revisions, drift=spec).declaring(V1)
+
+    def having_looked(self, look: DriftLook | None) -> Self:
+        """What was read for the watch over the stable release."""
+        return self._set(drift_look=look)
+
     def with_status(self, status: ModelDeploymentStatus) -> Self:
         return self._set(status=status)
 
     def after(self, passed: timedelta) -> Self:
         """This much later than everything that was said so far."""
-        return self._set(now=self.seen.now + passed, evidence=())
+        return self._set(now=self.seen.now + passed, evidence=(), drift_look=None)
 
     # --- what follows -----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,16 @@
+"""Numbers of a test's state as a status holds them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from slipway.api.common import StatusModel, Text64
+
+
+class NamedVector(StatusModel):
+    """A named vector of numbers of a test's state."""
+
+    name: Text64
+    values: Annotated[list[float], Field(max_length=256)]
