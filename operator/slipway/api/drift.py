@@ -149,6 +149,21 @@ class DriftGoldenSet(SpecModel):
     ] = None
 
 
+class DriftWebhook(SpecModel):
+    """An address that is told of drift, by POST of a CloudEvent in the structured mode."""
+
+    url: Annotated[
+        HttpUrl, Field(description="Where to. What may be reached is the administrator's to say, as for metrics.")
+    ]
+    auth: SourceAuth | None = None
+
+
+class OnDrift(SpecModel):
+    """What follows when drift is found, beside the condition and the Event."""
+
+    webhook: DriftWebhook
+
+
 class DriftSpec(SpecModel):
     """What of the stable release is watched while no rollout is under way. Nothing here moves traffic."""
 
@@ -161,11 +176,19 @@ class DriftSpec(SpecModel):
             "!has(self.interval) || (duration(self.interval) >= duration('1s') && duration(self.interval) <= duration('168h'))",
             "the interval is between 1s and 168h",
         ),
+        (
+            "!has(self.cooldown) || (duration(self.cooldown) >= duration('1m') && duration(self.cooldown) <= duration('8760h'))",
+            "the cooldown is between 1m and 8760h",
+        ),
     )
 
     interval: Annotated[Duration, Field(description="Time between two looks, 1s to 168h. Default: 1h.")] = timedelta(
         hours=1
     )
+    cooldown: Annotated[
+        Duration,
+        Field(description="Shortest time between two times that onDrift is carried out, 1m to 8760h. Default: 24h."),
+    ] = timedelta(hours=24)
     features: Annotated[list[DriftSignal] | None, Field(min_length=1, max_length=12), list_map("name")] = None
     predictions: Annotated[list[DriftSignal] | None, Field(min_length=1, max_length=4), list_map("name")] = None
     golden_set: DriftGoldenSet | None = None
@@ -181,6 +204,7 @@ class DriftSpec(SpecModel):
     min_samples: Annotated[
         int, Field(ge=50, le=1_000_000_000, description="Fewest requests that anything is decided on. Default: 500.")
     ] = 500
+    on_drift: OnDrift | None = None
 
 
 Count = Annotated[float, Field(ge=0)]
@@ -215,6 +239,35 @@ class DriftSignalStatus(StatusModel):
     dataset: Annotated[Text256 | None, Field(description="Digest of the golden set that was replayed.")] = None
 
 
+class DriftFinding(StatusModel):
+    """A signal that had drifted when onDrift was carried out."""
+
+    kind: Annotated[Text64, Field(description="What it is of: Feature, Prediction or GoldenSet.")]
+    name: Label63
+    message: Sentence
+
+
+class DriftAction(StatusModel):
+    """How far one thing is that follows from drift."""
+
+    kind: Annotated[Literal["Webhook", "Job"], Field(description="What it is.")]
+    state: Annotated[Text64, Field(description="Pending, Done or Failed.")]
+    attempts: Annotated[
+        int, Field(ge=0, description="How often it was tried, without counting the one that is on.")
+    ] = 0
+    next_attempt: Annotated[Timestamp | None, Field(description="When it is tried next.")] = None
+    message: Sentence = ""
+
+
+class DriftFiring(StatusModel):
+    """One time that onDrift was carried out. Written before anything is done."""
+
+    id: Annotated[Text64, Field(description="Id of the CloudEvent; the same for each delivery.")]
+    time: Timestamp
+    findings: Annotated[list[DriftFinding] | None, Field(max_length=17), list_map("kind", "name")] = None
+    actions: Annotated[list[DriftAction] | None, Field(max_length=2), list_map("kind")] = None
+
+
 class DriftStatus(StatusModel):
     """What the watch over the stable release has found."""
 
@@ -222,3 +275,4 @@ class DriftStatus(StatusModel):
     reason: Reason
     message: Sentence
     signals: Annotated[list[DriftSignalStatus] | None, Field(max_length=17), list_map("kind", "name")] = None
+    firing: Annotated[DriftFiring | None, Field(description="The last time that onDrift was carried out.")] = None

@@ -212,4 +212,7 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
     "!has(self.interval) || (duration(self.interval) >= duration('1s') && duration(self.interval) <= duration('168h'))": (
         _lasts("interval", "1s", "168h")
     ),
+    "!has(self.cooldown) || (duration(self.cooldown) >= duration('1m') && duration(self.cooldown) <= duration('8760h'))": (
+        _lasts("cooldown", "1m", "8760h")
+    ),
 }

@@ -35,11 +35,12 @@ from slipway.controller.collect import Collector
 from slipway.controller.handlers import ROUTES, registry, settings
 from slipway.controller.health import Health, serving
 from slipway.controller.queue import WorkQueue
+from slipway.controller.reacting import Reactions
 from slipway.controller.reconciler import Key, Reconciler
 from slipway.controller.surroundings import Surroundings
 from slipway.controller.telemetry import Telemetry
 from slipway.controller.workers import LONGEST_PAUSE, WORKERS, resyncing, working
-from slipway.outside import Egress
+from slipway.outside import Egress, Outside
 from slipway.rollout import Limits
 from slipway.workload import SLEEPS_SINCE
 
@@ -179,16 +180,19 @@ class _Process:
         self.health.longest_look = lambda: queue.statistics().longest_running_processor_seconds
         if options.debug:
             self.health.pages["/debug/queue"] = lambda: json.dumps(queue.picture(), indent=2)
+        reactions = Reactions(cluster, Outside(options.egress))
         reconciler = Reconciler(
             cluster,
             Collector(cluster, client, gateway_metrics=options.gateway_metrics, egress=options.egress),
             budget=RolloutBudget(cluster, options.limits, options.namespaces),
+            reactions=reactions,
             drain=await cluster.version() >= SLEEPS_SINCE,
             telemetry=telemetry,
         )
         resync = resyncing(queue, cluster, options.namespaces, self.around)
         async with working(queue, reconciler, telemetry, resync):
             await _watch(queue, options, await _served(cluster, options.namespaces, ROUTES), ending)
+        await reactions.close()
 
 
 async def _served(cluster: Cluster, namespaces: Sequence[str], kinds: Sequence[Kind]) -> list[Kind]:

@@ -14,7 +14,9 @@ from slipway.controller.act import FINALIZER, REFUSALS, Actor
 from slipway.controller.budget import RolloutBudget
 from slipway.controller.collect import Collector
 from slipway.controller.observe import InvalidSpecError, observe, read_spec, read_status
+from slipway.controller.reacting import Reactions
 from slipway.controller.telemetry import Telemetry
+from slipway.outside import Egress, Outside
 from slipway.rollout import Decision, Limits, Observation, decide, plan, reasons, refused, roles, trial
 from slipway.traffic import PlanError, router_name
 
@@ -51,6 +53,7 @@ class Reconciler:
         collector: Collector,
         *,
         budget: RolloutBudget | None = None,
+        reactions: Reactions | None = None,
         drain: bool = False,
         clock: Callable[[], datetime] = utc_now,
         telemetry: Telemetry | None = None,
@@ -58,6 +61,7 @@ class Reconciler:
         self._cluster = cluster
         self._collector = collector
         self._budget = budget or RolloutBudget(cluster, Limits())
+        self._reactions = reactions or Reactions(cluster, Outside(Egress()))
         self._actor = Actor(cluster, EventRecorder(cluster), drain=drain)
         self._clock = clock
         self._telemetry = telemetry or Telemetry()
@@ -83,9 +87,10 @@ class Reconciler:
             seen = await self._in_turn(namespace, seen)
             seen = await self._collector.collect(scene, seen, plan(seen, trial(seen)[0]))
             seen = await self._collector.watch(scene, seen)
-            decision = decide(seen)
+            decision = decide(replace(seen, reactions=self._reactions.outcomes(namespace, name)))
             await self._actor.act(scene, decision, now)
             self._telemetry.decided(key, seen, decision)
+            self._reactions.start(scene, decision.reactions)
         except InvalidSpecError as error:
             await self._refuse(deployment, now, reasons.INVALID_SPEC, str(error))
             return None

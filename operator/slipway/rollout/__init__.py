@@ -14,6 +14,7 @@ from slipway.rollout.decide import decide, roles, trial
 from slipway.rollout.decision import Announcement, Decision, FleetTarget
 from slipway.rollout.drift import DriftPlan, at_rest, drift_plan
 from slipway.rollout.evidence import EvidencePlan, GoldenRequest, plan
+from slipway.rollout.firing import Reaction, ReactionOutcome, cloud_event
 from slipway.rollout.live import edges_judged, edges_learned, tells_pods_apart
 from slipway.rollout.measured import record_of
 from slipway.rollout.observation import (
@@ -55,6 +56,8 @@ __all__ = [
     "DriftLook",
     "DriftPlan",
     "GOLDEN_ID",
+    "Reaction",
+    "ReactionOutcome",
     "SignalFailure",
     "SignalId",
     "FULL",
@@ -80,6 +83,7 @@ __all__ = [
     "Transition",
     "reasons",
     "at_rest",
+    "cloud_event",
     "course_of",
     "drift_plan",
     "edges_judged",

@@ -61,6 +61,8 @@ ADVICE: Final = {
     "NoDrift": "Nothing to do.",
     "DriftCollecting": "Nothing to do: more requests, or more time, bring the first answer. slipway status {name} tells what is missing.",
     "DriftUnreadable": "The message names the field of spec.drift, or the pod: repair the source. What was counted before stays.",
+    "DriftReacted": "Nothing to do: whoever spec.drift.onDrift names was told.",
+    "DriftReactionFailed": "The message says why: repair the receiver, its Secret or spec.drift.onDrift. It is carried out again when drift is found after the cooldown.",
     # of the ModelDeployment
     "InvalidSpec": "The manifest cannot be read: the message names the fields. slipway lint -f FILE checks it without a cluster.",
     "ApplyRefused": "The API server refused an object: a quota, an admission policy or a missing permission, as the message says.",

@@ -23,6 +23,7 @@ from slipway.rollout import commands, reasons, retired, targets
 from slipway.rollout.commands import Ruling
 from slipway.rollout.decision import Announcement, Decision
 from slipway.rollout.drift import watch_drift
+from slipway.rollout.firing import Reaction
 from slipway.rollout.moves import NOW, POLL, Move
 from slipway.rollout.observation import Observation, Revision
 from slipway.rollout.record import moment_after, note, phase_of, shorten, with_fields
@@ -90,9 +91,10 @@ def decide(seen: Observation) -> Decision:
             records[hash_] = idle
             if wake_at is not None:
                 look.wakes.append(wake_at)
+    reactions: tuple[Reaction, ...] = ()
     if after.stable is not None:
         watched = watch_drift(seen, after, records[after.stable])
-        records[after.stable] = watched.record
+        records[after.stable], reactions = watched.record, watched.reactions
         if watched.wake_at is not None:
             look.wakes.append(watched.wake_at)
     news = {hash_: record for hash_, record in records.items() if _differs(record, seen.revisions[hash_].record)}
@@ -106,6 +108,7 @@ def decide(seen: Observation) -> Decision:
         delete=retired.beyond_history(seen, records, keep={after.stable, after.candidate, after.standby}),
         status=status if status != seen.status else None,
         announcements=(*_announcements(seen, news), *_told(ruling)),
+        reactions=reactions,
         wake_after=NOW if look.changed else _wake_after(seen.now, look.wakes),
     )
 

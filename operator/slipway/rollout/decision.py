@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Literal
 
 from slipway.api import ModelDeploymentStatus, ModelRevisionStatus
+from slipway.rollout.firing import Reaction
 from slipway.rollout.observation import Beside, Role
 
 
@@ -61,4 +62,6 @@ class Decision:
     delete: tuple[str, ...] = ()
     status: ModelDeploymentStatus | None = None
     announcements: tuple[Announcement, ...] = ()
+    reactions: tuple[Reaction, ...] = ()
+    """What is to be done about drift, beside the looks, once the records are written."""
     wake_after: timedelta | None = None

@@ -17,6 +17,7 @@ from slipway.api import DriftSignalStatus, DriftSpec, DriftStatus, ModelRevision
 from slipway.rollout import reasons
 from slipway.rollout.distributions import fold_distribution
 from slipway.rollout.evidence import GoldenRequest
+from slipway.rollout.firing import DONE, Reaction, advanced, firing_after
 from slipway.rollout.observation import GoldenBatch, Observation
 from slipway.rollout.record import phase_of, remark, shorten, with_fields
 from slipway.rollout.rerun import continues, fold_rerun, golden_request
@@ -60,10 +61,11 @@ class DriftPlan:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The stable release's record after this look, and when to look again."""
+    """The stable release's record after this look, what is to be done about drift, and when to look again."""
 
     record: ModelRevisionStatus
     wake_at: datetime | None = None
+    reactions: tuple[Reaction, ...] = ()
 
 
 def drift_plan(seen: Observation, who: Roles) -> DriftPlan | None:
@@ -101,23 +103,46 @@ def watch_drift(seen: Observation, who: Roles, record: ModelRevisionStatus) -> W
     spec = seen.drift
     if spec is None:
         return Watched(with_fields(record, drift=None))
+    stable = who.stable or ""
     if not at_rest(seen, who):
-        return Watched(with_fields(record, drift=_paused(record.drift)))
-    signals = list(_folded(seen, spec, who.stable or "", _known(record)))
-    verdict = _verdict(signals)
-    before = record.drift.verdict if record.drift is not None else None
+        return _followed(seen, spec, stable, with_fields(record, drift=_paused(record.drift)))
+    signals = list(_folded(seen, spec, stable, _known(record)))
+    verdict, known = _verdict(signals), record.drift
     drift = DriftStatus(
         verdict=verdict,
         reason=_REASONS[verdict],
         message=shorten(_message(verdict, signals)),
         signals=signals,
+        firing=firing_after(
+            spec,
+            known.firing if known is not None else None,
+            deployment=seen.name,
+            revision=stable,
+            signals=signals,
+            now=seen.now,
+        ),
     )
-    after = with_fields(record, drift=drift)
+    before, after = known.verdict if known is not None else None, with_fields(record, drift=drift)
     if verdict == DRIFTED != before:
         after = remark(after, now=seen.now, reason=reasons.DRIFT_FOUND, message=drift.message)
     elif before == DRIFTED and verdict == STEADY:
         after = remark(after, now=seen.now, reason=reasons.NO_DRIFT, message=drift.message)
-    return Watched(after, min(_due_at(spec, signal, seen.now) for signal in signals))
+    due = min(_due_at(spec, signal, seen.now) for signal in signals)
+    return _followed(seen, spec, stable, after, due)
+
+
+def _followed(
+    seen: Observation, spec: DriftSpec, stable: str, record: ModelRevisionStatus, due: datetime | None = None
+) -> Watched:
+    """What follows from drift goes on whatever else does."""
+    if record.drift is None:
+        return Watched(record, due)
+    fired = advanced(spec, stable, record.drift.firing, seen.reactions, seen.now)
+    after = with_fields(record, drift=record.drift.model_copy(update={"firing": fired.firing}))
+    for action in fired.ended:
+        reason = reasons.DRIFT_REACTED if action.state == DONE else reasons.DRIFT_REACTION_FAILED
+        after = remark(after, now=seen.now, reason=reason, message=f"{action.kind}: {action.message}")
+    return Watched(after, min(filter(None, (due, fired.wake_at)), default=None), fired.reactions)
 
 
 def _known(record: ModelRevisionStatus) -> Mapping[SignalId, DriftSignalStatus]:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from slipway.analysis import ArmCounts, GroupCounts, Histogram, PodWindow
 from slipway.api import AnalysisSpec, Counter, DriftSpec, ModelDeploymentStatus, ModelRevisionStatus, RollbackSpec
 from slipway.rollout.course import Course, Step
+from slipway.rollout.firing import ReactionOutcome
 from slipway.rollout.signals import DistributionWindow, SignalFailure
 
 
@@ -220,6 +221,8 @@ class Observation:
     drift: DriftSpec | None = None
     """What is watched of the stable release."""
     drift_look: DriftLook | None = None
+    reactions: tuple[ReactionOutcome, ...] = ()
+    """What came of what was done about drift."""
     autoscaled: tuple[int, int] | None = None
     """Fewest and most pods of a release with all traffic, where an autoscaler decides."""
 

@@ -133,6 +133,12 @@ DRIFT_COLLECTING: Final = "DriftCollecting"
 DRIFT_UNREADABLE: Final = "DriftUnreadable"
 """Something that spec.drift names could not be read; the message says what and where."""
 
+DRIFT_REACTED: Final = "DriftReacted"
+"""What spec.drift.onDrift asks for was done."""
+
+DRIFT_REACTION_FAILED: Final = "DriftReactionFailed"
+"""What spec.drift.onDrift asks for could not be done, and is not tried again."""
+
 # --- of the ModelDeployment -----------------------------------------------------------------------------------------
 
 INVALID_SPEC: Final = "InvalidSpec"
@@ -150,7 +156,7 @@ STABLE_SERVING: Final = "StableServing"
 CANDIDATE_SERVING: Final = "CandidateServing"
 """The candidate takes all traffic at its last step, with the stable release at full size beside it."""
 
-WARNINGS: Final = frozenset({DRIFT_FOUND})
+WARNINGS: Final = frozenset({DRIFT_FOUND, DRIFT_REACTION_FAILED})
 """Entries of a timeline that are Warnings, in whichever phase."""
 
 NEEDS_A_PERSON: Final = frozenset(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 
@@ -41,6 +42,9 @@ class Outside:
     golden_items: int = 8
     page: str = ""
     page_status: int = 200
+    hooked: list[tuple[str, dict[str, str], dict[str, Any]]] = field(default_factory=list)
+    """What a receiver of events was told: content type, headers and body."""
+    hook_status: int = 204
     runner: web.AppRunner | None = None
     metrics_url: str = ""
 
@@ -58,6 +62,10 @@ class Outside:
         return int(address[1])
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
+        if request.path == "/hook":
+            headers = {name.lower(): value for name, value in request.headers.items()}
+            self.hooked.append((request.content_type, headers, await request.json()))
+            return web.Response(status=self.hook_status)
         assert request.transport is not None
         port = request.transport.get_extra_info("sockname")[1]
         model = next((model for model in self.models.values() if model.port == port), None)

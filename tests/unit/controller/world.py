@@ -27,6 +27,7 @@ from unit.controller.builders import (
 from unit.controller.fake_clock import FakeClock
 from unit.controller.outside import Model, Outside, an_outside
 
+from slipway import outside as reach
 from slipway.api import LABEL_MODEL_DEPLOYMENT
 from slipway.cluster import (
     DEPLOYMENT,
@@ -46,6 +47,7 @@ from slipway.controller.budget import RolloutBudget
 from slipway.controller.collect import Collector
 from slipway.controller.handlers import ROUTES, WATCHED, key_of
 from slipway.controller.queue import WorkQueue
+from slipway.controller.reacting import Reactions
 from slipway.controller.reconciler import Key, Reconciler, RefusedError
 from slipway.controller.telemetry import Telemetry
 from slipway.controller.workers import look
@@ -115,8 +117,17 @@ class World:
         collector = Collector(self.cluster, self.client, gateway_metrics=[self.outside.metrics_url], egress=self.egress)
         budget = RolloutBudget(self.cluster, self.limits)
         self.telemetry = Telemetry()
+        self.reactions = Reactions(self.cluster, reach.Outside(self.egress))
         self.reconciler = Watched(
-            Reconciler(self.cluster, collector, budget=budget, drain=drain, clock=self.now, telemetry=self.telemetry)
+            Reconciler(
+                self.cluster,
+                collector,
+                budget=budget,
+                reactions=self.reactions,
+                drain=drain,
+                clock=self.now,
+                telemetry=self.telemetry,
+            )
         )
         for obj in self.mirror.objects(MODEL_DEPLOYMENT):
             self._on_event("ADDED", obj)
