@@ -86,7 +86,7 @@ class Client:
         created = await self.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
         assert created.status == 201, created.body
         spec = definition["spec"]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             path = f"/apis/{spec['group']}/{spec['versions'][-1]['name']}/{spec['names']['plural']}"
             while (await self.get(path)).status != 200:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)

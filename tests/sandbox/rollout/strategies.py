@@ -172,7 +172,7 @@ class StrategyStory:
 
 async def _all(shop: Shop, version: str) -> bool:
     known = len(shop.load.answers)
-    await shop.until("answers", lambda: len(shop.load.answers) >= known + 12, seconds=5)
+    await shop.until("answers", lambda: len(shop.load.answers) >= known + 12, seconds=10)
     return {answer.version for answer in shop.load.answers[known:]} == {version}
 
 

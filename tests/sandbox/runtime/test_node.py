@@ -258,7 +258,7 @@ async def test_a_process_that_will_not_go_is_killed_after_the_grace_period(space
     async def gone() -> bool:
         return await space.client.find(PODS, space.name, "p") is None
 
-    await eventually(gone, 5)
+    await eventually(gone)
 
 
 async def test_a_pod_that_fits_no_scheduler_of_ours_stays_unbound(space: Space) -> None:

@@ -232,8 +232,8 @@ async def test_weights_of_a_route_split_real_requests_and_a_change_arrives_quick
     async def moved() -> bool:
         return set(await answers(space, host, 3)) == {"2"}
 
-    await eventually(moved, 2)
-    assert asyncio.get_running_loop().time() - began < 2
+    await eventually(moved)
+    assert asyncio.get_running_loop().time() - began < 5, "also on a busy machine"
     route = await space.client.request(
         "GET", f"/apis/gateway.networking.k8s.io/v1/namespaces/{space.name}/httproutes/route"
     )

@@ -211,7 +211,7 @@ async def test_an_operator_that_waits_ends_when_it_is_told_to(kubeconfig: str) -
     operator = asyncio.create_task(run(Settings(kubeconfig=kubeconfig)))
     await asyncio.sleep(0)  # the signals are taken now
     os.kill(os.getpid(), signal.SIGTERM)
-    await asyncio.wait_for(operator, 5)
+    await asyncio.wait_for(operator, 15)
 
 
 async def install(cluster: Cluster) -> None:
@@ -319,5 +319,5 @@ async def test_on_a_signal_the_looks_that_have_begun_end_before_the_watches() ->
         await queue.get()
     assert not stop.is_set()
     queue.done(key)
-    await asyncio.wait_for(stopping, 5)
+    await asyncio.wait_for(stopping, 15)
     assert stop.is_set()
