@@ -19,6 +19,8 @@ from slipway_sandbox.client import Informer, Resource
 ROOT: Final = Path(__file__).resolve().parents[2]
 FRAUD: Final = ROOT / "examples" / "fraud"
 IMAGE: Final = "slipway.dev/examples/fraud:*"
+SETTLE_SECONDS: Final = 0.5
+"""The sandbox's gateway takes up a change within a tenth of a second, where others wait for more changes first."""
 
 DEPLOYMENTS: Final = Resource("slipway.dev", "v1alpha1", "modeldeployments", "ModelDeployment")
 REVISIONS: Final = Resource("slipway.dev", "v1alpha1", "modelrevisions", "ModelRevision")
@@ -60,6 +62,7 @@ class Operator:
                 "run",
                 f"--kubeconfig={self.kubeconfig}",
                 f"--gateway-metrics={self.gateway_metrics}",
+                f"--settle-seconds={SETTLE_SECONDS}",
                 *self.options,
                 stdout=log,
                 stderr=log,

@@ -44,6 +44,16 @@ MaxRolloutsPerNamespace = Annotated[
         help="The same for each namespace by itself. Default: no limit.",
     ),
 ]
+SettleSeconds = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=300,
+        envvar="SLIPWAY_SETTLE_SECONDS",
+        help="Seconds that gateways and nodes which do not report back take to follow a change of traffic: for "
+        "Traefik's own resources, twice its providersThrottleDuration. Default: 2 to 6, by the kind of router.",
+    ),
+]
 HealthAddress = Annotated[
     str | None,
     typer.Option(
@@ -97,6 +107,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
     egress: Egress = None,
     max_rollouts: MaxRollouts = None,
     max_rollouts_per_namespace: MaxRolloutsPerNamespace = None,
+    settle_seconds: SettleSeconds = None,
     health_address: HealthAddress = None,
     leader_elect: LeaderElect = False,
     lease_name: LeaseName = "slipway",
@@ -130,6 +141,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
         gateway_metrics=tuple(gateway_metrics or ()),
         egress=reachable,
         limits=Limits(per_namespace=max_rollouts_per_namespace, per_cluster=max_rollouts),
+        settle_seconds=settle_seconds,
         health=health_address,
         elect=leader_elect,
         lease_name=lease_name,

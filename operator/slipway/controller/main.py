@@ -67,6 +67,9 @@ class Settings:
     """What the URLs in users' specifications may lead to."""
     limits: Limits = field(default_factory=Limits)
     """How many rollouts may be under way at a time."""
+    settle_seconds: float | None = None
+    """How long what leads the traffic takes to follow a change, where it does not report back; None: as its router
+    knows it."""
     health: str | None = None
     """Where to tell of health and metrics, as HOST:PORT or :PORT; nowhere when None."""
     elect: bool = False
@@ -187,6 +190,7 @@ class _Process:
             budget=RolloutBudget(cluster, options.limits, options.namespaces),
             reactions=reactions,
             drain=await cluster.version() >= SLEEPS_SINCE,
+            settles=options.settle_seconds,
             telemetry=telemetry,
         )
         resync = resyncing(queue, cluster, options.namespaces, self.around)

@@ -115,8 +115,10 @@ def read_status(deployment: Object) -> ModelDeploymentStatus:
         return ModelDeploymentStatus()
 
 
-async def observe(cluster: Cluster, deployment: Object, now: datetime) -> tuple[Scene, Observation]:
-    """Look at everything that belongs to a ModelDeployment.
+async def observe(
+    cluster: Cluster, deployment: Object, now: datetime, *, settles: float | None = None
+) -> tuple[Scene, Observation]:
+    """Look at everything that belongs to a ModelDeployment. `settles` is as in `Subject`.
 
     Raises InvalidSpecError, or a ClusterError when the cluster cannot be read.
     """
@@ -136,7 +138,8 @@ async def observe(cluster: Cluster, deployment: Object, now: datetime) -> tuple[
     ready = {revision.name: revision.fleet.ready for revision in revisions.values()}
     needed = needs(spec, course)
     try:
-        routing = await read_routing(cluster, Subject(name, namespace, scene.uid, ready), spec, needed, now)
+        subject = Subject(name, namespace, scene.uid, ready, settles)
+        routing = await read_routing(cluster, subject, spec, needed, now)
     except PlanError as error:
         raise InvalidSpecError(str(error)) from error
     seen = Observation(

@@ -55,6 +55,7 @@ class Reconciler:
         budget: RolloutBudget | None = None,
         reactions: Reactions | None = None,
         drain: bool = False,
+        settles: float | None = None,
         clock: Callable[[], datetime] = utc_now,
         telemetry: Telemetry | None = None,
     ) -> None:
@@ -62,6 +63,7 @@ class Reconciler:
         self._collector = collector
         self._budget = budget or RolloutBudget(cluster, Limits())
         self._reactions = reactions or Reactions(cluster, Outside(Egress()))
+        self._settles = settles
         self._actor = Actor(cluster, EventRecorder(cluster), drain=drain)
         self._clock = clock
         self._telemetry = telemetry or Telemetry()
@@ -83,7 +85,7 @@ class Reconciler:
         now = self._clock()
         decision: Decision | None = None
         try:
-            scene, seen = await observe(self._cluster, deployment, now)
+            scene, seen = await observe(self._cluster, deployment, now, settles=self._settles)
             seen = await self._in_turn(namespace, seen)
             seen = await self._collector.collect(scene, seen, plan(seen, trial(seen)[0]))
             seen = await self._collector.watch(scene, seen)

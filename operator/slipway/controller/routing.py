@@ -59,6 +59,8 @@ class Subject:
     uid: str
     ready: Mapping[str, int] = field(default_factory=dict)
     """Ready pods by the name of their revision's Service."""
+    settles: float | None = None
+    """Seconds that what leads the traffic takes to follow a change, where an administrator said so."""
 
 
 async def read_routing(
@@ -109,6 +111,7 @@ def _status(
         live=live,
         ready=subject.ready,
         now=now,
+        takes=subject.settles,
     )
 
 

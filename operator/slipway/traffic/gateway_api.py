@@ -132,6 +132,7 @@ def status(
     live: Live,
     ready: Mapping[str, int],  # noqa: ARG001 - shares do not depend on it here
     now: datetime,  # noqa: ARG001 - the parents say when they are there
+    takes: float | None = None,  # noqa: ARG001 - and how long that took
 ) -> RouteStatus:
     """Read the routes, and what their parents say of them."""
     if traffic.route is not None:

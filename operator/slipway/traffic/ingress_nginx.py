@@ -150,6 +150,7 @@ def status(
     live: Live,
     ready: Mapping[str, int],  # noqa: ARG001 - shares do not depend on it here
     now: datetime,
+    takes: float | None = None,
 ) -> RouteStatus:
     """Read the annotations the way the controller does."""
     named = references(model_deployment=model_deployment, traffic=traffic)
@@ -163,14 +164,18 @@ def status(
     service, other, host = _service(main), _service(canary), _service(preview)
     annotations = _annotations(canary)
     by_header = f"{_NGINX}/canary-by-header" in annotations
-    takes = annotations.get(_TAKES, "").split() if by_header else []
+    taken = annotations.get(_TAKES, "").split() if by_header else []
     share = _canary_share(annotations) if other not in (None, service) else 0
     written = {name: 0 for name in (other, host) if name is not None}
     if service is not None:
         written[service] = WHOLE - share
     if other is not None and share:
         written[other] = share
-    left = seconds_left(*(obj for obj in (main, canary, preview) if obj is not None), now=now, takes=SETTLE_SECONDS)
+    left = seconds_left(
+        *(obj for obj in (main, canary, preview) if obj is not None),
+        now=now,
+        takes=SETTLE_SECONDS if takes is None else takes,
+    )
     problem = None
     if left is not None:
         problem = "ingress-nginx does not say what it has taken up, and may not have had the time for the last change"
@@ -180,8 +185,8 @@ def status(
         written=normalised(written),
         accepted=left is None,
         problem=problem,
-        matched=other if _MATCHED in takes else None,
-        previewed=other if _PREVIEWED in takes else host,
+        matched=other if _MATCHED in taken else None,
+        previewed=other if _PREVIEWED in taken else host,
         settles_in=left,
     )
 

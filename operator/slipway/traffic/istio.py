@@ -95,6 +95,7 @@ def status(
     live: Live,
     ready: Mapping[str, int],  # noqa: ARG001 - shares do not depend on it here
     now: datetime,
+    takes: float | None = None,
 ) -> RouteStatus:
     """Read the rules by their names."""
     reference = _route(model_deployment)
@@ -108,7 +109,7 @@ def status(
     weights = {service: 0 for rule in rules.values() for service in _services(rule)}
     if mirrored is not None:
         weights.setdefault(mirrored.service, 0)
-    left = seconds_left(found, now=now, takes=SETTLE_SECONDS)
+    left = seconds_left(found, now=now, takes=SETTLE_SECONDS if takes is None else takes)
     problem = None
     if left is not None:
         problem = "Istio does not say what its proxies have taken up, and may not have had the time for the last change"

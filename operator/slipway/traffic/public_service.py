@@ -84,6 +84,7 @@ def status(
     live: Live,
     ready: Mapping[str, int],
     now: datetime,
+    takes: float | None = None,
 ) -> RouteStatus:
     """Read the selector, and what the ready pods make of it."""
     reference = _service(model_deployment)
@@ -93,7 +94,7 @@ def status(
     if not owned(found, owner_uid):
         return not_ours(foreign(reference, namespace))
     written, problem = _selected(found, model_deployment, ready)
-    left = seconds_left(found, now=now, takes=SETTLE_SECONDS)
+    left = seconds_left(found, now=now, takes=SETTLE_SECONDS if takes is None else takes)
     if left is not None and problem is None:
         problem = f"the endpoints of Service {namespace}/{reference.name} may still be those of its last version"
     return RouteStatus(

@@ -175,8 +175,13 @@ class Router(Protocol[T_contra]):
         live: Live,
         ready: Mapping[str, int],
         now: datetime,
+        takes: float | None = None,
     ) -> RouteStatus:
-        """Read the objects back as the cluster has them. `ready` counts the ready pods of each Service."""
+        """Read the objects back as the cluster has them. `ready` counts the ready pods of each Service.
+
+        `takes` are the seconds that a data plane which does not report back needs to follow a change; None stands for
+        what its kind was seen to need.
+        """
 
     def restored(self, *, traffic: T_contra, owner_uid: str, live: Live) -> Sequence[Change]:
         """What gives an object of the user back as it was, when the ModelDeployment is deleted; usually nothing.

@@ -111,6 +111,7 @@ def status(
     live: Live,
     ready: Mapping[str, int],  # noqa: ARG001 - shares do not depend on it here
     now: datetime,
+    takes: float | None = None,
 ) -> RouteStatus:
     """Follow the route for everybody to the shares."""
     named = references(model_deployment=model_deployment, traffic=traffic)
@@ -135,7 +136,9 @@ def status(
             f"IngressRoute {namespace}/{named[0].name} does not lead to the shares in the TraefikService of that name"
         )
     left = seconds_left(
-        *(found for found in (route, split, mirror) if found is not None), now=now, takes=SETTLE_SECONDS
+        *(found for found in (route, split, mirror) if found is not None),
+        now=now,
+        takes=SETTLE_SECONDS if takes is None else takes,
     )
     if problem is None and left is not None:
         problem = "Traefik does not say what it has taken up, and may not have had the time for the last change"

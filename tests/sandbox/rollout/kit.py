@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 import re
@@ -13,11 +14,15 @@ from typing import Any
 import yaml
 
 from demo.load import Answer, Load
-from demo.stage import FRAUD, Manifest, Stage, StageError
+from demo.stage import FRAUD, REVISIONS, ROUTES, Manifest, Stage, StageError
+from slipway_sandbox.client import DEPLOYMENTS, PODS, SERVICES
 
 NAME = "fraud"
 GOLDEN_ITEMS = 64
 RATE = 40.0
+
+CHILDREN = (REVISIONS, DEPLOYMENTS, SERVICES, PODS, ROUTES)
+"""What goes with a ModelDeployment."""
 
 Open = Callable[[], Awaitable["Shop"]]
 
@@ -32,9 +37,10 @@ def a_release(version: str = "v1", *, steps: Sequence[tuple[float, str]] = LADDE
     """
     manifest: Manifest = yaml.safe_load((FRAUD / f"{version}.yaml").read_text())
     ready = {"httpGet": {"path": "/v2/health/ready", "port": 8080}, "periodSeconds": 1}
+    pod = {"terminationGracePeriodSeconds": 5}
     hurry = {
         "replicas": 1,
-        "release": {"container": {"readinessProbe": ready}},
+        "release": {"container": {"readinessProbe": ready}, "pod": pod},
         "strategy": {"canary": {"steps": [{"weight": weight, "minDuration": duration} for weight, duration in steps]}},
         "analysis": {"interval": "250ms", "metrics": [accuracy(), errors()]},
         "rollback": {"progressDeadline": "60s", "scaleDownDelay": "500ms"},
@@ -202,6 +208,20 @@ class Shop:
             lambda: self.phase(version) == "Stable" and self.condition("Ready").get("status") == "True",
             seconds=seconds,
         )
+
+    async def until_gone(self, *, seconds: float = 30) -> None:
+        """Wait until nothing of the ModelDeployment is left; a deadline that passes says what is."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while left := await self._left():
+            assert asyncio.get_running_loop().time() < deadline, f"after {seconds:g} s there are still {left}"
+            await asyncio.sleep(0.2)
+
+    async def _left(self) -> list[str]:
+        found: list[str] = []
+        for kind in CHILDREN:
+            items, _ = await self.stage.sandbox.client.list_all(kind, self.namespace)
+            found += [f"{kind.kind} {item['metadata']['name']}" for item in items]
+        return found
 
     async def until_phase(self, version: str, *phases: str, seconds: float = 30) -> None:
         """Wait until a revision is in one of the phases."""

@@ -167,17 +167,10 @@ class StrategyStory:
         await shop.load.stop()
         assert shop.failed == []
         await shop.kubectl("delete", "mdep", NAME, "--wait=true", "--timeout=10s")
-        await eventually(lambda: _gone(shop), seconds=20)
+        await shop.until_gone()
 
 
 async def _all(shop: Shop, version: str) -> bool:
     known = len(shop.load.answers)
     await shop.until("answers", lambda: len(shop.load.answers) >= known + 12, seconds=10)
     return {answer.version for answer in shop.load.answers[known:]} == {version}
-
-
-async def _gone(shop: Shop) -> bool:
-    """Whether nothing of the ModelDeployment is left."""
-    kinds = "modelrevisions,deployments,services,pods,httproutes"
-    left = await shop.kubectl("get", kinds, "--output=name", "--ignore-not-found")
-    return left.strip() == ""

@@ -10,28 +10,14 @@ from typing import Any
 
 import pytest
 from sandbox.rollout.kit import NAME, RATE, Shop, a_release, accuracy
-from sandbox.runtime.kit import eventually
 
 from demo.stage import Manifest, Stage
-from slipway_sandbox.client import DEPLOYMENTS, PODS, SERVICES, Resource
+from slipway_sandbox.client import PODS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
 LONG = ((30, "1m"), (100, "0s"))
 """A rollout that stays at its first step for as long as a test takes."""
-
-ROUTES = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
-REVISIONS = Resource("slipway.dev", "v1alpha1", "modelrevisions", "ModelRevision")
-CHILDREN = (REVISIONS, DEPLOYMENTS, SERVICES, PODS, ROUTES)
-
-
-async def left_of(shop: Shop) -> list[str]:
-    """The children that are left."""
-    found: list[str] = []
-    for kind in CHILDREN:
-        items, _ = await shop.stage.sandbox.client.list_all(kind, shop.namespace)
-        found += [f"{kind.kind} {item['metadata']['name']}" for item in items]
-    return found
 
 
 def a_retrained(version: str, **spec: Any) -> Manifest:
@@ -108,13 +94,8 @@ async def test_deleting_in_mid_rollout_removes_everything_and_nothing_hangs(shop
     await shop.until_served_by("v2")
     await shop.load.stop()
     await shop.kubectl("delete", "mdep", NAME, "--wait=true", "--timeout=10s")
-    await eventually(lambda: gone(shop), seconds=20)
+    await shop.until_gone()
     assert shop.failed == []
-
-
-async def gone(shop: Shop) -> bool:
-    """Whether nothing of the ModelDeployment is left."""
-    return await left_of(shop) == []
 
 
 async def test_deleting_while_the_operator_is_down_removes_everything_too(platform: Stage, shop: Shop) -> None:
@@ -124,7 +105,7 @@ async def test_deleting_while_the_operator_is_down_removes_everything_too(platfo
     await platform.operator.stop(kill=True)
     try:
         await shop.kubectl("delete", "mdep", NAME, "--wait=true", "--timeout=10s")
-        await eventually(lambda: gone(shop), seconds=20)
+        await shop.until_gone()
     finally:
         await platform.operator.start()
     # Applied again under the same name, it is a new one: its first release has nothing to be compared with.

@@ -31,6 +31,14 @@ def test_each_rule_of_egress_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.egress.rules == ()
 
 
+def test_how_long_a_change_of_traffic_takes_can_be_said_and_is_the_routers_matter_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert settings_of(monkeypatch, "--settle-seconds", "0.5")[0].settle_seconds == 0.5
+    assert settings_of(monkeypatch)[0].settle_seconds is None
+    assert settings_of(monkeypatch, "--settle-seconds", "-1")[0] == 2
+
+
 def test_a_rule_that_cannot_be_read_ends_the_operator_before_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     code, said = settings_of(monkeypatch, "--egress", "http://prometheus")
     assert code == 2

@@ -109,7 +109,14 @@ class Served:
     def restore(self, uid: str = UID) -> Served:
         return self.carry_out(list(self.router.restored(traffic=self._settings, owner_uid=uid, live=self.live)))
 
-    def status(self, *, now: datetime = LATER, ready: Mapping[str, int] | None = None, uid: str = UID) -> RouteStatus:
+    def status(
+        self,
+        *,
+        now: datetime = LATER,
+        ready: Mapping[str, int] | None = None,
+        uid: str = UID,
+        takes: float | None = None,
+    ) -> RouteStatus:
         return self.router.status(
             model_deployment=self.model_deployment,
             namespace=NAMESPACE,
@@ -118,6 +125,7 @@ class Served:
             live=self.live,
             ready=ready or {},
             now=now,
+            takes=takes,
         )
 
 

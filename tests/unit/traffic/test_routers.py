@@ -327,6 +327,17 @@ def test_where_nobody_answers_a_change_counts_as_taken_up_after_its_time(name: s
 
 
 @pytest.mark.parametrize("name", [name for name in ROUTERS if not able(name).observable])
+def test_where_an_administrator_says_how_long_a_change_takes_that_is_waited_for_and_no_more(name: str) -> None:
+    at = served(name).lead(PLAN, now=START)
+    for takes in (0.5, 60):
+        ready = {OLD: 9, NEW: 1}
+        early = at.status(now=START + timedelta(seconds=takes), ready=ready, takes=takes)
+        assert early.observed is None
+        assert early.settles_in == pytest.approx(1), "the API server keeps whole seconds"
+        assert at.status(now=START + timedelta(seconds=takes + 1), ready=ready, takes=takes).observed == early.written
+
+
+@pytest.mark.parametrize("name", [name for name in ROUTERS if not able(name).observable])
 def test_a_clock_that_went_back_makes_a_change_wait_no_longer_than_its_time(name: str) -> None:
     status = served(name).lead(PLAN, now=LATER).status(now=START)
     assert status.settles_in is not None
