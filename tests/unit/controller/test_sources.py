@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +30,8 @@ class Server:
     asked: list[tuple[str, str]] = field(default_factory=list)
     """What was asked, and with which credentials."""
     looks: int = 0
+    instead: Callable[[], web.Response] | None = None
+    """What a Prometheus answers in the place of series."""
     numbers: dict[str, Any] = field(default_factory=dict)
     """What a query of one number, or a page's value, gives, by the arm's words in the question; a list is one a pod."""
 
@@ -37,6 +39,8 @@ class Server:
         promql = str((await request.post())["query"])
         self.asked.append((promql, request.headers.get("authorization", "")))
         self.looks += 1
+        if self.instead is not None:
+            return self.instead()
         if "queue" in promql:
             return web.json_response(
                 {"status": "success", "data": {"resultType": "vector", "result": self._numbers(promql)}}
@@ -266,6 +270,84 @@ async def test_a_relative_margin_is_taken_from_the_manifest_to_the_sentence(worl
     await on_the_way(world, OF_GATEWAY | {"comparison": {"relative": 0.2}})
     await world.pass_time(30)
     assert "margin 20% of stable's" in world.metric("v2", "errors")["message"]
+
+
+# --- what is no evidence ----------------------------------------------------------------------------------------------
+
+
+def series(*values: Any, **fields: Any) -> Callable[[], web.Response]:
+    """An answer of a Prometheus: one series for each value, of one pod, told apart by what scraped it."""
+    found = [
+        {"metric": {"pod": "fraud-1-a", "instance": str(n)}, "value": [0, str(value)]} for n, value in enumerate(values)
+    ]
+    document = {"status": "success", "data": {"resultType": "vector", "result": found}} | fields
+    return lambda: web.json_response(document)
+
+
+def html() -> web.Response:
+    return web.Response(text="<html><body>log in</body></html>", content_type="text/html")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (html, "it answered HTTP 200 with HTML where JSON was asked for"),
+        (series("NaN"), "is nan, which is not a count"),
+        (series("+Inf"), "is inf, which is not a count"),
+        (series(-1), "is -1, which is not a count"),
+        (series(), "it knows no series of requests_total for either revision"),
+        (series(5, 6), "pod fraud-1-a"),
+        (series(5, warnings=["one store did not answer"]), "it warns about its answer"),
+        (lambda: web.json_response({"status": "fine"}), "is not that of a Prometheus: check its address"),
+    ],
+    ids=["HTML", "NaN", "Inf", "negative", "no series", "two targets", "warning", "another server"],
+)
+async def test_a_prometheus_that_shows_no_counts_holds_the_weight(world: World, answer: Any, said: str) -> None:
+    async with a_server() as server:
+        await on_the_way(world, of_prometheus(server))
+        server.instead = answer
+        await world.pass_time(15)
+        status = world.metric("v2", "errors")
+        assert status["verdict"] == "Error"
+        assert status["message"].startswith("spec.analysis.metrics[errors].prometheus: ")
+        assert said in status["message"]
+        assert world.record("v2")["reason"] == "MetricsUnavailable"
+        assert world.weights == {"v1": 9000, "v2": 1000}
+
+
+REQUESTS = 'traefik_service_requests_total{code="200",service="shop-fraud-http-80"}'
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        ("<html></html>", "did not answer with metrics"),
+        ("some_total 5\n", "shows no metrics of Traefik or Envoy"),
+        (REQUESTS.replace("fraud-", "{v2}-") + " NaN\n", "is nan, which is not a count"),
+        (REQUESTS.replace("fraud-", "{v2}-") + " -4\n", "is -4, which is not a count"),
+        ((REQUESTS.replace("fraud-", "{v2}-") + " 4\n") * 2, "shows one series twice"),
+    ],
+    ids=["HTML", "another server", "NaN", "negative", "twice"],
+)
+async def test_a_gateway_that_shows_no_counts_holds_the_weight(
+    world: World, monkeypatch: pytest.MonkeyPatch, page: str, said: str
+) -> None:
+    await on_the_way(world, OF_GATEWAY)
+    monkeypatch.setattr(world.gateway, "serve", lambda *_: None)
+    world.outside.page = page.replace("{v2}", world.name_of("v2"))
+    await world.pass_time(15)
+    status = world.metric("v2", "errors")
+    assert (status["verdict"], said in status["message"]) == ("Error", True), status["message"]
+    assert world.record("v2")["reason"] == "MetricsUnavailable"
+    assert world.weights == {"v1": 9000, "v2": 1000}
+
+
+async def test_a_gateway_that_began_anew_counts_from_nothing(world: World) -> None:
+    await on_the_way(world, OF_GATEWAY | {"minSamples": 200})
+    await world.pass_time(20)
+    world.gateway.sent.clear()
+    await world.run()
+    assert world.stable == "v2", world.story()
 
 
 # --- numbers that are read --------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from unit.metrics.builders import ARMS, loopback
 from unit.probes.builders import a_server
 
 from slipway.metrics import (
+    Credentials,
     Prometheus,
     PrometheusCounters,
     PrometheusHistograms,
@@ -70,8 +71,12 @@ class Pod:
         return web.Response(text="# TYPE req_total counter\n" + "\n".join(lines) + "\n")
 
 
+LOGIN = "ann: $2b$04$aU14ZnEcsXg7jxRBN2tLIe7X9h.d8XZKggDdBhBXVpQg0VKZ2WIv."
+"""The password is ``pw``."""
+
+
 @asynccontextmanager
-async def a_prometheus(folder: Path, **pods: int) -> AsyncIterator[str]:
+async def a_prometheus(folder: Path, *, login: str = "", **pods: int) -> AsyncIterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -84,9 +89,12 @@ async def a_prometheus(folder: Path, **pods: int) -> AsyncIterator[str]:
         f"global: {{scrape_interval: {int(SCRAPES * 1000)}ms, scrape_timeout: {int(SCRAPES * 1000)}ms}}\n"
         f"scrape_configs:\n- job_name: ml/fraud\n  static_configs:\n{targets}"
     )
+    users = folder / "web.yml"
+    users.write_text(f"basic_auth_users: {{{login}}}\n")
     process = await asyncio.create_subprocess_exec(
-        a_binary(), f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error",
-        f"--storage.tsdb.path={folder / 'data'}", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        a_binary(), f"--config.file={config}", f"--web.config.file={users}",
+        f"--web.listen-address=127.0.0.1:{port}", "--log.level=error", f"--storage.tsdb.path={folder / 'data'}",
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     try:
@@ -94,7 +102,7 @@ async def a_prometheus(folder: Path, **pods: int) -> AsyncIterator[str]:
             async with asyncio.timeout(60):
                 while True:
                     try:
-                        if (await client.get(f"{url}/-/ready")).status_code == 200:
+                        if (await client.get(f"{url}/-/ready", auth=("ann", "pw"))).status_code == 200:
                             break
                     except httpx.TransportError:
                         assert process.returncode is None, "Prometheus ended"
@@ -150,6 +158,10 @@ async def test_windows_of_a_real_prometheus_add_up_to_what_was_served(tmp_path: 
                 prometheus, 'sum(req_total{code="500",{{selector}}}) / sum(req_total{{{selector}}})', window=1
             )
             assert await query.read(ARMS) == {"stable": None, "candidate": 0.4}
+            by_pod = PrometheusQuery(prometheus, "sum by (pod) (req_total{{{selector}}})", window=1)
+            assert await by_pod.read(ARMS) == {"stable": {STABLE: 7}, "candidate": {CANDIDATE: 10}}
+            grown = PrometheusQuery(prometheus, "max(max_over_time(req_total{{{selector}}}[{{window}}]))", window=60)
+            assert await grown.read(ARMS) == {"stable": 1090, "candidate": 6}
 
 
 async def test_a_real_prometheus_tells_what_it_cannot_answer(tmp_path: Path) -> None:
@@ -167,6 +179,18 @@ async def test_a_real_prometheus_tells_what_it_cannot_answer(tmp_path: Path) -> 
         (infinite,) = await prometheus.query("vector(1) / 0")
         assert infinite.value == float("inf")
         (one,) = await prometheus.query("1 + 1")
+        assert one.value == 2
+
+
+async def test_a_real_prometheus_behind_a_login_is_read_with_credentials_and_not_without(tmp_path: Path) -> None:
+    a_binary()
+    async with a_prometheus(tmp_path, login=LOGIN) as url:
+        for refused in (None, Credentials(user="ann", password="no"), Credentials(bearer="pw")):
+            with pytest.raises(SourceError, match=r"refuses the credentials \(HTTP 401\): check the Secret"):
+                await Prometheus(loopback(), url, "ml", credentials=refused, lag=0).query("1 + 1")
+        (one,) = await Prometheus(
+            loopback(), url, "ml", credentials=Credentials(user="ann", password="pw"), lag=0
+        ).query("1 + 1")
         assert one.value == 2
 
 
