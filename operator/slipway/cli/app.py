@@ -9,7 +9,7 @@ from typing import Final
 import typer
 
 from slipway import __version__
-from slipway.cli import checking, looking, running, verdicts
+from slipway.cli import checking, looking, reporting, running, verdicts
 from slipway.cli.plugins import OpenGroup
 
 KUBECTL_PLUGIN: Final = "kubectl-slipway"
@@ -33,6 +33,7 @@ app.command("list")(looking.list_)
 app.command()(looking.status)
 app.command()(looking.explain)
 app.command()(looking.history)
+app.command()(reporting.report)
 app.command()(verdicts.promote)
 for _name, _help in verdicts.VERDICTS.items():
     app.command(_name, help=_help)(verdicts.verdict(_name))

@@ -110,9 +110,9 @@ def _table(options: Iterable[Any]) -> str:
 
 def _option(option: Any) -> str:
     names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
-    metavar = f" `{option.metavar}`" if option.metavar else ""
+    metavar = " `{}`".format(option.metavar.replace("|", r"\|")) if option.metavar else ""
     environment = f" Environment: `{option.envvar}`." if option.envvar else ""
-    return f"| {names}{metavar} | {option.help}{environment} |".replace("FILE|DIR|-", r"FILE\|DIR\|-")
+    return f"| {names}{metavar} | {option.help}{environment} |"
 
 
 def main(folder: Path) -> None:

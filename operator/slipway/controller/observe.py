@@ -43,7 +43,7 @@ from slipway.cluster import (
 )
 from slipway.controller.routing import Routing, Subject, last_asked, missing, read_routing, route_of
 from slipway.probes import schema_problem
-from slipway.release import NotCanonicalError, release_hash, revision_name, settings_hash
+from slipway.release import NotCanonicalError, gates_hash, release_hash, revision_name
 from slipway.rollout import Course, Fleet, Observation, Revision, Route, course_of, needs, problems
 from slipway.traffic import PlanError, router_name
 from slipway.workload import FleetStatus, autoscaler_problem, fleet_status, pod_problem
@@ -151,7 +151,7 @@ async def observe(
         desired_version=spec.release.model.version,
         replicas=replicas,
         course=course,
-        gates=_gates(deployment["spec"]),
+        gates=gates_hash(deployment["spec"]),
         analysis=spec.analysis or AnalysisSpec(),
         rollback=spec.rollback or RollbackSpec(),
         drift=spec.drift,
@@ -196,20 +196,6 @@ def _replicas(spec: ModelDeploymentSpec, revisions: Mapping[str, Revision]) -> i
     serving = [rev.fleet.replicas for rev in revisions.values() if rev.record.phase in (Phase.STABLE, Phase.WATCHING)]
     least, most = spec.autoscaling.min_replicas, spec.autoscaling.max_replicas
     return min(most, max([least, *serving]))
-
-
-def _gates(spec: Object) -> str:
-    """What a candidate is judged under. How long pods are kept, and how many revisions, judges nobody.
-
-    The kind of strategy is part of it, because steps of one are no steps of another: a candidate half way up a canary
-    has not passed the approval of a blue-green. Of a canary nothing is said, as in the records of earlier versions.
-    """
-    judged = {
-        "analysis": spec.get("analysis"),
-        "progressDeadline": (spec.get("rollback") or {}).get("progressDeadline"),
-    }
-    kind = next((name for name, block in (spec.get("strategy") or {}).items() if block is not None), "canary")
-    return settings_hash(judged if kind == "canary" else judged | {"strategy": kind})
 
 
 async def _read(cluster: Cluster, deployment: Object, spec: ModelDeploymentSpec, *, desired_name: str) -> Scene:

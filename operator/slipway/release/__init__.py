@@ -3,10 +3,19 @@
 from slipway.release.canonical import (
     NotCanonicalError,
     canonical,
+    gates_hash,
     release_hash,
     revision_name,
     settings_hash,
     short_hash,
 )
 
-__all__ = ["NotCanonicalError", "canonical", "release_hash", "revision_name", "settings_hash", "short_hash"]
+__all__ = [
+    "NotCanonicalError",
+    "canonical",
+    "gates_hash",
+    "release_hash",
+    "revision_name",
+    "settings_hash",
+    "short_hash",
+]

@@ -64,6 +64,21 @@ def settings_hash(settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(b"slipway.dev/settings/v1\n" + canonical(settings)).hexdigest()
 
 
+def gates_hash(spec: Mapping[str, Any]) -> str:
+    """Hash of what the candidates of a ModelDeployment are judged under, from its specification as it is written.
+
+    How long pods are kept, and how many revisions, judges nobody. The kind of strategy is part of it, because steps of
+    one are no steps of another: a candidate half way up a canary has not passed the approval of a blue-green. Of a
+    canary nothing is said, as in the records of earlier versions.
+    """
+    judged = {
+        "analysis": spec.get("analysis"),
+        "progressDeadline": (spec.get("rollback") or {}).get("progressDeadline"),
+    }
+    kind = next((name for name, block in (spec.get("strategy") or {}).items() if block is not None), "canary")
+    return settings_hash(judged if kind == "canary" else judged | {"strategy": kind})
+
+
 def short_hash(full: str) -> str:
     """The part of a hash that names objects and labels."""
     return full[:SHORT_HASH_LENGTH]
