@@ -53,6 +53,14 @@ def a_metric(name: str, *looks: Judgement | None, begin: Any = BEGUN, every: tim
     return status.model_dump(mode="json", by_alias=True, exclude_none=True) | more
 
 
+COUNTRIES = [
+    ("de", 412, 0.951, 0.944, "Pass"),
+    ("fr", 340, 0.938, 0.935, "Continue"),
+    ("pt", 210, 0.871, 0.924, "Continue"),
+    ("lu", 12, 1.0, 1.0, "NoData"),
+]
+
+
 @cache
 def errors(
     *, looks: int = 90, rate: float = 0.012, seed: int = 1, silent_at: int | None = None
@@ -99,6 +107,23 @@ def alone(*, batches: int = 6) -> list[Judgement]:
         evidence = evidence.fold(93, 7, 0)
         out.append(evidence.judge())
     return out
+
+
+def groups(*told: tuple[str, int, float | None, float | None, str]) -> list[Object]:
+    """Groups of a golden set by country: size, accuracy of candidate and stable, and verdict."""
+    return [
+        {
+            "slice": "country",
+            "group": group,
+            "size": size,
+            "items": size,
+            "verdict": verdict,
+            "state": [],
+            **({"candidate": candidate} if candidate is not None else {}),
+            **({"stable": stable} if stable is not None else {}),
+        }
+        for group, size, candidate, stable, verdict in told
+    ]
 
 
 def entries(*told: tuple[float, str, str, str]) -> list[Object]:
@@ -149,7 +174,14 @@ def a_tried(
         "reason": "CandidatePromoted",
         "message": "release v2 takes all traffic and is the stable release",
         "metrics": [
-            a_metric("accuracy", *accuracy(), begin=BEGUN + timedelta(seconds=41), every=timedelta(seconds=3)),
+            a_metric(
+                "accuracy",
+                *accuracy(),
+                begin=BEGUN + timedelta(seconds=41),
+                every=timedelta(seconds=3),
+                dataset=f"sha256:{'e' * 64}",
+                slices=groups(*COUNTRIES),
+            ),
             a_metric("errors", *errors(), begin=BEGUN + timedelta(seconds=80)),
             a_metric("latency", *latency(), begin=BEGUN + timedelta(seconds=80)),
         ],

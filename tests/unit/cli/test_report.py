@@ -23,6 +23,7 @@ from unit.cli.reports import (
     alone,
     entries,
     errors,
+    groups,
     latency,
     weights,
 )
@@ -179,6 +180,7 @@ def test_a_promotion_tells_who_decided_what_and_what_it_was_made_from() -> None:
         "2026-05-04 11:46:00 UTC, after 16m00s",
         "3f786850e387550fdab836ed7e6dc881de23001b",
         "fraud-features",
+        f"sha256:{'e' * 64}",
         "2026-05",
         "run-71",
         "comparison: margin: 0.005",
@@ -199,6 +201,19 @@ def test_each_metric_has_its_sentence_its_charts_and_its_numbers() -> None:
     assert found.count("svg") == 7
     assert "evidence of harm 300 for a Fail, evidence of safety 20 for a Pass" in found.text
     assert "48 looks as numbers" in found.text
+
+
+def test_the_groups_of_a_golden_set_are_told_with_the_worst_first() -> None:
+    text = read(*a_tried()).text
+    order = [text.index(f"country {group} ") for group in ("pt", "lu", "fr", "de")]
+    assert order == sorted(order)
+    assert "country pt Continue 210 of 210 87.1% 92.4%" in text
+
+
+def test_a_group_of_a_first_release_has_no_stable_to_be_beside() -> None:
+    slices = groups(("de", 40, 0.9, None, "Pass"), ("fr", 12, None, None, "NoData"))
+    text = read(*a_tried(metrics=[a_metric("accuracy", *alone(), slices=slices)])).text
+    assert "country de Pass 40 of 40 90% country fr NoData 12 of 12" in text
 
 
 def test_every_chart_can_be_read_out() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from slipway.api import MetricPoint, MetricStatus, ModelRevisionStatus
+from slipway.analysis import Measure
+from slipway.api import MetricPoint, MetricStatus, ModelRevisionStatus, SliceStatus
 from slipway.cli.report.charts import estimate_charts, evidence_chart, measure_of, tone
 from slipway.cli.report.figures import moment, plain, size
 from slipway.cli.report.markup import Content, Markup, element, joined
@@ -39,15 +40,82 @@ def _metric(metric: MetricStatus) -> Markup:
         element("h3", metric.name, badge(metric.verdict, tone(metric.verdict))),
         element("p", metric.message),
         element("div", *charts, class_="pair") if any(charts) else None,
+        _groups(metric),
         facts(
             ("Data set", metric.dataset),
             ("Needed", _needed(metric)),
+            ("Answers", _replay(metric)),
             ("Looked at", _looks(metric, history)),
             ("No answer since", moment(metric.error_since) if metric.error_since else None),
         ),
         folded(f"{len(history)} looks as numbers", _numbers(history)) if history else None,
         class_="card",
     )
+
+
+def _groups(metric: MetricStatus) -> Markup | None:
+    """The groups of a golden set, the worst for the candidate first."""
+    if not metric.slices:
+        return None
+    header = (
+        ("Slice", None),
+        ("Group", None),
+        ("Verdict", None),
+        ("Items", "number"),
+        ("Candidate", "number"),
+        ("Stable", "number"),
+        ("", "long"),
+    )
+    found = sorted(metric.slices, key=lambda one: (_behind(one), one.slice, one.group))
+    return joined(element("h4", "By group"), table(header, (_group(one) for one in found)))
+
+
+def _behind(one: SliceStatus) -> float:
+    """How far the candidate is ahead of stable, or of nothing right; groups without an answer come last."""
+    return one.candidate - (one.stable or 0.0) if one.candidate is not None else 2.0
+
+
+def _group(one: SliceStatus) -> tuple[Content, ...]:
+    return (
+        one.slice,
+        one.group,
+        element("span", one.verdict, class_=tone(one.verdict)),
+        f"{one.items} of {one.size}",
+        _accuracy(one.candidate),
+        _accuracy(one.stable),
+        _bar(one),
+    )
+
+
+def _accuracy(share: float | None) -> str:
+    return size(Measure.ACCURACY, share) if share is not None else ""
+
+
+def _bar(one: SliceStatus) -> Markup | None:
+    """The candidate's accuracy as a bar, with stable's as a mark."""
+    if one.candidate is None:
+        return None
+    mark = element("b", style=f"left: {100 * one.stable:.1f}%") if one.stable is not None else None
+    return element(
+        "div", element("i", style=f"width: {100 * one.candidate:.1f}%"), mark, class_="bar", aria_hidden="true"
+    )
+
+
+def _replay(metric: MetricStatus) -> str | None:
+    """How long the answers to a golden set took."""
+    replay = metric.replay
+    if replay is None:
+        return None
+    arms = [
+        f"{arm} {median * 1000:.3g} ms in the middle"
+        + (f", {slow * 1000:.3g} ms for the slowest of a hundred" if slow else "")
+        for arm, median, slow in (
+            ("candidate", replay.candidate_median_seconds, replay.candidate_p99_seconds),
+            ("stable", replay.stable_median_seconds, replay.stable_p99_seconds),
+        )
+        if median is not None
+    ]
+    return "; ".join([*arms, f"{replay.items_per_second:.3g} items a second"])
 
 
 def _needed(metric: MetricStatus) -> str | None:
