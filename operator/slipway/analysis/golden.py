@@ -94,9 +94,9 @@ class AccuracyTest:
         words = [f"accuracy={wording.percent(1 - wrong.rate)} (min {wording.percent(gates.accuracy_minimum)})"]
         if self.fails(gates):
             return ", ".join([*words, wording.evidence("a lower accuracy", too_little, HALF / gates.harm_alpha)])
-        words.append(wording.evidence("a higher accuracy", enough, HALF / gates.pass_alpha))
         bound = wording.percent(accuracy_bound(wrong, gates.pass_alpha, final=final))
-        return ", ".join([*words, f"worst case {bound} at {wording.confidence(gates.pass_alpha)}"])
+        words.append(f"worst case ≥ {bound} at {wording.confidence(gates.pass_alpha)}")
+        return ", ".join([*words, wording.evidence("a higher accuracy", enough, HALF / gates.pass_alpha)])
 
 
 UNTESTED = AccuracyTest()

@@ -250,7 +250,8 @@ class RatioEvidence:
             return difference_estimate(self.comparison, alpha, discount)
         if self.gates.threshold_max is None or not self.candidate.total:
             return None
-        return rate_estimate(self.candidate, self.gates.threshold_max, alpha, discount)
+        found = rate_estimate(self.candidate, self.gates.threshold_max, alpha, discount)
+        return found if self.broken else replace(found, high=upper_bound(self.candidate, alpha, discount))
 
     def seconds_to_decide(self, verdict: Verdict) -> float | None:
         """How long a verdict takes at this pace and the rates so far; None when it is there or would not come."""

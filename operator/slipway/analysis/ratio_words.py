@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from slipway.analysis import wording
+from slipway.analysis.limit import upper_bound
 from slipway.analysis.standing import Broken
 from slipway.analysis.verdict import Verdict
 
@@ -77,4 +78,7 @@ def _limit(seen: RatioEvidence, limit: float) -> str:
     harm = wording.evidence("excess", above, 1 / seen.gates.harm_alpha)
     if seen.broken or seen.gates.compares:
         return f"{rate}, {harm}"
-    return f"{rate}, {harm}, {wording.evidence('safety', below, 1 / seen.gates.pass_alpha)}"
+    alpha = seen.gates.pass_alpha
+    bound = upper_bound(seen.candidate, alpha, seen.discount)
+    worst = f"worst case ≤ {wording.percent(bound)} at {wording.confidence(alpha)}"
+    return f"{rate}, {worst}, {harm}, {wording.evidence('safety', below, 1 / alpha)}"

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
+from slipway.analysis import Verdict
+from slipway.api import MetricStatus, SliceStatus
 from slipway.cli.commands import subject
 from slipway.cli.exits import Exit
 from slipway.cli.outcome import Outcome
 from slipway.cli.picture import Picture, Tried
-from slipway.cli.timing import age
-from slipway.cli.view import Branch, Tone, pending
+from slipway.cli.timing import age, expected
+from slipway.cli.view import ON_TRIAL, Branch, Tone, pending, tone_of
 from slipway.rollout import ADVICE
 
 LATELY: Final = 6
@@ -34,9 +36,15 @@ def advice(reason: str | None, name: str) -> str:
 
 
 def explain(picture: Picture, result: Outcome, now: datetime) -> Branch:
-    """Where it is, why, what came before, and what can be done."""
+    """Where it is, why, on what evidence, what is to come and what came before, and what can be done."""
     about = subject(picture)
-    children = [*_where(picture, about, now), *_why(picture, about, result), *_lately(picture, about, now)]
+    children = [
+        *_where(picture, about, now),
+        *_why(picture, about, result),
+        *_evidence(picture, about, now),
+        *_coming(picture, about, now),
+        *_lately(picture, about, now),
+    ]
     todo = tuple(Branch(sentence) for sentence in _todo(picture, about, result))
     children.append(Branch("What you can do", Tone.TITLE, todo))
     return Branch(f"{picture.name} in namespace {picture.namespace}", Tone.TITLE, tuple(children))
@@ -51,10 +59,15 @@ def _where(picture: Picture, about: Tried | None, now: datetime) -> Iterator[Bra
         record = about.record
         is_ = f"release {about.version} has been {record.phase or 'new'} for {age(record.phase_since, now)}"
         asked = f", with {record.weight:g}% of the traffic asked for" if record.weight is not None else ""
-        lines.append(Branch(is_ + asked))
+        lines.append(Branch(is_ + _step(picture) + asked))
     if not lines:
         lines.append(Branch("no release has been looked at yet", Tone.DIM))
     yield Branch("Where it is", Tone.TITLE, tuple(lines))
+
+
+def _step(picture: Picture) -> str:
+    role = picture.status.candidate
+    return f" at step {role.step} of {role.steps}" if role is not None and role.step and role.steps else ""
 
 
 def _why(picture: Picture, about: Tried | None, result: Outcome) -> Iterator[Branch]:
@@ -76,6 +89,45 @@ def _once(lines: list[Branch]) -> Iterator[Branch]:
         if line.text not in seen:
             seen.add(line.text)
             yield line
+
+
+def _evidence(picture: Picture, about: Tried | None, now: datetime) -> Iterator[Branch]:
+    """What each metric says of the release in question, with the groups that stand out, and when it was looked at."""
+    about = about or picture.of(picture.status.stable)
+    if about is None:
+        return
+    lines = [line for metric in about.record.metrics or () for line in _metric(metric, now)]
+    if about.record.share is not None:
+        lines.append(Branch(f"shares: {about.record.share.message}"))
+    if lines:
+        yield Branch(f"What the evidence on release {about.version} says", Tone.TITLE, tuple(lines))
+
+
+def _metric(metric: MetricStatus, now: datetime) -> Iterator[Branch]:
+    looked = f"looked at {age(metric.looked_at, now)} ago" if metric.looked_at else "not looked at yet"
+    if metric.error_since is not None:
+        looked += f", no answer for {age(metric.error_since, now)}"
+    groups = [
+        Branch(f"{one.slice} {one.group}: {one.verdict}, {_beside(one)} on {one.items} items", tone_of(one.verdict))
+        for one in metric.slices or ()
+        if one.verdict == Verdict.FAIL
+    ]
+    told = (Branch(looked, Tone.DIM), *groups)
+    yield Branch(f"{metric.name}: {metric.verdict} {metric.message}", tone_of(metric.verdict), told)
+
+
+def _beside(one: SliceStatus) -> str:
+    right = f"{100 * (one.candidate or 0.0):.2f}% right"
+    return right if one.stable is None else f"{right} beside stable's {100 * one.stable:.2f}%"
+
+
+def _coming(picture: Picture, about: Tried | None, now: datetime) -> Iterator[Branch]:
+    """What clocks will bring. When evidence is enough, each metric says itself, as far as that can be foreseen."""
+    if about is None or about.record.phase not in ON_TRIAL:
+        return
+    lines = tuple(Branch(coming.sentence(now)) for coming in expected(picture.spec, about.record, now))
+    if lines:
+        yield Branch("What comes next", Tone.TITLE, lines)
 
 
 def _lately(picture: Picture, about: Tried | None, now: datetime) -> Iterator[Branch]:
@@ -106,3 +158,5 @@ def _todo(picture: Picture, about: Tried | None, result: Outcome) -> Iterator[st
         yield advice("Paused", name)
     if result.code is Exit.IN_PROGRESS:
         yield f"Wait for it: slipway status {name} --watch"
+    if picture.revisions:
+        yield f"See all of it, with charts: slipway report {name} -o report.html"

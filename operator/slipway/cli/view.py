@@ -133,8 +133,12 @@ def _trial(role: RoleStatus, tried: Tried, picture: Picture, now: datetime) -> I
 
 
 def _gate(metric: MetricStatus) -> Branch:
-    tone = next((tone for verdict, tone in _VERDICTS.items() if verdict == metric.verdict), Tone.PLAIN)
-    return Branch(f"gate {metric.name}  {metric.verdict}  {metric.message}", tone)
+    return Branch(f"gate {metric.name}  {metric.verdict}  {metric.message}", tone_of(metric.verdict))
+
+
+def tone_of(verdict: str) -> Tone:
+    """The tone of a verdict."""
+    return next((tone for known, tone in _VERDICTS.items() if known == verdict), Tone.PLAIN)
 
 
 def signals_of(record: ModelRevisionStatus) -> list[DriftSignalStatus]:

@@ -77,6 +77,11 @@ async def test_a_person_leads_a_rollout_through(shop: Shop) -> None:
     assert code == WAITS, out
     assert "/2#" in await said(shop, "approve", NAME)
     await shop.until_ready("v2")
+
+    code, page = await slipway(shop, "report", NAME, "-o", "-")
+    assert (code, page.count("<svg")) == (0, 5), "the weight, and two charts for each of two metrics"
+    for told in ("a person paused release v2", "a person approved what follows step 2", "promoted", "30 % at"):
+        assert told in page
     assert shop.lost == []
 
 

@@ -144,7 +144,7 @@ def test_the_sentence_names_accuracies_counts_margin_bound_and_evidence() -> Non
     passed = paired(PROOF, (9, 9, 531, 51, 0)).judge()
     assert "worst case ≤ +1.46pp at 95%" in passed.message
     alone = single(MINIMUM, (190, 10, 0)).judge()
-    assert alone.message.startswith("n=200 of 600; accuracy=95.00% (min 85.00%), evidence of a higher accuracy ")
+    assert alone.message.startswith("n=200 of 600; accuracy=95.00% (min 85.00%), worst case ≥ ")
 
 
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 400), st.floats(0.005, 0.3))

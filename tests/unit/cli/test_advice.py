@@ -2,12 +2,16 @@
 
 import pytest
 from unit.cli.builders import (
+    MINUTE,
     NOW,
     PROMOTED,
     ROLLED_BACK,
+    SECOND,
     a_condition,
+    a_revision,
     a_shop,
     a_status,
+    ago,
     drifted,
     promoted,
     rolled_back_revision,
@@ -16,6 +20,7 @@ from unit.cli.builders import (
 )
 
 from slipway.analysis import Reason
+from slipway.api import Phase
 from slipway.cli.advice import ADVICE, UNKNOWN, UNSEEN, advice, explain
 from slipway.cli.outcome import outcome
 from slipway.cli.picture import Picture
@@ -52,11 +57,66 @@ def test_drift_is_explained_with_what_can_be_done_about_it() -> None:
 def test_a_rollout_in_the_middle_is_explained_from_status_alone() -> None:
     lines = told(a_shop())
     assert "release v1 is stable and takes 50% of the traffic" in lines
-    assert "release v2 has been Stepping for 30s, with 50% of the traffic asked for" in lines
+    assert "release v2 has been Stepping for 30s at step 2 of 3, with 50% of the traffic asked for" in lines
     assert "GatheringEvidence: neither harm nor safety is shown yet" in lines
     assert " 30s ago  Stepping  StepStarted: step 2 of 3".strip() in lines
     assert "Wait for it: slipway status fraud --watch" in lines
     assert advice("GatheringEvidence", "fraud") in lines
+
+
+def test_the_evidence_is_told_metric_by_metric_with_the_groups_that_fail() -> None:
+    group = {"slice": "country", "group": "pt", "size": 210, "items": 200, "candidate": 0.71, "stable": 0.924}
+    fine = group | {"group": "de", "verdict": "Pass", "state": []}
+    metric = {
+        "name": "accuracy",
+        "verdict": "Fail",
+        "message": "n=1024 of 1024; worst of 2 groups",
+        "lookedAt": ago(5 * SECOND),
+        "slices": [fine, group | {"verdict": "Fail", "state": []}],
+    }
+    silent = {"name": "errors", "verdict": "Error", "message": "refused", "errorSince": ago(MINUTE * 3)}
+    lines = told(a_shop(stable_revision(), stepping_revision(metrics=[metric, silent])))
+    begin = lines.index("What the evidence on release v2 says") + 1
+    assert lines[begin : begin + 5] == [
+        "accuracy: Fail n=1024 of 1024; worst of 2 groups",
+        "looked at 5s ago",
+        "country pt: Fail, 71.00% right beside stable's 92.40% on 200 items",
+        "errors: Error refused",
+        "not looked at yet, no answer for 3m",
+    ]
+
+
+def test_what_clocks_will_bring_is_told_while_it_is_on_trial() -> None:
+    lines = told(a_shop())
+    begin = lines.index("What comes next") + 1
+    assert lines[begin : begin + 2] == [
+        "in 1m30s at the earliest: the step is over",
+        "in 6m30s at the earliest: it is promoted",
+    ]
+    over = told(a_shop(stable_revision(), rolled_back_revision(), status=ROLLED_BACK))
+    assert "What comes next" not in over
+
+
+def test_shares_that_do_not_follow_the_weight_are_told_with_the_evidence() -> None:
+    share = {"message": "the candidate got 30.00% of 900 requests at a weight of 10.00%"}
+    assert f"shares: {share['message']}" in told(a_shop(stable_revision(), stepping_revision(share=share)))
+
+
+def test_the_release_that_serves_is_explained_by_the_evidence_that_it_was_promoted_on() -> None:
+    metric = {"name": "errors", "verdict": "Pass", "message": "n=1240/11160"}
+    shop = promoted(a_revision("v2", "Stable", weight=100.0, metrics=[metric]))
+    assert "What the evidence on release v2 says" in told(shop)
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_every_phase_is_explained_with_something_to_do(phase: Phase) -> None:
+    lines = told(a_shop(stable_revision(), a_revision("v2", phase, reason="GatheringEvidence", message="m")))
+    assert lines[lines.index("What you can do") + 1 :]
+    assert f"release v2 has been {phase} for" in " ".join(lines)
+
+
+def test_it_leads_to_the_report() -> None:
+    assert "See all of it, with charts: slipway report fraud -o report.html" in told(a_shop())
 
 
 def test_a_rolled_back_release_is_explained_by_its_gate_and_how_to_try_it_again() -> None:

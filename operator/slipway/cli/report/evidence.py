@@ -106,14 +106,14 @@ def _replay(metric: MetricStatus) -> str | None:
     replay = metric.replay
     if replay is None:
         return None
+    times = (
+        ("candidate", replay.candidate_median_seconds, replay.candidate_p99_seconds),
+        ("stable", replay.stable_median_seconds, replay.stable_p99_seconds),
+    )
     arms = [
-        f"{arm} {median * 1000:.3g} ms in the middle"
-        + (f", {slow * 1000:.3g} ms for the slowest of a hundred" if slow else "")
-        for arm, median, slow in (
-            ("candidate", replay.candidate_median_seconds, replay.candidate_p99_seconds),
-            ("stable", replay.stable_median_seconds, replay.stable_p99_seconds),
-        )
-        if median is not None
+        f"{arm} within {median * 1000:.3g} ms half of the time and {slow * 1000:.3g} ms in 99 of 100"
+        for arm, median, slow in times
+        if median is not None and slow is not None
     ]
     return "; ".join([*arms, f"{replay.items_per_second:.3g} items a second"])
 
