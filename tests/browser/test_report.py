@@ -104,6 +104,13 @@ async def test_the_page_is_no_wider_than_its_window(show: Any, width: int) -> No
     assert await tab.evaluate("document.documentElement.scrollWidth") <= width
 
 
+async def test_a_look_that_stands_alone_shows_its_interval(show: Any) -> None:
+    tab = await show(*a_tried(metrics=[a_metric("accuracy", *alone(batches=1))]))
+    box = "document.querySelector('.whisker').getBoundingClientRect().height"
+    assert await tab.evaluate(box) > 20
+    assert await tab.evaluate(CUT_OFF) == []
+
+
 async def test_nothing_is_asked_of_a_network_and_nothing_is_complained_of(show: Any) -> None:
     tab = await show(*a_tried())
     assert [url for url in tab.requests if not url.startswith(("file:", "data:"))] == []

@@ -71,24 +71,19 @@ def _step(picture: Picture) -> str:
 
 
 def _why(picture: Picture, about: Tried | None, result: Outcome) -> Iterator[Branch]:
-    lines = [Branch(result.sentence)]
+    lines = [result.sentence]
     record = about.record if about is not None else None
     if record is not None and record.reason:
-        lines.append(Branch(f"{record.reason}: {record.message or ''}".rstrip(": ")))
+        message = record.message or ""
+        lines = [line for line in lines if line not in message]
+        lines.append(f"{record.reason}: {message}".rstrip(": "))
+    said = [Branch(line) for line in dict.fromkeys(lines)]
     for condition in picture.status.conditions or ():
         if condition.observed_generation == picture.generation:
-            text = f"{condition.type}={condition.status} {condition.reason}: {condition.message}"
-            lines.append(Branch(text, Tone.DIM))
-    yield Branch("Why", Tone.TITLE, tuple(_once(lines)))
-
-
-def _once(lines: list[Branch]) -> Iterator[Branch]:
-    """The lines without those that say the same as one before."""
-    seen: set[str] = set()
-    for line in lines:
-        if line.text not in seen:
-            seen.add(line.text)
-            yield line
+            heard = any(condition.message in line for line in lines)
+            text = f"{condition.type}={condition.status} {condition.reason}"
+            said.append(Branch(text if heard else f"{text}: {condition.message}", Tone.DIM))
+    yield Branch("Why", Tone.TITLE, tuple(said))
 
 
 def _evidence(picture: Picture, about: Tried | None, now: datetime) -> Iterator[Branch]:

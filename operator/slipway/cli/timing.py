@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from slipway.api import AnalysisSpec, ModelDeploymentSpec, ModelRevisionStatus, Phase, RollbackSpec, format_duration
-from slipway.rollout import Course, course_of
+from slipway.rollout import Course, course_of, reasons
 
 _NO_VERDICT: Final = "no more time for a verdict, and analysis.onInconclusive follows"
 _NOTHING: Final = timedelta(0)
@@ -67,7 +67,9 @@ def _expected(spec: ModelDeploymentSpec, record: ModelRevisionStatus, since: dat
             if course is not None:
                 if not (spec.paused or record.paused):
                     yield from _on_the_ladder(course, record, record.weight_observed_at)
-                yield Expected(_NO_VERDICT, record.weight_observed_at + (course.max_duration or analysis.max_duration))
+                if record.reason != reasons.AWAITING_APPROVAL:  # a person takes as long as it takes
+                    longest = course.max_duration or analysis.max_duration
+                    yield Expected(_NO_VERDICT, record.weight_observed_at + longest)
         case Phase.WATCHING:
             yield Expected("the watch is over, and the old release may go", since + rollback.watch)
 

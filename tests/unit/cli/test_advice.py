@@ -115,6 +115,22 @@ def test_every_phase_is_explained_with_something_to_do(phase: Phase) -> None:
     assert f"release v2 has been {phase} for" in " ".join(lines)
 
 
+def test_what_was_said_once_is_not_said_again_by_each_condition() -> None:
+    message = "step 2 is passed, and a person has to approve what follows"
+    conditions = [a_condition(kind, "False", "AwaitingApproval", message) for kind in ("Ready", "Reconciling")]
+    status = a_status(reason="AwaitingApproval", message=message, conditions=conditions)
+    lines = told(
+        a_shop(stable_revision(), stepping_revision(reason="AwaitingApproval", message=message), status=status)
+    )
+    assert len([line for line in lines if message in line]) == 1
+    assert "Ready=False AwaitingApproval" in lines
+
+
+def test_no_deadline_is_told_while_a_person_is_waited_for() -> None:
+    lines = told(a_shop(stable_revision(), stepping_revision(reason="AwaitingApproval")))
+    assert not [line for line in lines if "no more time for a verdict" in line]
+
+
 def test_it_leads_to_the_report() -> None:
     assert "See all of it, with charts: slipway report fraud -o report.html" in told(a_shop())
 

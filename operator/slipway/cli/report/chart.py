@@ -104,6 +104,12 @@ def band(frame: Frame, edges: Sequence[tuple[datetime, float, float]], tone: str
     return element("polygon", points=" ".join(upper + lower), class_=f"area {tone}")
 
 
+def whisker(frame: Frame, moment: datetime, low: float, high: float, tone: str) -> Markup:
+    """The interval of a look that stands alone."""
+    place = frame.x(moment)
+    return element("line", x1=place, x2=place, y1=frame.y(low), y2=frame.y(high), class_=f"whisker {tone}")
+
+
 def level(frame: Frame, value: float, tone: str) -> Markup:
     """A level across the plot."""
     place = frame.y(value)

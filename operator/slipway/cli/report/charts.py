@@ -20,6 +20,7 @@ from slipway.cli.report.chart import (
     line,
     stepped,
     upright,
+    whisker,
 )
 from slipway.cli.report.figures import odds, plain, signed, size
 from slipway.cli.report.markup import Markup, element
@@ -176,7 +177,7 @@ def _estimate(name: str, measure: Measure, history: Sequence[MetricPoint]) -> Ma
     for run in _looks(history, measure):
         edges = [(p.time, p.low if p.low is not None else low, p.high if p.high is not None else high) for p in run]
         if any(p.low is not None or p.high is not None for p in run):
-            content.append(band(frame, edges, "estimate"))
+            content.append(band(frame, edges, "estimate") if len(edges) > 1 else whisker(frame, *edges[0], "estimate"))
         content.append(line(frame, [(p.time, getattr(p, measure)) for p in run], "estimate"))
     if low < 0 < high:
         content.append(level(frame, 0.0, "zero"))
@@ -276,7 +277,9 @@ def _phases(frame: Frame, timeline: Sequence[TimelineEntry], begin: datetime, en
 
 def _frame(history: Sequence[MetricPoint], low: float, high: float, labels: Sequence[tuple[float, str]]) -> Frame:
     begin, end = history[0].time, history[-1].time
-    return Frame(begin, max(end, begin + timedelta(seconds=1)), low, high, tuple(labels))
+    if begin == end:  # one look stands in the middle
+        begin, end = begin - timedelta(seconds=1), end + timedelta(seconds=1)
+    return Frame(begin, end, low, high, tuple(labels))
 
 
 def _looks(history: Sequence[MetricPoint], field: str) -> Iterator[list[MetricPoint]]:

@@ -48,7 +48,7 @@ def _metric(metric: MetricStatus) -> Markup:
             ("Looked at", _looks(metric, history)),
             ("No answer since", moment(metric.error_since) if metric.error_since else None),
         ),
-        folded(f"{len(history)} looks as numbers", _numbers(history)) if history else None,
+        folded(_count(history), _numbers(history)) if history else None,
         class_="card",
     )
 
@@ -116,6 +116,10 @@ def _replay(metric: MetricStatus) -> str | None:
         if median is not None and slow is not None
     ]
     return "; ".join([*arms, f"{replay.items_per_second:.3g} items a second"])
+
+
+def _count(history: list[MetricPoint]) -> str:
+    return "One look as numbers" if len(history) == 1 else f"{len(history)} looks as numbers"
 
 
 def _needed(metric: MetricStatus) -> str | None:

@@ -39,7 +39,7 @@ table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th { text-align: left; color: var(--soft); font-weight: 600; }
 th, td { padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--edge); vertical-align: top;
   overflow-wrap: anywhere; }
-td.time, td.number, th.number { white-space: nowrap; font-variant-numeric: tabular-nums; }
+td.time, th.time, td.number, th.number { white-space: nowrap; font-variant-numeric: tabular-nums; }
 td.number, th.number { text-align: right; }
 td.long { min-width: 16rem; }
 code, pre { font: .85em/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
@@ -54,6 +54,7 @@ svg .label { font-weight: 600; fill: currentColor; stroke: var(--card); stroke-w
 svg .grid { stroke: var(--grid); } svg .zero { stroke: var(--soft); }
 svg .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linejoin: round; }
 svg .area { fill: currentColor; fill-opacity: .14; stroke: none; }
+svg .whisker { stroke: currentColor; stroke-width: 9; stroke-opacity: .25; }
 svg .level { stroke: currentColor; stroke-width: 1.4; stroke-dasharray: 6 4; }
 svg .level.zero { stroke: var(--soft); stroke-dasharray: none; stroke-width: 1; }
 svg .moment { stroke: currentColor; stroke-width: 1; stroke-dasharray: 2 3; }
