@@ -10,8 +10,8 @@ from slipway.analysis.eprocess import ArmCounts
 from slipway.analysis.twoarm import TwoArm, smoothed
 from slipway.analysis.verdict import Estimate, Measure
 
-TUNED_AT = 100.0
-"""The weight at which the bound is tightest: a few hundred requests an arm. It is valid whatever is chosen."""
+TUNED_AT = 10.0
+"""The weight around which the bound is tightest: a few dozen requests of the smaller arm, when most is uncertain."""
 
 
 def radius(counts: ArmCounts, weight: float, alpha: float, discount: float = 1.0) -> float:
