@@ -33,6 +33,7 @@ from slipway.api import Phase
 from slipway.cli.exits import Exit
 from slipway.cli.report import page
 from slipway.cli.report.figures import plain, size, span
+from slipway.cli.report.markup import element
 from slipway.cli.report.scale import Scale, clock, spread, ticks
 from slipway.cli.report.style import CSS
 
@@ -165,6 +166,12 @@ def test_what_users_write_is_text_wherever_it_stands(record: Any) -> None:
     found = read(*a_tried(**record))
     assert not {"script", "img"} & {tag for tag, _ in found.elements}
     assert "alert(1)" in found.text
+
+
+def test_what_is_not_markup_is_escaped_between_tags_and_in_attributes() -> None:
+    inner = element("b", '<i>"x"</i>', title='"><script>')
+    assert inner == '<b title="&quot;&gt;&lt;script&gt;">&lt;i&gt;&quot;x&quot;&lt;/i&gt;</b>'
+    assert element("p", inner, None) == f"<p>{inner}</p>"
 
 
 # --- what it tells ----------------------------------------------------------------------------------------------------

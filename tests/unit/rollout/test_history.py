@@ -79,8 +79,9 @@ def test_what_is_older_is_sparser_and_no_part_is_forgotten():
     assert max(b - a for a, b in pairwise(kept)) < 1_000
 
 
-def test_a_change_of_the_verdict_outlasts_what_is_around_it():
-    kept = points(100)
+@pytest.mark.parametrize("looks", [90, 97, 101, 108])
+def test_a_change_of_the_verdict_outlasts_what_is_around_it(looks):
+    kept = points(looks)
     changed = kept[-1].time + SECOND
     kept = extended(kept, MetricPoint(time=changed, verdict="Pass"))
     for index in range(3_000):
