@@ -17,6 +17,8 @@ and a Fail stays one), is folded with disjoint counts or readings, is judged whe
 | the same labelled items, asked of both arms; mirrored requests, slower or faster | `PairedEvidence` |
 | labelled items, asked of a first release | `SingleEvidence` |
 | either of the two, with groups of items that are judged as well | `GroupedEvidence` |
+| labelled items by another measure than right and wrong | `MeasureEvidence` |
+| inputs without labels, answered like stable or otherwise | `AgreementEvidence` |
 | labels that come hours later | `LabelEvidence` |
 | paired scores in [0, 1] | `ScoreEvidence` |
 | one reading a pod | `GaugeEvidence` |
@@ -31,16 +33,30 @@ draws a random number or does I/O, and the standard library is all that it needs
 """
 
 from slipway.analysis.aggregate import MetricResult, Move, Outcome, Reason, aggregate
+from slipway.analysis.agreement import AgreementEvidence
 from slipway.analysis.budget import alpha_budget
 from slipway.analysis.dispersion import Dispersion
 from slipway.analysis.drift import DriftEvidence, Moved, Stability, binned, decile_edges, grouped
 from slipway.analysis.eprocess import NO_REQUESTS, ArmCounts
+from slipway.analysis.gaps import (
+    FairnessMeasure,
+    Gap,
+    GapJudgement,
+    GroupOutcomes,
+    Interval,
+    Share,
+    judge_gap,
+    largest_gap,
+    newcombe,
+    wilson,
+)
 from slipway.analysis.gauge import GaugeEvidence
 from slipway.analysis.golden import SingleEvidence
 from slipway.analysis.groups import MAX_GROUPS, MIN_GROUP_ITEMS, GroupCounts, GroupedEvidence, GroupName, GroupStanding
 from slipway.analysis.histogram import Histogram, quantile_edges
 from slipway.analysis.labels import LabelCounts, LabelEvidence
 from slipway.analysis.latency import LEARNED_REQUESTS, LatencyEvidence
+from slipway.analysis.measures import ItemScores, MeasureEvidence
 from slipway.analysis.paired import PairedBatch, PairedEvidence
 from slipway.analysis.planning import (
     Plan,
@@ -82,7 +98,20 @@ __all__ = [
     "PairedEvidence",
     "PairedBatch",
     "SingleEvidence",
+    "AgreementEvidence",
+    "ItemScores",
+    "MeasureEvidence",
     "GroupedEvidence",
+    "FairnessMeasure",
+    "Gap",
+    "GapJudgement",
+    "GroupOutcomes",
+    "Interval",
+    "Share",
+    "judge_gap",
+    "largest_gap",
+    "newcombe",
+    "wilson",
     "GroupCounts",
     "GroupName",
     "GroupStanding",

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, Self
 
 from slipway.analysis import wording
-from slipway.analysis.golden import SingleEvidence
+from slipway.analysis.golden import GoldenCounts, SingleEvidence
 from slipway.analysis.paired import PairedBatch, PairedEvidence
 from slipway.analysis.vectors import EvidenceError, Vectors
 from slipway.analysis.verdict import Gates, Judgement, Verdict
@@ -101,6 +101,11 @@ class GroupedEvidence:
             raise ValueError(f"groups: {', '.join(unknown)} were not there at the beginning")
         folded = {part.name: _folded(self.groups[part.name], part.counts) for part in groups}
         return replace(self, whole=_folded(self.whole, batch), groups={**self.groups, **folded})
+
+    @property
+    def counts(self) -> PairedBatch | GoldenCounts:
+        """What came of all items."""
+        return self.whole.counts
 
     @property
     def used(self) -> int:

@@ -3,6 +3,7 @@
 Data from outside is untrusted until it has passed one of these models; behind them the core works with frozen values.
 """
 
+from slipway.api.agreement import DISAGREEMENT, AgreementSource
 from slipway.api.children import ANNOTATION_APPLIED, SERVICE_PORT, Component, child_labels, stamped
 from slipway.api.common import (
     ANNOTATION_COMMAND,
@@ -37,6 +38,7 @@ from slipway.api.drift import (
     PodsDistribution,
     PrometheusDistribution,
 )
+from slipway.api.fairness import FairnessSpec
 from slipway.api.metrics import AnalysisSpec, MetricSpec, ThresholdGate
 from slipway.api.modeldeployment import (
     MODEL_DEPLOYMENT_KIND,
@@ -53,6 +55,9 @@ from slipway.api.modelrevision import (
     MODEL_REVISION_KIND,
     Counter,
     EvidenceNeeded,
+    FairnessStatus,
+    GapStatus,
+    GroupStatus,
     MetricPoint,
     MetricStatus,
     ModelRevision,
@@ -134,7 +139,9 @@ __all__ = [
     "SERVICE_PORT",
     "VERSION",
     "AbTestStrategy",
+    "AgreementSource",
     "AnalysisSpec",
+    "DISAGREEMENT",
     "AutoscalingMetric",
     "AutoscalingSpec",
     "BinCounts",
@@ -159,7 +166,11 @@ __all__ = [
     "DriftStatus",
     "DriftWebhook",
     "OnDrift",
+    "FairnessSpec",
+    "FairnessStatus",
+    "GapStatus",
     "GatewayTraffic",
+    "GroupStatus",
     "GoldenSetKeys",
     "GoldenSetSource",
     "HeaderMatch",

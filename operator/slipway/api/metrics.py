@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from slipway.api.agreement import DISAGREEMENT, AgreementSource
 from slipway.api.common import (
     Duration,
     Label63,
@@ -47,7 +49,7 @@ class ThresholdGate(SpecModel):
         Field(
             ge=-1e15,
             le=1e15,
-            description="Largest rate of bad outcomes, such as 0.05; of a gauge, query or value the largest number.",
+            description="Largest rate of bad outcomes, such as 0.05, for agreement by default 0.1; of a gauge, query or value the largest number.",
         ),
     ] = None
     min: Annotated[
@@ -115,12 +117,16 @@ class MetricSpec(SpecModel):
 
     model_config = validations(
         (
-            "[has(self.gateway), has(self.pods), has(self.prometheus), has(self.web), has(self.goldenSet)].filter(x, x).size() == 1",
-            "a metric takes exactly one source: gateway, pods, prometheus, web or goldenSet",
+            "[has(self.gateway), has(self.pods), has(self.prometheus), has(self.web), has(self.goldenSet), has(self.agreement)].filter(x, x).size() == 1",
+            "a metric takes exactly one source: gateway, pods, prometheus, web, goldenSet or agreement",
         ),
         (
-            "has(self.threshold) || has(self.comparison) || has(self.nonInferiority)",
+            "has(self.threshold) || has(self.comparison) || has(self.nonInferiority) || has(self.agreement)",
             "a metric needs a gate: threshold, comparison or nonInferiority",
+        ),
+        (
+            "!has(self.agreement) || !(has(self.comparison) || has(self.nonInferiority))",
+            "agreement compares the releases itself: how often they may differ is threshold.max",
         ),
         (
             (
@@ -128,6 +134,10 @@ class MetricSpec(SpecModel):
                 " || (has(self.goldenSet) ? has(self.threshold.min) : has(self.threshold.max))"
             ),
             "goldenSet measures accuracy and takes threshold.min; the others measure failures and take threshold.max",
+        ),
+        (
+            "!has(self.threshold) || !has(self.goldenSet) || !has(self.goldenSet.measure) || self.goldenSet.measure == 'Accuracy'",
+            "a threshold is one of Accuracy: other measures are compared with stable's, by comparison or nonInferiority",
         ),
         (
             f"!has(self.threshold) || !({_LATENCY})",
@@ -180,6 +190,7 @@ class MetricSpec(SpecModel):
     prometheus: PrometheusSource | None = None
     web: WebSource | None = None
     golden_set: GoldenSetSource | None = None
+    agreement: AgreementSource | None = None
     threshold: ThresholdGate | None = None
     comparison: ComparisonGate | None = None
     non_inferiority: NonInferiorityGate | None = None
@@ -192,7 +203,7 @@ class MetricSpec(SpecModel):
         Field(
             ge=0,
             le=1_000_000_000,
-            description="Fewest samples an arm before the gate can be passed. Default: 100 requests; 5 readings, one a minute, of a gauge or query; for a goldenSet, its proof decides.",
+            description="Fewest samples an arm before the gate can be passed. Default: 100 requests; 5 readings, one a minute, of a gauge or query; for goldenSet and agreement, the proof decides.",
         ),
     ] = None
     worse: Annotated[
@@ -200,8 +211,24 @@ class MetricSpec(SpecModel):
         Field(description="Which way a gauge or query is worse than that of stable. Default: Higher."),
     ] = None
     action: Annotated[
-        Literal["Rollback", "Hold", "Observe"], Field(description="What follows from Fail. Default: Rollback.")
+        Literal["Rollback", "Hold", "Observe"],
+        Field(
+            description="What follows from Fail. Default: Rollback; for agreement, as a new model should differ, Hold."
+        ),
     ] = "Rollback"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _agree_by_default(cls, value: Any) -> Any:
+        """The defaults of agreement, which are others than those of the other sources."""
+        if isinstance(value, Mapping) and value.get("agreement") is not None:
+            return {"action": "Hold", "threshold": {"max": DISAGREEMENT}, **value}
+        return value
+
+    @property
+    def replayed(self) -> GoldenSetSource | AgreementSource | None:
+        """The inputs that it asks itself; None for what is counted on live traffic."""
+        return self.golden_set or self.agreement
 
     @property
     def measures_latency(self) -> bool:

@@ -120,6 +120,37 @@ class SliceStatus(StatusModel):
     state: Annotated[list[Annotated[float, Field(ge=0)]], Field(max_length=16)]
 
 
+class GroupStatus(StatusModel):
+    """What the items of one group were predicted to be so far."""
+
+    group: Text64
+    items: Annotated[int, Field(ge=0)]
+    predicted: Annotated[int, Field(ge=0, description="Those that are predicted to be positive.")]
+    labelled: Annotated[int, Field(ge=0, description="Those that are labelled positive.")]
+    hits: Annotated[int, Field(ge=0, description="Those that are both.")]
+
+
+class GapStatus(StatusModel):
+    """How far the groups are apart in one measure."""
+
+    measure: Text64
+    max: Annotated[float, Field(ge=0, le=1)]
+    verdict: Text64
+    gap: Annotated[float | None, Field(ge=0, le=1, description="The largest difference between two groups.")] = None
+    low: Annotated[float | None, Field(ge=0, le=1, description="What it is at least.")] = None
+    high: Annotated[float | None, Field(ge=0, le=1, description="What it is at most.")] = None
+    more: Annotated[Text64 | None, Field(description="The group with the larger share of the two.")] = None
+    less: Text64 | None = None
+
+
+class FairnessStatus(StatusModel):
+    """What each group gets, and how far groups are apart."""
+
+    slice: Text64
+    groups: Annotated[list[GroupStatus], Field(max_length=64), list_map("group")]
+    gaps: Annotated[list[GapStatus], Field(max_length=2), list_map("measure")]
+
+
 Seconds = Annotated[float, Field(ge=0)]
 
 
@@ -157,6 +188,7 @@ class MetricStatus(StatusModel):
         ),
     ] = None
     slices: Annotated[list[SliceStatus] | None, Field(max_length=64), list_map("slice", "group")] = None
+    fairness: FairnessStatus | None = None
     replay: ReplayStatus | None = None
 
 

@@ -18,6 +18,7 @@ from slipway.api.common import (
     Text1024,
     validations,
 )
+from slipway.api.fairness import FairnessSpec
 
 Bad = Annotated[
     list[Text1024] | None,
@@ -260,6 +261,18 @@ class GoldenSetSource(SpecModel):
             "!(has(self.configMap) && has(self.format) && self.format == 'Parquet')",
             "a ConfigMap holds text: give the address of a Parquet file in url",
         ),
+        (
+            "has(self.scale) == (has(self.measure) && self.measure in ['LogLoss', 'AbsoluteError', 'SquaredError', 'RelativeError'])",
+            "LogLoss, AbsoluteError, SquaredError and RelativeError need a scale, at which they are cut off; other measures have none",
+        ),
+        (
+            "!has(self.measure) || self.measure == 'Accuracy' || !(has(self.slices) || has(self.fairness))",
+            "slices and fairness are judged by right and wrong answers: leave measure out",
+        ),
+        (
+            "!has(self.match) || !has(self.measure) || self.measure in ['Accuracy', 'BalancedAccuracy']",
+            "match says which answers are right, and this measure does not ask: leave it out",
+        ),
     )
 
     config_map: GoldenSetKeys | None = None
@@ -303,6 +316,29 @@ class GoldenSetSource(SpecModel):
             description="Most requests a second that one pod is asked, so that live traffic is not starved. At most four are in flight at a time. Default: 100.",
         ),
     ] = 100
+    measure: Annotated[
+        Literal[
+            "Accuracy",
+            "BalancedAccuracy",
+            "Brier",
+            "LogLoss",
+            "AbsoluteError",
+            "SquaredError",
+            "RelativeError",
+            "EmbeddingDistance",
+        ],
+        Field(
+            description="What is compared. Accuracy and BalancedAccuracy: right answers, as match says. Brier, LogLoss: the probabilities of classes. The errors: numbers. Margins of a loss are shares of its scale. Default: Accuracy."
+        ),
+    ] = "Accuracy"
+    scale: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            le=1e12,
+            description="Where LogLoss, AbsoluteError, SquaredError (before it is squared) or RelativeError of one item is cut off, in the measure's own unit: the largest that tells bad from worse.",
+        ),
+    ] = None
     slices: Annotated[
         list[Text64] | None,
         Field(
@@ -312,3 +348,4 @@ class GoldenSetSource(SpecModel):
             json_schema_extra={"x-kubernetes-list-type": "set"},
         ),
     ] = None
+    fairness: FairnessSpec | None = None

@@ -152,8 +152,11 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
     "!has(self.route) || !(has(self.hostnames) || has(self.path))": lambda it: (
         "route" not in it or not ("hostnames" in it or "path" in it)
     ),
-    "has(self.threshold) || has(self.comparison) || has(self.nonInferiority)": lambda it: (
-        "threshold" in it or "comparison" in it or "nonInferiority" in it
+    "has(self.threshold) || has(self.comparison) || has(self.nonInferiority) || has(self.agreement)": lambda it: bool(
+        {"threshold", "comparison", "nonInferiority", "agreement"} & it.keys()
+    ),
+    "!has(self.agreement) || !(has(self.comparison) || has(self.nonInferiority))": lambda it: (
+        "agreement" not in it or not {"comparison", "nonInferiority"} & it.keys()
     ),
     f"!has(self.threshold) || {_NUMBER} || (has(self.goldenSet) ? has(self.threshold.min) : has(self.threshold.max))": (
         _fitting_threshold
@@ -199,6 +202,23 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
     "has(self.value) ? !has(self.bad) && !has(self.total) : has(self.bad) && has(self.total)": _counts_or_value,
     "(self.name == 'CustomHTTP') == has(self.custom)": lambda it: (it["name"] == "CustomHTTP") == ("custom" in it),
     "has(self.input) || has(self.output)": lambda it: "input" in it or "output" in it,
+    "has(self.scale) == (has(self.measure) && self.measure in ['LogLoss', 'AbsoluteError', 'SquaredError', 'RelativeError'])": (
+        lambda it: (
+            ("scale" in it) == (it.get("measure") in ("LogLoss", "AbsoluteError", "SquaredError", "RelativeError"))
+        )
+    ),
+    "!has(self.measure) || self.measure == 'Accuracy' || !(has(self.slices) || has(self.fairness))": lambda it: (
+        it.get("measure", "Accuracy") == "Accuracy" or not {"slices", "fairness"} & it.keys()
+    ),
+    "!has(self.match) || !has(self.measure) || self.measure in ['Accuracy', 'BalancedAccuracy']": lambda it: (
+        "match" not in it or it.get("measure", "Accuracy") in ("Accuracy", "BalancedAccuracy")
+    ),
+    "!has(self.threshold) || !has(self.goldenSet) || !has(self.goldenSet.measure) || self.goldenSet.measure == 'Accuracy'": (
+        lambda it: "threshold" not in it or it.get("goldenSet", {}).get("measure", "Accuracy") == "Accuracy"
+    ),
+    "has(self.demographicParity) || has(self.equalOpportunity)": lambda it: (
+        "demographicParity" in it or "equalOpportunity" in it
+    ),
     "has(self.absolute) || has(self.relative)": lambda it: "absolute" in it or "relative" in it,
     "!(has(self.configMap) && has(self.format) && self.format == 'Parquet')": lambda it: (
         not ("configMap" in it and it.get("format") == "Parquet")

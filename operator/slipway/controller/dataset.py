@@ -62,7 +62,7 @@ class Datasets:
         source = request.source
         if source.config_map is not None:
             return await self._of_config_map(namespace, request, source.config_map, protocol, requests)
-        key = (namespace, source.url, source.format, source.tolerance, protocol, requests)
+        key = (namespace, source.url, source.format, source.tolerance, protocol, requests, request.labelled)
         kept = self._known(key)
         if kept is not None:
             return kept
@@ -89,6 +89,7 @@ class Datasets:
             requests=BodySchema(requests) if requests is not None else None,
             tolerance=source.tolerance,
             version=loaded.version,
+            labelled=request.labelled,
         )
         self._keep(key, _Kept(golden, len(loaded.data), self._monotonic() + FRESH_SECONDS))
         return golden
@@ -114,7 +115,7 @@ class Datasets:
                 )
         source = request.source
         version = (found["metadata"]["uid"], found["metadata"]["resourceVersion"], keys.key, keys.schema_key)
-        identity = (version, source.format, source.tolerance, protocol, requests)
+        identity = (version, source.format, source.tolerance, protocol, requests, request.labelled)
         kept = self._known(identity)
         if kept is not None:
             return kept
@@ -128,6 +129,7 @@ class Datasets:
             protocol=protocol,
             requests=BodySchema(requests) if requests is not None else None,
             tolerance=source.tolerance,
+            labelled=request.labelled,
         )
         self._keep(identity, _Kept(golden, len(data[keys.key]), float("inf")))
         return golden

@@ -5,18 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypedDict
 
 import httpx
 
-from slipway.api import MatchSpec
+from slipway.analysis import ItemScores
+from slipway.api import GoldenSetSource, MatchSpec
 from slipway.cluster import Cluster, ClusterError
 from slipway.controller.arm import Arm, ProtocolError, protocol_of
 from slipway.controller.dataset import Datasets
-from slipway.controller.grouping import counted, group_counts, group_sizes, without_group
+from slipway.controller.grouping import (
+    counted,
+    group_counts,
+    group_outcomes,
+    group_sizes,
+    positive_label,
+    without_group,
+)
 from slipway.controller.observe import Scene
 from slipway.outside import Outside
 from slipway.probes import (
+    Asked,
     GoldenItem,
     GoldenSet,
     GoldenSetError,
@@ -25,8 +34,12 @@ from slipway.probes import (
     Pace,
     ProbeError,
     Replay,
+    agreement,
+    balanced,
+    balanced_scores,
     embedding_within,
     exact,
+    loss_scores,
     replay,
     same_text,
     shuffled,
@@ -62,9 +75,11 @@ class GoldenSets:
             golden = await self._datasets.read(scene.namespace, request, protocol, requests=requests)
             start = request.start if request.dataset == golden.digest else 0
             items = shuffled(golden, str(scene.revisions[candidate.revision.hash]["metadata"]["uid"]))
-            slices = request.source.slices or ()
-            field = f"{request.field}.slices"
-            sizes = group_sizes(items, slices, where=field)
+            labelled = request.source if isinstance(request.source, GoldenSetSource) else None
+            slices = labelled.slices or () if labelled is not None else ()
+            sizes = group_sizes(items, slices, where=f"{request.field}.slices")
+            fairness = labelled.fairness if labelled is not None else None
+            positive = positive_label(items, fairness, where=f"{request.field}.fairness") if fairness else None
             batch = items[start : start + request.limit]
             if not batch:
                 return None
@@ -74,6 +89,8 @@ class GoldenSets:
         if not answers:
             return None
         asked = [one for part in answers for one in part.items]
+        if not request.labelled:
+            return _compared(request, golden, len(items), start, answers)
         counts = counted(Counter(one.outcome for one in asked))
         return GoldenBatch(
             metric=request.metric,
@@ -88,7 +105,9 @@ class GoldenSets:
             examples=tuple(example for part in answers for example in part.examples),
             left_out="; ".join(filter(None, (_left_out(golden), without_group(items, slices)))),
             groups=group_counts(sizes, asked),
+            outcomes=group_outcomes(items, asked, fairness, positive) if fairness and positive is not None else (),
             durations=_durations(answers),
+            **_scores(labelled, items, asked),
         )
 
     async def _replay(
@@ -138,6 +157,40 @@ class GoldenSets:
             if loop.time() >= ends:
                 break
         return answers
+
+
+class _Scores(TypedDict, total=False):
+    scores: tuple[ItemScores | None, ...]
+    scale: float
+
+
+def _scores(source: GoldenSetSource | None, items: Sequence[GoldenItem], asked: Sequence[Asked]) -> _Scores:
+    """What the items score, where more than right and wrong is asked for."""
+    if source is None or source.measure == "Accuracy":
+        return {}
+    if source.measure == "BalancedAccuracy":
+        weights, scale = balanced(items)
+        return {"scores": balanced_scores(asked, weights), "scale": scale}
+    return {"scores": loss_scores(asked, source.measure, source.scale)}
+
+
+def _compared(
+    request: GoldenRequest, golden: GoldenSet, size: int, start: int, answers: Sequence[Replay]
+) -> GoldenBatch:
+    """How often the arms answered alike."""
+    found = agreement((one for part in answers for one in part.items), _match(request.source.match))
+    return GoldenBatch(
+        metric=request.metric,
+        dataset=golden.digest,
+        size=size,
+        start=start,
+        losses=found.otherwise,
+        ties_right=found.alike,
+        excluded=found.excluded,
+        examples=found.examples,
+        left_out=_left_out(golden),
+        durations=_durations(answers),
+    )
 
 
 def _pace(request: GoldenRequest, candidate: Arm, stable: Arm | None) -> tuple[float, Pace]:

@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from slipway.analysis import MAX_GROUPS, MIN_GROUP_ITEMS, GroupCounts, GroupName, PairedBatch
-from slipway.probes import Asked, GoldenItem, GoldenSetError, Outcome
+from slipway.analysis import MAX_GROUPS, MIN_GROUP_ITEMS, GroupCounts, GroupName, GroupOutcomes, PairedBatch
+from slipway.api import FairnessSpec
+from slipway.probes import (
+    Asked,
+    GoldenItem,
+    GoldenSetError,
+    Outcome,
+    Scalar,
+    groups_of,
+    hit_shares,
+    label_of,
+    positive_shares,
+)
 
 
 def group_sizes(items: Sequence[GoldenItem], slices: Iterable[str], *, where: str) -> Mapping[GroupName, int]:
@@ -59,3 +70,55 @@ def without_group(items: Sequence[GoldenItem], slices: Iterable[str]) -> str:
     """How many items are of no group of a kind, in words; empty where all are."""
     missing = {name: sum(name not in item.slices for item in items) for name in slices}
     return ", ".join(f"{count} items are of no {name}" for name, count in missing.items() if count)
+
+
+def positive_label(items: Sequence[GoldenItem], spec: FairnessSpec, *, where: str) -> Scalar:
+    """The label that a specification means, as the items have it: 1 and 1.0 are written alike there.
+
+    Raises GoldenSetError, naming the field, for a label that no item has, and for items that cannot be judged for
+    fairness: fewer than two groups with enough of them.
+    """
+    group_sizes(items, [spec.slice], where=f"{where}.slice")
+    labels = {item.expected[0] for item in items if len(item.expected) == 1}
+    found = [label for label in labels if _written(label) == spec.positive]
+    if not found:
+        known = ", ".join(sorted(map(_written, labels)))[:120] or "none of a single value"
+        raise GoldenSetError(f"{where}.positive: no item is labelled {spec.positive!r} (the labels are {known})")
+    sizes = Counter(item.slices.get(spec.slice) for item in items)
+    labelled = Counter(item.slices.get(spec.slice) for item in items if item.expected == (found[0],))
+    for field, limit, counts in (
+        ("demographicParity", spec.demographic_parity, sizes),
+        ("equalOpportunity", spec.equal_opportunity, labelled),
+    ):
+        large = sum(count >= MIN_GROUP_ITEMS for group, count in counts.items() if group is not None)
+        if limit is not None and large < 2:
+            about = "items" if counts is sizes else f"items labelled {spec.positive!r}"
+            raise GoldenSetError(
+                f"{where}.{field}: no two groups of {spec.slice!r} have {MIN_GROUP_ITEMS} {about}: label more items"
+            )
+    return found[0]
+
+
+def group_outcomes(
+    items: Sequence[GoldenItem], asked: Iterable[Asked], spec: FairnessSpec, positive: Scalar
+) -> tuple[GroupOutcomes, ...]:
+    """What the candidate predicts for each group of the whole set, of the items that were asked and can be judged."""
+    answered = []
+    for one in asked:
+        values = one.candidate.values
+        if one.outcome is not Outcome.EXCLUDED:
+            answered.append((one.item, label_of(one.item.expected, values) if values is not None else None))
+    everywhere = dict.fromkeys(groups_of([(item, None) for item in items], spec.slice), ())
+    groups = {**everywhere, **groups_of(answered, spec.slice)}
+    predicted, hits = positive_shares(groups, positive), hit_shares(groups, positive)
+    return tuple(
+        GroupOutcomes(group, predicted[group].of, predicted[group].count, hits[group].of, hits[group].count)
+        for group in groups
+    )
+
+
+def _written(label: Scalar) -> str:
+    """A label as a manifest has it."""
+    if isinstance(label, bool):
+        return str(label).lower()
+    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)

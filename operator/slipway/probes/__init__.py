@@ -10,21 +10,9 @@ Golden sets come from text, tables and stores; `matching` says when a prediction
 how good all of them are together. These three are pure.
 """
 
+from slipway.probes.agreement import Agreement, agreement
 from slipway.probes.custom import CustomHTTP
-from slipway.probes.fairness import (
-    Gap,
-    Group,
-    Interval,
-    Share,
-    groups_of,
-    hit_shares,
-    largest_gap,
-    newcombe,
-    positive_shares,
-    right_shares,
-    wilson,
-    worst_first,
-)
+from slipway.probes.fairness import groups_of, hit_shares, positive_shares
 from slipway.probes.golden import GoldenSet, GoldenSetError, Reason, read_golden_set, shuffled
 from slipway.probes.inference import Prediction, Readiness, model_ready
 from slipway.probes.kserve_v1 import KServeV1
@@ -39,23 +27,22 @@ from slipway.probes.registry import PROTOCOLS
 from slipway.probes.replay import Asked, Outcome, ProbeError, Replay, replay, sliced
 from slipway.probes.rows import Format
 from slipway.probes.schema import BodySchema, SchemaError, schema_problem
-from slipway.probes.scoring import HIGHER_IS_BETTER, Metric, Score, match_rate, score
+from slipway.probes.scores import balanced, balanced_scores, loss_scores
+from slipway.probes.scoring import HIGHER_IS_BETTER, Metric, Score, label_of, match_rate, score
 from slipway.probes.torchserve import TorchServe
 
 __all__ = [
     "HIGHER_IS_BETTER",
     "PROTOCOLS",
+    "Agreement",
     "Asked",
     "BodySchema",
     "CustomHTTP",
     "Format",
-    "Gap",
     "GoldenItem",
     "GoldenSet",
     "GoldenSetError",
-    "Group",
     "InferenceProtocol",
-    "Interval",
     "KServeV1",
     "Loaded",
     "MLflow",
@@ -75,29 +62,28 @@ __all__ = [
     "Scalar",
     "SchemaError",
     "Score",
-    "Share",
     "TorchServe",
+    "agreement",
+    "balanced",
+    "balanced_scores",
+    "loss_scores",
     "embedding_within",
     "exact",
     "groups_of",
     "hit_shares",
-    "largest_gap",
+    "label_of",
     "load_golden_set",
     "match_rate",
     "model_ready",
     "most_likely",
-    "newcombe",
     "positive_shares",
     "read_file",
     "read_golden_set",
     "replay",
-    "right_shares",
     "same_text",
     "score",
     "schema_problem",
     "shuffled",
     "sliced",
-    "wilson",
     "within",
-    "worst_first",
 ]

@@ -48,6 +48,7 @@ _ITEM: Final = {
     },
 }
 _BUILT_IN: Final = Draft202012Validator(_ITEM)
+_UNLABELLED: Final = Draft202012Validator({**_ITEM, "required": ["id", "inputs"]})
 
 
 class GoldenSetError(ValueError):
@@ -100,6 +101,7 @@ class _Rules:
     schema: ItemSchema | None
     requests: BodySchema | None
     classes: frozenset[Scalar] | None
+    labelled: bool
 
 
 def read_golden_set(
@@ -114,13 +116,15 @@ def read_golden_set(
     tolerance: float = 0.0,
     limit: int = MAX_ITEMS,
     version: str = "",
+    labelled: bool = True,
 ) -> GoldenSet:
     """Reads a golden set; `where` says which one in messages.
 
     `schema` is the text of a JSON Schema that every item has to match as well, `requests` one that every
     request has to match that is made of an item. `protocol` says which inputs can be sent; without one it is the Open
     Inference Protocol V2. `classes` are the labels that the model knows, where it knows only some. `tolerance` is the
-    share of items that may be rejected, and `limit` how many items there may be.
+    share of items that may be rejected, and `limit` how many items there may be. With `labelled` false items need not
+    say what is expected, and what they say is left out.
 
     Raises GoldenSetError: for a set that is bad as a whole, for the first bad item where none is tolerated, and for
     more rejected items than that. Takes seconds for the largest set with a schema, so call it in a thread.
@@ -128,8 +132,8 @@ def read_golden_set(
     try:
         users = None if schema is None else ItemSchema(schema, steps=100 * limit if limit > MAX_ITEMS else None)
         known = frozenset(classes) if classes is not None else None
-        rules = _Rules(protocol or OpenInferenceV2(), users, requests, known)
-        rows = _rows(data, form, limit, tolerance)
+        rules = _Rules(protocol or OpenInferenceV2(), users, requests, known, labelled)
+        rows = _rows(data, form, limit, tolerance, labelled=labelled)
     except FormatError as error:
         raise GoldenSetError(f"{where} {error}") from None
     except SchemaError as error:
@@ -154,10 +158,10 @@ def read_golden_set(
     return GoldenSet(tuple(items), "sha256:" + sha256(_bytes(data)).hexdigest(), version, dict(counts), examples)
 
 
-def _rows(data: str | bytes, form: Format, limit: int, tolerance: float) -> list[Row]:
+def _rows(data: str | bytes, form: Format, limit: int, tolerance: float, *, labelled: bool) -> list[Row]:
     if isinstance(data, str) and form is Format.JSON_LINES:
         return json_lines(data, limit)
-    return read_rows(_bytes(data), form, limit=limit, tolerance=tolerance)
+    return read_rows(_bytes(data), form, limit=limit, tolerance=tolerance, labelled=labelled)
 
 
 def _bytes(data: str | bytes) -> bytes:
@@ -217,14 +221,16 @@ def _of_one_kind(
 def _item(raw: Any, rules: _Rules) -> GoldenItem:
     if isinstance(raw, dict) and "features" in raw and "inputs" not in raw:
         raw = _with_inputs(raw, rules.protocol)
-    error = best_match(_BUILT_IN.iter_errors(raw))
+    error = best_match((_BUILT_IN if rules.labelled else _UNLABELLED).iter_errors(raw))
     if error is not None:
         label = raw.get("expected") if isinstance(raw, dict) else 0
         reason = Reason.MISSING_LABEL if label in (None, [], [None]) else Reason.UNREADABLE
         raise _Bad(reason, _explained(error.json_path, error.message))
     if not raw["id"].isprintable():
         raise _Bad(Reason.UNREADABLE, "id has characters that cannot be shown: use letters, digits and signs")
-    item = GoldenItem(raw["id"], raw["inputs"], tuple(raw["expected"]), raw.get("slices") or {})
+    item = GoldenItem(
+        raw["id"], raw["inputs"], tuple(raw["expected"]) if rules.labelled else (), raw.get("slices") or {}
+    )
     try:
         rules.protocol.check(item.inputs)
     except (ValueError, OverflowError) as problem:

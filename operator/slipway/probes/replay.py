@@ -288,14 +288,15 @@ def _examples(answers: Sequence[Asked]) -> Iterator[str]:
 
 
 def _text(asked: Asked) -> str:
-    text = f"{asked.item.id}: expected {_shown(asked.item.expected)}, candidate {_told(asked.candidate, 'answered ')}"
+    text = f"{asked.item.id}: expected {_shown(asked.item.expected)}, candidate {told(asked.candidate, 'answered ')}"
     if asked.stable is None:
         return text
     verb = "answered " if asked.candidate.values is None else ""
-    return f"{text}, stable {_told(asked.stable, verb)}"
+    return f"{text}, stable {told(asked.stable, verb)}"
 
 
-def _told(prediction: Prediction, verb: str) -> str:
+def told(prediction: Prediction, verb: str) -> str:
+    """What an arm answered, or why there is no answer, in words with shortened values."""
     return prediction.problem if prediction.values is None else f"{verb}{_shown(prediction.values)}"
 
 

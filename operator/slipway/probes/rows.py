@@ -54,18 +54,18 @@ class Row:
     """Why there is no value."""
 
 
-def read_rows(data: bytes, form: Format, *, limit: int, tolerance: float) -> list[Row]:
+def read_rows(data: bytes, form: Format, *, limit: int, tolerance: float, labelled: bool = True) -> list[Row]:
     """All rows of a file, empty lines left out. `tolerance` is the share of cells that may be no number in a column of
     numbers. Raises FormatError, also for more than `limit` rows, which are not all read to find out."""
     if form is Format.PARQUET:
-        return _parquet(data, limit)
+        return _parquet(data, limit, labelled=labelled)
     try:
         text = data.decode("utf-8-sig" if form is Format.CSV else "utf-8")
     except UnicodeDecodeError as error:
         raise FormatError(
             f"is not UTF-8 at byte {error.start}: write it as UTF-8, or say which format it has"
         ) from None
-    return json_lines(text, limit) if form is Format.JSON_LINES else _csv(text, limit, tolerance)
+    return json_lines(text, limit) if form is Format.JSON_LINES else _csv(text, limit, tolerance, labelled=labelled)
 
 
 def json_lines(text: str, limit: int) -> list[Row]:
@@ -125,13 +125,13 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 
-def _csv(text: str, limit: int, tolerance: float) -> list[Row]:
+def _csv(text: str, limit: int, tolerance: float, *, labelled: bool) -> list[Row]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = next(reader, None)
         if not header:
             raise FormatError("is empty: give it a header with the columns id and expected, and the features")
-        _check_header(header)
+        _check_header(header, labelled=labelled)
         found: list[tuple[str, list[str]]] = []
         for cells in reader:
             if cells:
@@ -206,7 +206,7 @@ def _cell(cell: str, kind: _Kind) -> Scalar | _Bad | None:
     return _Bad(f"{plain[:40]!r} where the column holds {kind}s")
 
 
-def _parquet(data: bytes, limit: int) -> list[Row]:
+def _parquet(data: bytes, limit: int, *, labelled: bool) -> list[Row]:
     try:
         import pyarrow
         from pyarrow import parquet
@@ -221,7 +221,7 @@ def _parquet(data: bytes, limit: int) -> list[Row]:
         if sum(shape.row_group(index).total_byte_size for index in range(shape.num_row_groups)) > MAX_UNPACKED:
             raise FormatError(f"unpacks to more than {MAX_UNPACKED} bytes: leave columns out that are no features")
         header = list(file.schema_arrow.names)
-        _check_header(header)
+        _check_header(header, labelled=labelled)
         records = [record for batch in file.iter_batches(4096) for record in batch.to_pylist()]
     except FormatError:
         raise
@@ -249,11 +249,11 @@ def _plain(value: Any) -> Any:
     return _Bad(f"a {type(value).__name__} is neither text nor a number: write it as one of them")
 
 
-def _check_header(header: Sequence[str]) -> None:
+def _check_header(header: Sequence[str], *, labelled: bool) -> None:
     twice = [name for index, name in enumerate(header) if name in header[:index]]
     if twice:
         raise FormatError(f"has the column {twice[0][:40]!r} twice")
-    if "expected" not in header:
+    if labelled and "expected" not in header:
         raise FormatError(f"has no column 'expected' with the labels (it has {', '.join(header)[:120]})")
     if "inputs" not in header and not _features(header):
         raise FormatError("has no features: give it columns beside id, expected and slices, or one named inputs")
@@ -269,7 +269,7 @@ def _table_row(place: str, number: str, header: Sequence[str], values: Sequence[
         if isinstance(value, _Bad):
             return Row(place, problem=f"column {name[:40]!r}: {value.problem}")
     raw: dict[str, Any] = {"id": str(cells["id"]) if cells.get("id") is not None else "" if "id" in cells else number}
-    label = _nested(cells["expected"])
+    label = _nested(cells.get("expected"))
     if label is not None:
         raw["expected"] = label if isinstance(label, list) else [label]
     slices = {name.removeprefix(SLICE): value for name, value in cells.items() if name.startswith(SLICE)}

@@ -91,7 +91,7 @@ def _labels(metric: Metric, pairs: Sequence[Pair], classes: Sequence[Scalar] | N
     if not pairs:
         return Score(None, 0, 0, 0)
     wanted = [tuple(expected) for expected, _ in pairs]
-    given = [None if predicted is None else _label(expected, predicted, classes) for expected, predicted in pairs]
+    given = [None if predicted is None else label_of(expected, predicted, classes) for expected, predicted in pairs]
     hits = Counter(one for one, other in zip(wanted, given, strict=True) if one == other)
     is_, said = Counter(wanted), Counter(one for one in given if one is not None)
     if metric is Metric.ACCURACY:
@@ -104,7 +104,7 @@ def _labels(metric: Metric, pairs: Sequence[Pair], classes: Sequence[Scalar] | N
     return Score(value, len(pairs), sum(one is None for one in given), 0)
 
 
-def _label(expected: Values, values: Values, classes: Sequence[Scalar] | None) -> tuple[Scalar, ...] | None:
+def label_of(expected: Values, values: Values, classes: Sequence[Scalar] | None = None) -> tuple[Scalar, ...] | None:
     """The label that values stand for: themselves, or the most likely class where one is asked for and a vector was
     given. None for a tie or a vector of anything but numbers."""
     if len(values) == 1 or len(expected) != 1:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 from slipway.analysis import Verdict
-from slipway.api import GoldenSetSource, MetricSpec, MetricStatus, ModelRevisionStatus, Phase
+from slipway.api import AgreementSource, GoldenSetSource, MetricSpec, MetricStatus, ModelRevisionStatus, Phase
 from slipway.rollout.golden import complete, fold_golden, position, undecided
 from slipway.rollout.ladder import placed
 from slipway.rollout.live import entered, fold_counters, fold_latencies
@@ -42,10 +42,10 @@ _JUDGED: Final = frozenset({Phase.EVALUATING, Phase.SHADOWING, Phase.STEPPING, P
 
 @dataclass(frozen=True, slots=True)
 class GoldenRequest:
-    """Replay the items from ``start`` on of a metric's golden set; from 0 when it is not the data set named here."""
+    """Replay the items from ``start`` on of a metric's set; from 0 when it is not the data set named here."""
 
     metric: str
-    source: GoldenSetSource
+    source: GoldenSetSource | AgreementSource
     start: int
     limit: int
     dataset: str | None
@@ -53,9 +53,14 @@ class GoldenRequest:
     """The field of the specification that names the set; empty for that of the metric."""
 
     @property
+    def labelled(self) -> bool:
+        """Whether answers are held against labels, and not against each other."""
+        return isinstance(self.source, GoldenSetSource)
+
+    @property
     def field(self) -> str:
         """The same in full."""
-        return self.place or f"spec.analysis.metrics[{self.metric}].goldenSet"
+        return self.place or f"spec.analysis.metrics[{self.metric}].{'goldenSet' if self.labelled else 'agreement'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,7 @@ def _golden_request(
     seen: Observation, metric: MetricSpec, record: ModelRevisionStatus, known: ModelRevisionStatus | None
 ) -> GoldenRequest | None:
     """The next part of a golden set, where one is due: a release that needs no further evidence is not asked again."""
-    if metric.golden_set is None or not judgeable(metric, record) or record.fast or record.phase == Phase.WATCHING:
+    if metric.replayed is None or not judgeable(metric, record) or not asks(seen, metric, record):
         return None
     status = record_of(known, metric.name) if known is not None else None
     if failing(status) and not _due(seen, status):
@@ -131,7 +136,16 @@ def _golden_request(
     if complete(record, status) and not undecided(record, status):
         return None
     dataset = status.dataset if status is not None else None
-    return GoldenRequest(metric.name, metric.golden_set, position(record, status), GOLDEN_BATCH, dataset)
+    return GoldenRequest(metric.name, metric.replayed, position(record, status), GOLDEN_BATCH, dataset)
+
+
+def asks(seen: Observation, metric: MetricSpec, record: ModelRevisionStatus) -> bool:
+    """Whether a metric on replayed items is asked for in the record's phase. Golden sets are in all of them, until the
+    release is promoted or needs no further evidence. Agreement is looked at beside the copies of requests, or before
+    any traffic where none are made: what a person let pass there is not held again."""
+    if metric.agreement is not None:
+        return record.phase == (Phase.SHADOWING if seen.course.shadow is not None else Phase.EVALUATING)
+    return not record.fast and record.phase != Phase.WATCHING
 
 
 def heard(metric: MetricSpec, phase: str | None) -> bool:
@@ -153,7 +167,7 @@ def _counted(
     live: bool,
 ) -> bool:
     """Whether a metric on live traffic is due."""
-    if metric.golden_set is not None or not heard(metric, record.phase):
+    if metric.replayed is not None or not heard(metric, record.phase):
         return False
     status = record_of(known, metric.name) if known is not None else None
     return (live or failing(status)) and _due(seen, status)
@@ -199,6 +213,6 @@ def _fold_metric(
                 return fold_latencies(seen, metric, status, item, entered_step=entered_step)
             case NumberReading():
                 return fold_number(seen, metric, status, item, entered_step=entered_step)
-    if not entered_step or metric.golden_set is not None:
+    if not entered_step or metric.replayed is not None:
         return status
     return entered_number(metric, status) if metric.reads_number else entered(metric, status)

@@ -25,7 +25,7 @@ from slipway.analysis import (
 )
 from slipway.api import MetricSpec, MetricStatus, ModelRevisionStatus, Phase
 from slipway.rollout.course import Judging
-from slipway.rollout.evidence import RECHECK, RETRY, failing, heard, judgeable
+from slipway.rollout.evidence import RECHECK, RETRY, asks, failing, heard, judgeable
 from slipway.rollout.golden import complete, golden_judgement, undecided
 from slipway.rollout.ladder import judging_of
 from slipway.rollout.measured import metrics_of
@@ -43,20 +43,22 @@ def results(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[M
     out: list[MetricResult] = []
     for metric in metrics_of(seen):
         status = found.get(metric.name)
-        if status is None or not _speaks(metric, record):
+        if status is None or not _speaks(seen, metric, record):
             continue
         result = MetricResult(
             name=metric.name,
             action=Action.OBSERVE if judging is Judging.OBSERVE else Action(metric.action),
             must_pass=(
-                metric.non_inferiority is not None or (metric.golden_set is not None and metric.threshold is not None)
+                metric.non_inferiority is not None
+                or (metric.replayed is not None and metric.threshold is not None)
+                or (metric.golden_set is not None and metric.golden_set.fairness is not None)
             ),
             judgement=_judgement(record, metric, status),
             error_since_seconds=(
                 (seen.now - status.error_since).total_seconds() if status.error_since is not None else None
             ),
         )
-        if judging is Judging.GUARD and metric.golden_set is None:
+        if judging is Judging.GUARD and metric.replayed is None:
             if result.judgement.verdict is Verdict.NO_DATA:
                 continue
             result = replace(result, must_pass=False, judgement=replace(result.judgement, samples_sufficient=True))
@@ -64,9 +66,11 @@ def results(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[M
     return out
 
 
-def _speaks(metric: MetricSpec, record: ModelRevisionStatus) -> bool:
+def _speaks(seen: Observation, metric: MetricSpec, record: ModelRevisionStatus) -> bool:
     """Whether a metric says anything in the record's phase."""
     phase = phase_of(record)
+    if metric.agreement is not None:
+        return asks(seen, metric, record)
     if metric.golden_set is None:
         return heard(metric, phase)
     return phase in (Phase.EVALUATING, Phase.SHADOWING) or (phase != Phase.WATCHING and not record.fast)
@@ -77,7 +81,7 @@ def _judgement(record: ModelRevisionStatus, metric: MetricSpec, status: MetricSt
         return analysis.error(status.message)
     if status.verdict == Verdict.NO_DATA:
         return analysis.no_data(status.message)
-    if metric.golden_set is not None:
+    if metric.replayed is not None:
         return golden_judgement(record, status) or analysis.no_data(status.message)
     read: _Reader = LatencyEvidence.from_vectors if metric.measures_latency else RatioEvidence.from_vectors
     if metric.reads_number:
@@ -110,10 +114,11 @@ def next_look(seen: Observation, record: ModelRevisionStatus, statuses: Sequence
             continue
         status = found.get(metric.name)
         last = (status.looked_at or seen.now) if status is not None else seen.now
-        if failing(status) and (metric.golden_set is not None or heard(metric, record.phase)):
+        asked = metric.replayed is not None and asks(seen, metric, record)
+        if failing(status) and (asked if metric.replayed is not None else heard(metric, record.phase)):
             moments.append(last + min(seen.analysis.interval, RETRY))
-        elif metric.golden_set is not None:
-            if record.fast or record.phase == Phase.WATCHING:
+        elif metric.replayed is not None:
+            if not asked:
                 continue
             if not complete(record, status):
                 moments.append(seen.now)
@@ -129,14 +134,19 @@ def live(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[Metr
     names = {
         metric.name
         for metric in metrics_of(seen)
-        if metric.golden_set is None and metric.action != "Observe" and _speaks(metric, record)
+        if metric.replayed is None and metric.action != "Observe" and _speaks(seen, metric, record)
     }
     return [status for status in statuses if status.name in names]
 
 
 def live_sentence(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[MetricStatus]) -> str:
     """What live traffic says so far; the golden sets were told of when they were passed."""
-    return " | ".join(f"{status.name}: {status.verdict} {status.message}" for status in live(seen, record, statuses))
+    counted = live(seen, record, statuses)
+    compared = {
+        metric.name for metric in metrics_of(seen) if metric.agreement is not None and asks(seen, metric, record)
+    }
+    told = [status for status in statuses if status in counted or status.name in compared]
+    return " | ".join(f"{status.name}: {status.verdict} {status.message}" for status in told)
 
 
 def replayed(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[MetricStatus]) -> bool:
@@ -145,5 +155,5 @@ def replayed(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[
     return all(
         complete(record, found.get(metric.name))
         for metric in metrics_of(seen)
-        if metric.golden_set is not None and judgeable(metric, record)
+        if metric.replayed is not None and judgeable(metric, record) and asks(seen, metric, record)
     )

@@ -12,7 +12,7 @@ from slipway.rollout.observation import Observation
 from slipway.rollout.record import shorten
 
 MIN_LIVE_SAMPLES: Final = 100
-"""Default of minSamples for live metrics. Golden sets have none: their proofs carry their own sample size."""
+"""Default of minSamples for live metrics. Replayed ones have none: their proofs carry their own sample size."""
 
 MIN_READINGS: Final = 5
 """The same for numbers that are read: of pods that were ranked in so many minutes."""
@@ -73,6 +73,6 @@ def failed_to_look(seen: Observation, status: MetricStatus, message: str) -> Met
 
 
 def _usual_samples(metric: MetricSpec) -> int:
-    if metric.golden_set is not None:
+    if metric.replayed is not None:
         return 1
     return MIN_READINGS if metric.reads_number else MIN_LIVE_SAMPLES

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from slipway.analysis import ArmCounts, GroupCounts, Histogram, PodWindow
+from slipway.analysis import ArmCounts, GroupCounts, GroupOutcomes, Histogram, ItemScores, PodWindow
 from slipway.api import AnalysisSpec, Counter, DriftSpec, ModelDeploymentStatus, ModelRevisionStatus, RollbackSpec
 from slipway.rollout.course import Course, Step
 from slipway.rollout.firing import ReactionOutcome
@@ -102,7 +102,10 @@ class Durations:
 
 @dataclass(frozen=True, slots=True)
 class GoldenBatch:
-    """Answers to some items of a golden set, beginning at item ``start`` of ``size`` in their shuffled order."""
+    """Answers to some items of a golden set, beginning at item ``start`` of ``size`` in their shuffled order.
+
+    Of items without labels a tie that is right is an answer like stable's, and a loss is another one.
+    """
 
     metric: str
     dataset: str
@@ -118,6 +121,12 @@ class GoldenBatch:
     """Which items of the set are not judged, or not in each of its slices."""
     groups: tuple[GroupCounts, ...] = ()
     """The same by groups: each group of the whole set, whether items of it are in the batch or not."""
+    outcomes: tuple[GroupOutcomes, ...] = ()
+    """What each group was predicted to be, where fairness is asked for: each group of the whole set."""
+    scores: tuple[ItemScores | None, ...] | None = None
+    """What each item scores, where it is not right and wrong answers that are counted; None for one without a score."""
+    scale: float = 1.0
+    """What the mean of scores is to be multiplied by to be the measure's."""
     durations: Durations = field(default_factory=Durations)
 
     @property

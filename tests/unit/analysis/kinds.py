@@ -1,15 +1,18 @@
 """One of each kind of evidence, with something in it: for what holds of all of them."""
 
 from slipway.analysis import (
+    AgreementEvidence,
     ArmCounts,
     Dispersion,
     DriftEvidence,
     Gates,
     GaugeEvidence,
     Histogram,
+    ItemScores,
     LabelCounts,
     LabelEvidence,
     LatencyEvidence,
+    MeasureEvidence,
     PairedBatch,
     PairedEvidence,
     PodWindow,
@@ -44,6 +47,10 @@ EVIDENCES = {
     "paired": PairedEvidence.begin(Gates(non_inferiority_margin=0.02), 500).fold(PairedBatch(1, 1, 40, 8, 0)),
     "paired stream": PairedEvidence.begin(GUARD, None).fold(PairedBatch(1, 1, 40, 8, 0)),
     "single": SingleEvidence.begin(Gates(threshold_min=0.8), 500).fold(45, 5, 0),
+    "agreement": AgreementEvidence.begin(Gates(threshold_max=0.1), 500).fold(45, 5, 1),
+    "measure": MeasureEvidence.begin(Gates(comparison_margin=0.02), 500, scale=2.0).fold(
+        [ItemScores(0.5, 0.7), ItemScores(1.0, 0.0)], excluded=1
+    ),
     "labels": LabelEvidence.begin(RatioEvidence.begin(GUARD, steps=1), maturity=3600).fold(
         LabelCounts(12, 10, 1), LabelCounts(100, 84, 2), age=4000
     ),

@@ -13,7 +13,7 @@ KEY = "golden.jsonl"
 
 ACCURACY: dict[str, Any] = {
     "name": "accuracy",
-    "goldenSet": {"configMap": {"name": GOLDEN, "key": KEY}, "timeout": "2s", "maxRequestsPerSecond": 10_000},
+    "goldenSet": {"configMap": {"name": GOLDEN, "key": KEY}, "timeout": "10s", "maxRequestsPerSecond": 10_000},
     "threshold": {"min": 0.6},
     "comparison": {"margin": 0.02},
 }

@@ -21,8 +21,8 @@ from unit.rollout.builders import (
     errors,
 )
 
-from slipway.api import NamedVector, Phase
-from slipway.rollout import FULL, GoldenBatch, SourceFailure, Step, plan, record_of
+from slipway.api import MetricSpec, NamedVector, Phase
+from slipway.rollout import FULL, GoldenBatch, Shadow, SourceFailure, Step, plan, record_of
 
 
 def _at_the_last_look(rollout):
@@ -343,3 +343,50 @@ def test_a_relative_proof_lets_the_rollout_go_on():
     for _ in range(10):
         rollout.after(10 * SECOND).with_evidence(a_window((50, 1_000), (50, 1_000))).then()
     assert rollout.seen.revisions[V2].record.step == 2
+
+
+# --- agreement --------------------------------------------------------------------------------------------------------
+
+
+def _agreement(alike, otherwise, size=200):
+    return GoldenBatch("agreement", "data", size, 0, losses=otherwise, ties_right=alike)
+
+
+AGREEMENT = MetricSpec.model_validate({"name": "agreement", "agreement": {"url": "https://models.example/a.csv"}})
+
+
+def test_a_shadow_stage_is_held_by_disagreement_and_passed_by_agreement():
+    rollout = a_rollout().with_metrics(AGREEMENT).shadowing()
+    assert [request.labelled for request in plan(rollout.seen, V2).golden] == [False]
+    rollout.after(MINUTE).with_evidence(_agreement(120, 80))
+    assert (rollout.record().phase, rollout.record().reason) == (Phase.SHADOWING, "AnalysisFailed")
+    rollout.with_evidence(_agreement(196, 4))
+    assert rollout.record().phase == Phase.STEPPING
+    assert "agreement: Pass n=200 of 200, 4 answered otherwise" in rollout.record().message
+
+
+def test_where_requests_are_copied_agreement_waits_for_that_and_the_evaluation_does_not_wait_for_it():
+    rollout = a_rollout().on_course(shadow=Shadow(min_duration=MINUTE)).with_metrics(AGREEMENT).evaluating()
+    assert plan(rollout.seen, V2).golden == ()
+    assert rollout.record().phase == Phase.SHADOWING
+
+
+def test_without_a_shadow_stage_agreement_is_looked_at_before_any_traffic():
+    rollout = a_rollout().with_metrics(AGREEMENT).evaluating().with_evidence(_agreement(120, 80))
+    assert (rollout.record().phase, rollout.record().reason) == (Phase.EVALUATING, "AnalysisFailed")
+
+
+def test_disagreement_that_a_person_let_pass_does_not_hold_the_steps():
+    rollout = a_rollout().with_metrics(AGREEMENT).evaluating().with_evidence(_agreement(120, 80)).then()
+    rollout.commanded("promote", step="golden").then()
+    assert rollout.record().phase != Phase.EVALUATING
+    rollout.at_step(1).after(MINUTE)
+    assert rollout.record().step == 1
+
+
+def test_an_undecided_set_of_inputs_can_be_replaced_in_the_shadow_stage():
+    rollout = a_rollout().with_metrics(AGREEMENT).shadowing().with_evidence(_agreement(10, 1, size=11)).then()
+    rollout.after(MINUTE)
+    assert [request.start for request in plan(rollout.seen, V2).golden] == [11]
+    rollout.with_evidence(replace(_agreement(196, 4), dataset="larger"))
+    assert rollout.record().phase == Phase.STEPPING
