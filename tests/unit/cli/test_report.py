@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.cli.builders import NOW, a_release, a_revision, a_spec, ago, name_of, stable_revision, stepping_revision
+from unit.cli.builders import (
+    NOW,
+    a_release,
+    a_revision,
+    a_spec,
+    ago,
+    drifted,
+    name_of,
+    stable_revision,
+    stepping_revision,
+)
 from unit.cli.conftest import Terminal
 from unit.cli.reports import (
     BEGUN,
@@ -221,6 +231,13 @@ def test_a_group_of_a_first_release_has_no_stable_to_be_beside() -> None:
     slices = groups(("de", 40, 0.9, None, "Pass"), ("fr", 12, None, None, "NoData"))
     text = read(*a_tried(metrics=[a_metric("accuracy", *alone(), slices=slices)])).text
     assert "country de Pass 40 of 40 90% country fr NoData 12 of 12" in text
+
+
+def test_what_was_watched_since_the_promotion_is_told() -> None:
+    picture = drifted()
+    text = read(picture, picture.of(picture.status.stable)).text
+    assert "Drift since its promotion Drifted feature amount: index=0.612" in text
+    assert "GoldenSet golden-set Steady n=500" in text
 
 
 def test_every_chart_can_be_read_out() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from slipway.analysis import Measure
-from slipway.api import MetricPoint, MetricStatus, ModelRevisionStatus, SliceStatus
+from slipway.api import DriftStatus, MetricPoint, MetricStatus, ModelRevisionStatus, SliceStatus
 from slipway.cli.report.charts import estimate_charts, evidence_chart, measure_of, tone
 from slipway.cli.report.figures import moment, plain, size
 from slipway.cli.report.markup import Content, Markup, element, joined
@@ -15,12 +17,17 @@ _EVIDENCE = (
 _ESTIMATE = "The estimate with its interval, which holds at every look, and what it is held against."
 
 
+_DRIFT: Final = {"Steady": "good", "Drifted": "bad", "Error": "bad"}
+
+
 def metrics(record: ModelRevisionStatus) -> Markup:
-    """A card for each metric, and one for the shares that the gateway made."""
+    """A card for each metric, one for the shares that the gateway made, and one for what was watched since."""
     cards = [_metric(metric) for metric in record.metrics or ()]
     if record.share is not None:
         heading = element("h3", "Shares of the traffic")
         cards.append(element("article", heading, element("p", record.share.message), class_="card"))
+    if record.drift is not None:
+        cards.append(_drift(record.drift))
     if not cards:
         return element(
             "p", "No metric has been looked at: nothing was asked for, or it did not come to that.", class_="soft"
@@ -49,6 +56,28 @@ def _metric(metric: MetricStatus) -> Markup:
             ("No answer since", moment(metric.error_since) if metric.error_since else None),
         ),
         folded(_count(history), _numbers(history)) if history else None,
+        class_="card",
+    )
+
+
+def _drift(drift: DriftStatus) -> Markup:
+    """What is asked of a release that serves, beside what was when it was promoted."""
+    header = (("Kind", "time"), ("Of", "time"), ("Verdict", None), ("Decided", "time"), ("What", "long"))
+    rows = [
+        (
+            signal.kind,
+            signal.name,
+            element("span", signal.verdict, class_=_DRIFT.get(signal.verdict, "quiet")),
+            moment(signal.decided_at) if signal.decided_at else "",
+            signal.message,
+        )
+        for signal in drift.signals or ()
+    ]
+    return element(
+        "article",
+        element("h3", "Drift since its promotion", badge(drift.verdict, _DRIFT.get(drift.verdict, "quiet"))),
+        element("p", drift.message),
+        table(header, rows, kind="stack") if rows else None,
         class_="card",
     )
 
