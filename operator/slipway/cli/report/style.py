@@ -70,7 +70,8 @@ svg text.inside { font-size: 11px; fill: var(--text); }
   h2, h3 { break-after: avoid; } }
 @media (max-width: 34rem) { header { padding-top: 1.25rem; } svg text { font-size: 14px; }
   main, header, footer { padding-left: .9rem; padding-right: .9rem; }
-  .card { padding: .8rem .75rem; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .4rem; }
+  .card { padding: .8rem .75rem; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .4rem; } }
+@media (max-width: 52rem) {
   .stack thead { position: absolute; clip-path: inset(50%); } .stack tr { display: block; padding: .4rem 0; }
   .stack tr { border-bottom: 1px solid var(--edge); } .stack td { display: inline; border: 0; padding: 0 .5rem 0 0; }
   .stack td.long { display: block; } }
