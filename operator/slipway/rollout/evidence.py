@@ -212,7 +212,7 @@ def _fold_metric(
             case LatencyWindow():
                 return fold_latencies(seen, metric, status, item, entered_step=entered_step)
             case NumberReading():
-                return fold_number(seen, metric, status, item, entered_step=entered_step)
+                return fold_number(seen, record, metric, status, item, entered_step=entered_step)
     if not entered_step or metric.replayed is not None:
         return status
     return entered_number(metric, status) if metric.reads_number else entered(metric, status)

@@ -12,12 +12,14 @@ from datetime import timedelta
 from typing import Any, Final
 
 from slipway.analysis import EvidenceError, GaugeEvidence, SteadyEvidence, Vectors, Verdict
-from slipway.api import MetricSpec, MetricStatus, ThresholdGate
+from slipway.api import MetricSpec, MetricStatus, ModelRevisionStatus, Phase, ThresholdGate
 from slipway.rollout import history
+from slipway.rollout.course import FULL
+from slipway.rollout.ladder import step_of
 from slipway.rollout.live import stages
 from slipway.rollout.measured import gates_of, state_of, vectors_of
 from slipway.rollout.observation import NumberReading, Observation
-from slipway.rollout.record import shorten
+from slipway.rollout.record import phase_of, shorten
 
 BLOCK: Final = timedelta(seconds=60)
 """Time that one rank of the pods stands for."""
@@ -41,12 +43,28 @@ def _known(metric: MetricSpec, status: MetricStatus) -> NumberEvidence | None:
 
 
 def fold_number(
-    seen: Observation, metric: MetricSpec, status: MetricStatus, reading: NumberReading, *, entered_step: bool
+    seen: Observation,
+    record: ModelRevisionStatus,
+    metric: MetricSpec,
+    status: MetricStatus,
+    reading: NumberReading,
+    *,
+    entered_step: bool,
 ) -> MetricStatus:
     """The status with one more reading."""
     if metric.threshold is not None:
         return _steady(seen, metric, metric.threshold, status, reading, entered_step=entered_step)
+    if not _side_by_side(seen, record):
+        return _written(seen, status)
     return _ranked(seen, metric, status, reading, entered_step=entered_step)
+
+
+def _side_by_side(seen: Observation, record: ModelRevisionStatus) -> bool:
+    """Whether pods of both releases are at work: one that idles has a shorter queue than any that serves."""
+    if phase_of(record) == Phase.SHADOWING:
+        return True
+    step = step_of(seen, record)
+    return step is not None and (step.matched or 0 < step.weight < FULL)
 
 
 def entered_number(metric: MetricSpec, status: MetricStatus) -> MetricStatus:

@@ -105,6 +105,27 @@ def test_an_arm_without_a_number_compares_nothing(found: NumberReading) -> None:
     assert status(looks(rollout, reading((1, 2), (1, 2)), every=60)).message.startswith("n=2 ")
 
 
+@pytest.mark.parametrize("number", [1, 3])
+def test_pods_that_idle_are_not_compared_with_pods_that_serve(number: int) -> None:
+    """At the preview of a blue-green and at the last step one release has no requests."""
+    rollout = a_rollout().with_metrics(ranked())
+    rollout.on_course(steps=(Step(0, MINUTE), Step(5_000, MINUTE), Step(FULL, 90 * MINUTE))).at_step(number)
+    looks(rollout, *[reading((80, 90), (0, 0, 0))] * 80, every=60)
+    assert status(rollout).verdict == "NoData"
+    assert rollout.seen.revisions[V2].record.phase in (Phase.STEPPING, Phase.PROMOTING)
+
+
+def test_what_was_shown_beside_stable_stays_shown_at_all_traffic() -> None:
+    rollout = a_rollout().with_metrics(queue(nonInferiority={"relative": 0.5}))
+    rollout.on_course(steps=(Step(1_000, 60 * MINUTE), Step(FULL, MINUTE))).at_step(1)
+    looks(rollout, *[reading((40, 41), (40, 41, 42))] * 20, every=60)
+    assert (status(rollout).verdict, rollout.seen.revisions[V2].record.phase) == ("Pass", Phase.STEPPING)
+    rollout.at_step(2)
+    looks(rollout, *[reading((90, 91), (0, 0, 0))] * 3, every=60)
+    assert rollout.seen.revisions[V2].record.phase != Phase.STEPPING
+    assert status(rollout).verdict == "Pass"
+
+
 def test_a_state_that_another_version_wrote_begins_anew() -> None:
     for metric, one in ((queue(), LOW), (ranked(), reading((1, 2), (1, 2)))):
         rollout = looks(at_step(metric), *[one] * 3, every=60)
