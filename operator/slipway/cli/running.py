@@ -10,6 +10,14 @@ Namespaces = Annotated[
     list[str] | None,
     typer.Option("--namespace", "-n", envvar="SLIPWAY_NAMESPACES", help="Namespace to work in; all when not given."),
 ]
+NamespaceSelector = Annotated[
+    str | None,
+    typer.Option(
+        envvar="SLIPWAY_NAMESPACE_SELECTOR",
+        metavar="SELECTOR",
+        help="Work only in namespaces with these labels, such as shard=a: several groups of replicas share a cluster.",
+    ),
+]
 GatewayMetrics = Annotated[
     list[str] | None,
     typer.Option(
@@ -103,6 +111,7 @@ Verbose = Annotated[bool, typer.Option("--verbose", help="Log every look, not on
 
 def run(  # noqa: PLR0917 - typer makes options of them
     namespaces: Namespaces = None,
+    namespace_selector: NamespaceSelector = None,
     gateway_metrics: GatewayMetrics = None,
     egress: Egress = None,
     max_rollouts: MaxRollouts = None,
@@ -134,10 +143,14 @@ def run(  # noqa: PLR0917 - typer makes options of them
     except ValueError as error:
         typer.echo(f"slipway: --egress: {error}", err=True)
         raise typer.Exit(2) from error
+    if namespaces and namespace_selector:
+        typer.echo("slipway: --namespace and --namespace-selector: name namespaces, or select them, not both", err=True)
+        raise typer.Exit(2)
     options = Settings(
         kubeconfig=kubeconfig,
         context=context,
         namespaces=tuple(namespaces or ()),
+        namespace_selector=namespace_selector,
         gateway_metrics=tuple(gateway_metrics or ()),
         egress=reachable,
         limits=Limits(per_namespace=max_rollouts_per_namespace, per_cluster=max_rollouts),

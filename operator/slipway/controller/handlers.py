@@ -20,6 +20,7 @@ from slipway.cluster import (
     INGRESS_ROUTE,
     MODEL_DEPLOYMENT,
     MODEL_REVISION,
+    NAMESPACE,
     SERVICE,
     TRAEFIK_SERVICE,
     VIRTUAL_SERVICE,
@@ -28,6 +29,7 @@ from slipway.cluster import (
 )
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reconciler import Key
+from slipway.controller.shard import Shard
 
 FINALIZER: Final = f"{GROUP}/unused"
 """Never set: named only so that kopf's default, which all its operators share, can never be meant."""
@@ -56,7 +58,7 @@ class Backoffs:
             delay = min(30.0, delay * 2)
 
 
-def settings() -> kopf.OperatorSettings:
+def settings(shard: Shard | None = None) -> kopf.OperatorSettings:
     """kopf's settings: watches with server-side selectors, and none of what it writes into objects."""
     out = kopf.OperatorSettings()
     out.persistence.finalizer = FINALIZER
@@ -73,6 +75,8 @@ def settings() -> kopf.OperatorSettings:
     out.watching.chunk_size = 500
     for kind in (*WATCHED[1:], *ROUTES):
         out.watching.label_selectors[kind.group, kind.version, kind.plural] = LABEL_MODEL_DEPLOYMENT
+    if shard is not None and shard.selector is not None:
+        out.watching.label_selectors[NAMESPACE.group, NAMESPACE.version, NAMESPACE.plural] = shard.selector
     return out
 
 
@@ -86,15 +90,28 @@ def key_of(body: Mapping[str, Any]) -> Key | None:
 
 
 def registry(
-    queue: WorkQueue[Key], login: Callable[[], Awaitable[ConnectionInfo]], routes: Sequence[Kind] = ROUTES
+    queue: WorkQueue[Key],
+    login: Callable[[], Awaitable[ConnectionInfo]],
+    routes: Sequence[Kind] = ROUTES,
+    shard: Shard | None = None,
 ) -> kopf.OperatorRegistry:
     """The handlers: each event of a ModelDeployment or of a child adds a key. `routes` are those that are served."""
     out = kopf.OperatorRegistry()
+    ours = shard or Shard()
 
     async def on_event(body: kopf.Body, **_: Any) -> None:
         key = key_of(body)
-        if key is not None:
+        if key is not None and ours.takes(key):
             queue.add(key)
+
+    async def on_namespace(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002 - kopf's word
+        # A server tells of an object that a selector does not match any more as of one that was deleted.
+        name = str(body["metadata"]["name"])
+        if type == "DELETED":
+            ours.left(name)
+        else:
+            for key in ours.joined(name):
+                queue.add(key)
 
     async def on_login(**_: Any) -> kopf.ConnectionInfo:
         info = await login()
@@ -113,5 +130,7 @@ def registry(
 
     for kind in (*WATCHED, *routes):
         kopf.on.event(kind.group, kind.version, kind.plural, id=f"look-{kind.plural}", registry=out)(on_event)
+    if ours.selector is not None:
+        kopf.on.event(NAMESPACE.group, NAMESPACE.version, NAMESPACE.plural, id="shard", registry=out)(on_namespace)
     kopf.on.login(registry=out)(on_login)
     return out

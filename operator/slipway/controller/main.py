@@ -37,6 +37,7 @@ from slipway.controller.health import Health, serving
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reacting import Reactions
 from slipway.controller.reconciler import Key, Reconciler
+from slipway.controller.shard import Shard
 from slipway.controller.surroundings import Surroundings
 from slipway.controller.telemetry import Telemetry
 from slipway.controller.workers import LONGEST_PAUSE, WORKERS, resyncing, working
@@ -61,6 +62,8 @@ class Settings:
     context: str | None = None
     namespaces: tuple[str, ...] = ()
     """Where to work; everywhere when empty."""
+    namespace_selector: str | None = None
+    """Labels of the namespaces to work in, where several groups of replicas share a cluster."""
     gateway_metrics: tuple[str, ...] = ()
     """Addresses of the metrics pages of the gateway's replicas."""
     egress: Egress = field(default_factory=Egress)
@@ -115,7 +118,11 @@ async def _elector(cluster: Cluster, options: Settings) -> Elector | None:
         info = await connection_info(kubeconfig=options.kubeconfig, context=options.context)
         namespace = info.default_namespace or "default"
     identity = f"{socket.gethostname()}_{os.getpid()}_{uuid.uuid4().hex[:8]}"
-    return Elector(cluster, namespace, options.lease_name, identity, times=options.lease)
+    return Elector(cluster, namespace, _lease_name(options), identity, times=options.lease)
+
+
+def _lease_name(options: Settings) -> str:
+    return Shard(options.namespace_selector).lease_name(options.lease_name)
 
 
 async def _unless(told: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
@@ -153,10 +160,10 @@ class _Process:
             elector = self.elector
             self.health.needs.append(lambda: elector.problem)
             self.health.role = "standing by"
-            self.telemetry.leads(self.options.lease_name, leading=False)
+            self.telemetry.leads(_lease_name(self.options), leading=False)
             _log.info("standing by until no other replica leads")
             await elector.acquire()
-            self.telemetry.leads(self.options.lease_name, leading=True)
+            self.telemetry.leads(_lease_name(self.options), leading=True)
 
     async def lead(self) -> None:
         """Work until told to stop. Raises LostLeadError when another replica may lead."""
@@ -193,9 +200,10 @@ class _Process:
             settles=options.settle_seconds,
             telemetry=telemetry,
         )
-        resync = resyncing(queue, cluster, options.namespaces, self.around)
-        async with working(queue, reconciler, telemetry, resync):
-            await _watch(queue, options, await _served(cluster, options.namespaces, ROUTES), ending)
+        shard = Shard(options.namespace_selector)
+        resync = resyncing(queue, cluster, options.namespaces, self.around, shard)
+        async with working(queue, reconciler, telemetry, resync, shard):
+            await _watch(queue, options, await _served(cluster, options.namespaces, ROUTES), shard, ending)
         await reactions.close()
 
 
@@ -237,17 +245,19 @@ class Ending:
             await self.elector.release()
 
 
-async def _watch(queue: WorkQueue[Key], options: Settings, routes: Sequence[Kind], ending: Ending) -> None:
+async def _watch(
+    queue: WorkQueue[Key], options: Settings, routes: Sequence[Kind], shard: Shard, ending: Ending
+) -> None:
     async def login() -> ConnectionInfo:
         return await connection_info(kubeconfig=options.kubeconfig, context=options.context)
 
     ready, stop = asyncio.Event(), asyncio.Event()
     stopping = asyncio.create_task(_stop_in_order(queue, ready, stop, ending), name="stopping")
-    _log.info("watching %s", ", ".join(options.namespaces) or "all namespaces")
+    _log.info("watching %s", ", ".join(options.namespaces) or shard.selector or "all namespaces")
     try:
         await kopf.operator(
-            registry=registry(queue, login, routes),
-            settings=settings(),
+            registry=registry(queue, login, routes, shard),
+            settings=settings(shard),
             standalone=True,
             clusterwide=not options.namespaces,
             namespaces=options.namespaces,

@@ -14,6 +14,7 @@ from slipway.cluster import MODEL_DEPLOYMENT, Cluster, ClusterError, Conflict, N
 from slipway.controller.logs import looking_at
 from slipway.controller.queue import QueueShutDown, WorkQueue
 from slipway.controller.reconciler import Key, Reconciler, RefusedError
+from slipway.controller.shard import Shard
 from slipway.controller.surroundings import Surroundings
 from slipway.controller.telemetry import Telemetry
 
@@ -38,10 +39,15 @@ _log = logging.getLogger(__name__)
 
 @contextlib.asynccontextmanager
 async def working(
-    queue: WorkQueue[Key], reconciler: Reconciler, telemetry: Telemetry, resync: Coroutine[Any, Any, None]
+    queue: WorkQueue[Key],
+    reconciler: Reconciler,
+    telemetry: Telemetry,
+    resync: Coroutine[Any, Any, None],
+    shard: Shard | None = None,
 ) -> AsyncIterator[None]:
     """Work the queue in the background; on leaving, finish the passes that have begun."""
-    workers = [asyncio.create_task(_work(queue, reconciler, telemetry), name=f"worker-{n}") for n in range(WORKERS)]
+    work = (_work(queue, reconciler, telemetry, shard or Shard()) for _ in range(WORKERS))
+    workers = [asyncio.create_task(one, name=f"worker-{number}") for number, one in enumerate(work)]
     ticking = asyncio.create_task(resync, name="resync")
     try:
         yield
@@ -51,7 +57,7 @@ async def working(
         await asyncio.gather(*workers, ticking, return_exceptions=True)
 
 
-async def _work(queue: WorkQueue[Key], reconciler: Reconciler, telemetry: Telemetry) -> None:
+async def _work(queue: WorkQueue[Key], reconciler: Reconciler, telemetry: Telemetry, shard: Shard) -> None:
     while True:
         try:
             key = await queue.get()
@@ -59,6 +65,9 @@ async def _work(queue: WorkQueue[Key], reconciler: Reconciler, telemetry: Teleme
             return
         began = time.monotonic()
         try:
+            if not shard.admits(key):  # its namespace left while it waited
+                queue.forget(key)
+                continue
             with looking_at(*key):
                 result = await look(queue, reconciler, key)
             telemetry.looked(result, time.monotonic() - began)
@@ -102,7 +111,9 @@ async def look(queue: WorkQueue[Key], reconciler: Reconciler, key: Key) -> Resul
     return "requeue_after"
 
 
-async def resyncing(queue: WorkQueue[Key], cluster: Cluster, namespaces: Sequence[str], around: Surroundings) -> None:
+async def resyncing(
+    queue: WorkQueue[Key], cluster: Cluster, namespaces: Sequence[str], around: Surroundings, shard: Shard
+) -> None:
     while True:
         await asyncio.sleep(RESYNC * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
         await around.look()
@@ -113,4 +124,6 @@ async def resyncing(queue: WorkQueue[Key], cluster: Cluster, namespaces: Sequenc
                 _log.warning("the resync has to wait for the next one: %s", error)
                 continue
             for obj in found:
-                queue.add((obj["metadata"]["namespace"], obj["metadata"]["name"]))
+                key = (obj["metadata"]["namespace"], obj["metadata"]["name"])
+                if shard.takes(key):
+                    queue.add(key)

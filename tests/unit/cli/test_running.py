@@ -43,3 +43,17 @@ def test_a_rule_that_cannot_be_read_ends_the_operator_before_it_begins(monkeypat
     code, said = settings_of(monkeypatch, "--egress", "http://prometheus")
     assert code == 2
     assert "--egress: 'http://prometheus' is no egress rule" in said
+
+
+def test_namespaces_are_named_or_selected(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, _ = settings_of(monkeypatch, "--namespace-selector", "shard=a")
+    assert settings.namespace_selector == "shard=a"
+    code, said = settings_of(monkeypatch, "--namespace-selector", "shard=a", "--namespace", "shop")
+    assert code == 2
+    assert "not both" in said
+
+
+def test_a_longer_lease_is_kept_in_the_same_proportions(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, _ = settings_of(monkeypatch, "--leader-elect", "--lease-duration", "60")
+    assert settings.elect
+    assert (settings.lease.duration, settings.lease.renewal, settings.lease.look) == (60, 40, 1)

@@ -1,14 +1,50 @@
-"""The world as a fixture."""
+"""The world as a fixture, and a real API server."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
+from unit.controller.server import Server, install, until
 from unit.controller.world import World, a_world
+
+from slipway.cluster import MODEL_DEPLOYMENT, MODEL_REVISION, NAMESPACE, Cluster, NotServed, connect
 
 
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     async with a_world() as found:
         yield found
+
+
+@pytest.fixture
+def kubeconfig(tmp_path: Path) -> Iterator[str]:
+    with Server() as server:
+        path = tmp_path / "kubeconfig"
+        path.write_text(json.dumps(server.kubeconfig))
+        yield str(path)
+
+
+@pytest.fixture
+async def cluster(kubeconfig: str) -> AsyncIterator[Cluster]:
+    found = await connect(kubeconfig=kubeconfig)
+    yield found
+    await found.close()
+
+
+@pytest.fixture
+async def installed(cluster: Cluster) -> Cluster:
+    """With our CRDs, and without any of the Gateway API."""
+    await install(cluster)
+
+    async def served() -> bool:
+        try:
+            return not await cluster.list(MODEL_DEPLOYMENT) and not await cluster.list(MODEL_REVISION)
+        except NotServed:
+            return False
+
+    await until(served)
+    await cluster.apply({"apiVersion": "v1", "kind": NAMESPACE.kind, "metadata": {"name": "shop"}})
+    return cluster

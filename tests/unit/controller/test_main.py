@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 import signal
 import socket
-import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import httpx
 import kopf
 import pytest
-import yaml
 from unit.controller.builders import a_golden_set, a_model_deployment, a_release
 from unit.controller.fake_clock import FakeClock
+from unit.controller.server import install, until
 
 from slipway.cluster import (
     DEPLOYMENT,
     MODEL_DEPLOYMENT,
     MODEL_REVISION,
-    NAMESPACE,
     SERVICE,
     Cluster,
     ClusterError,
     Conflict,
     Kind,
-    NotServed,
     Object,
     Throttled,
     Unavailable,
-    connect,
     connection_info,
 )
 from slipway.controller import Settings, run
@@ -45,10 +38,8 @@ from slipway.controller.main import Ending, _stop_in_order
 from slipway.controller.queue import QueueShutDown, WorkQueue
 from slipway.controller.reconciler import Key, RefusedError
 from slipway.controller.workers import LONGEST_PAUSE, look
-from slipway_sandbox.apiserver import ApiServer
 
 KEY = ("shop", "fraud")
-CRDS = Path(__file__).parents[3] / "crds"
 
 
 class Ends:
@@ -128,55 +119,6 @@ async def test_a_look_that_did_well_makes_the_next_failure_the_first() -> None:
 # --- against a real API server --------------------------------------------------------------------------------------
 
 
-class Server:
-    """An API server in a thread of its own, so that kopf, which cancels all tasks of its loop, does not end it."""
-
-    def __init__(self) -> None:
-        self.kubeconfig: Object = {}
-        self._started = threading.Event()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="apiserver")
-
-    def __enter__(self) -> Server:
-        self._thread.start()
-        assert self._started.wait(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(10)
-
-    async def _serve(self) -> None:
-        server = ApiServer(host="127.0.0.1", port=0)
-        await server.start()
-        self.kubeconfig = server.kubeconfig()
-        self._started.set()
-        await asyncio.to_thread(self._stop.wait)
-        await server.stop()
-
-
-@pytest.fixture
-def kubeconfig(tmp_path: Path) -> Iterator[str]:
-    with Server() as server:
-        path = tmp_path / "kubeconfig"
-        path.write_text(json.dumps(server.kubeconfig))
-        yield str(path)
-
-
-@pytest.fixture
-async def cluster(kubeconfig: str) -> AsyncIterator[Cluster]:
-    found = await connect(kubeconfig=kubeconfig)
-    yield found
-    await found.close()
-
-
-async def until(what: Callable[[], Awaitable[bool]], seconds: float = 15) -> None:
-    end = time.monotonic() + seconds
-    while not await what():
-        assert time.monotonic() < end, "it did not happen in time"
-        await asyncio.sleep(0.05)
-
-
 async def page(url: str) -> tuple[int, str]:
     async with httpx.AsyncClient(trust_env=False) as client:
         answer = await client.get(url)
@@ -212,28 +154,6 @@ async def test_an_operator_that_waits_ends_when_it_is_told_to(kubeconfig: str) -
     await asyncio.sleep(0)  # the signals are taken now
     os.kill(os.getpid(), signal.SIGTERM)
     await asyncio.wait_for(operator, 15)
-
-
-async def install(cluster: Cluster) -> None:
-    """Our CRDs, and nothing of the Gateway API."""
-    for crd in sorted(CRDS.glob("*.yaml")):
-        await cluster.apply(yaml.safe_load(crd.read_text()))
-
-
-@pytest.fixture
-async def installed(cluster: Cluster) -> Cluster:
-    """With our CRDs, and without any of the Gateway API."""
-    await install(cluster)
-
-    async def served() -> bool:
-        try:
-            return not await cluster.list(MODEL_DEPLOYMENT) and not await cluster.list(MODEL_REVISION)
-        except NotServed:
-            return False
-
-    await until(served)
-    await cluster.apply({"apiVersion": "v1", "kind": NAMESPACE.kind, "metadata": {"name": "shop"}})
-    return cluster
 
 
 def a_child(kind: Kind, name: str, spec: Object) -> Object:
