@@ -56,7 +56,8 @@ class LabelEvidence:
     """A `RatioEvidence` on labelled requests, and whether labels cover both arms alike.
 
     `maturity` is the age in seconds from which a window's labels are taken to be complete. `pending` are the outcomes
-    of candidate and stable that wait for coverage to be alike.
+    of candidate and stable that wait for coverage to be alike. Coverage is that of windows in which both had requests;
+    `after` is the candidate's since the promotion, which is held against stable's of before.
     """
 
     outcomes: RatioEvidence
@@ -64,15 +65,14 @@ class LabelEvidence:
     candidate: ArmCounts = NO_REQUESTS
     stable: ArmCounts = NO_REQUESTS
     pending: tuple[ArmCounts, ArmCounts] = (NO_REQUESTS, NO_REQUESTS)
+    after: ArmCounts = NO_REQUESTS
 
     @classmethod
     def begin(cls, outcomes: RatioEvidence, *, maturity: float) -> Self:
         """No labels yet, for a comparison that has not begun.
 
-        Raises ValueError when the gates do not compare or the maturity is no length of time.
+        Raises ValueError when the maturity is no length of time.
         """
-        if not outcomes.gates.compares:
-            raise ValueError("gates: delayed labels need comparison_margin or non_inferiority_margin")
         if not 0 <= maturity < math.inf:
             raise ValueError(f"maturity: {maturity} is no length of time in seconds")
         return cls(outcomes, float(maturity))
@@ -82,8 +82,12 @@ class LabelEvidence:
         return replace(self, outcomes=self.outcomes.enter_step())
 
     def watch(self) -> Self:
-        """Stable takes no more requests; its labels that are still due may come in as before."""
-        return replace(self, outcomes=self.outcomes.watch())
+        """The windows from here on are of a time in which stable took no requests. What waits for coverage to be alike
+        is given up: no window will come that could even it out."""
+        watched = replace(self, outcomes=self.outcomes.watch())
+        return (
+            replace(watched, pending=(NO_REQUESTS, NO_REQUESTS)) if watched.outcomes is not self.outcomes else watched
+        )
 
     def fold(self, candidate: LabelCounts, stable: LabelCounts, *, age: float, seconds: float = 0.0) -> Self:
         """The evidence with one more window, which ended `age` seconds ago.
@@ -92,12 +96,12 @@ class LabelEvidence:
         """
         if not self.maturity <= age < math.inf:
             raise ValueError(f"age: labels of a window that ended {age} s ago are not complete, {self.maturity} s are")
-        folded = replace(
-            self,
-            candidate=self.candidate.plus(candidate.coverage),
-            stable=self.stable.plus(stable.coverage),
-            pending=(self.pending[0].plus(candidate.outcome), self.pending[1].plus(stable.outcome)),
-        )
+        folded = replace(self, pending=(self.pending[0].plus(candidate.outcome), self.pending[1].plus(stable.outcome)))
+        if self.outcomes.watched is not None:
+            folded = replace(folded, after=self.after.plus(candidate.coverage))
+        elif candidate.due and stable.due:
+            covered = self.candidate.plus(candidate.coverage), self.stable.plus(stable.coverage)
+            folded = replace(folded, candidate=covered[0], stable=covered[1])
         if not folded.is_comparable:
             return folded
         outcomes = folded.outcomes.fold(*folded.pending, seconds=seconds)
@@ -105,24 +109,29 @@ class LabelEvidence:
 
     @property
     def is_comparable(self) -> bool:
-        """True when labels cover both arms alike; after the promotion, when there is nothing left to compare with."""
-        if self.outcomes.watched is not None:
+        """True when labels cover both arms alike, and under a limit alone, where nothing is compared."""
+        if not self.outcomes.gates.compares:
             return True
-        both = self.candidate.total and self.stable.total
-        return bool(both) and abs(self.candidate.rate - self.stable.rate) <= COVERAGE_GAP
+        both = self._ours.total and self.stable.total
+        return bool(both) and abs(self._ours.rate - self.stable.rate) <= COVERAGE_GAP
+
+    @property
+    def _ours(self) -> ArmCounts:
+        """The candidate's coverage that matters now."""
+        return self.after if self.outcomes.watched is not None and self.after.total else self.candidate
 
     def judge(self) -> Judgement:
         """The verdict on the labelled requests; NoData while labels cover the arms too differently."""
         if self.is_comparable or self.outcomes.broken:
             judgement = self.outcomes.judge()
             return replace(judgement, message=f"{judgement.message}; {self._coverage()}")
-        if not (self.candidate.total and self.stable.total):
-            return no_data(f"n={self.candidate.total}/{self.stable.total}, no labels are due on both arms yet")
+        if not (self._ours.total and self.stable.total):
+            return no_data(f"n={self._ours.total}/{self.stable.total}, no labels are due on both arms yet")
         apart = f"not to be compared while more than {wording.width(COVERAGE_GAP)} apart"
-        return no_data(f"n={self.candidate.bad}/{self.stable.bad}, {self._coverage()}, {apart}")
+        return no_data(f"n={self._ours.bad}/{self.stable.bad}, {self._coverage()}, {apart}")
 
     def _coverage(self) -> str:
-        return f"labels cover {wording.percent(self.candidate.rate)}/{wording.percent(self.stable.rate)}"
+        return f"labels cover {wording.percent(self._ours.rate)}/{wording.percent(self.stable.rate)}"
 
     def to_vectors(self) -> Vectors:
         """The evidence as named vectors of finite numbers, gates included."""
@@ -133,6 +142,7 @@ class LabelEvidence:
             f"{LABELS}stable": arm_vector(self.stable),
             f"{LABELS}pending.candidate": arm_vector(self.pending[0]),
             f"{LABELS}pending.stable": arm_vector(self.pending[1]),
+            f"{LABELS}after": arm_vector(self.after),
         }
 
     @classmethod
@@ -152,4 +162,5 @@ class LabelEvidence:
                 read_arm(vectors, f"{LABELS}pending.candidate"),
                 read_arm(vectors, f"{LABELS}pending.stable"),
             ),
+            after=read_arm(vectors, f"{LABELS}after"),
         )

@@ -82,6 +82,8 @@ from slipway.api.scaling import (
 )
 from slipway.api.sources import (
     SECONDS_IN,
+    FeedbackRequests,
+    FeedbackSource,
     GatewaySource,
     GoldenSetKeys,
     GoldenSetSource,
@@ -121,6 +123,8 @@ from slipway.api.vectors import NamedVector
 
 __all__ = [
     "SECONDS_IN",
+    "FeedbackRequests",
+    "FeedbackSource",
     "GatewaySource",
     "ANNOTATION_APPLIED",
     "ANNOTATION_COMMAND",

@@ -19,8 +19,8 @@ ANNOTATION_APPLIED: Final = f"{GROUP}/applied"
 """On every child: a short hash of the manifest that it was applied from. It moves when a field is dropped from the
 manifest, which no comparison of the manifest with the live object can see."""
 
-Component = Literal["model", "revision", "route"]
-"""What a child is for: it serves the model, records a release, or leads traffic to it."""
+Component = Literal["model", "revision", "route", "feedback"]
+"""What a child is for: it serves the model, records a release, leads traffic to it, or holds reports."""
 
 SERVICE_PORT: Final = 80
 """The port of a revision's Service that takes inference requests, whatever the container listens on: routes point at it."""

@@ -16,7 +16,7 @@ from slipway.api.common import (
     list_map,
     validations,
 )
-from slipway.api.sources import GatewaySource, GoldenSetSource, PodsSource, PrometheusSource, WebSource
+from slipway.api.sources import FeedbackSource, GatewaySource, GoldenSetSource, PodsSource, PrometheusSource, WebSource
 
 _RELATIVE: Final = (
     "(has(self.comparison) && has(self.comparison.relative))"
@@ -117,8 +117,8 @@ class MetricSpec(SpecModel):
 
     model_config = validations(
         (
-            "[has(self.gateway), has(self.pods), has(self.prometheus), has(self.web), has(self.goldenSet), has(self.agreement)].filter(x, x).size() == 1",
-            "a metric takes exactly one source: gateway, pods, prometheus, web, goldenSet or agreement",
+            "[has(self.gateway), has(self.pods), has(self.prometheus), has(self.web), has(self.feedback), has(self.goldenSet), has(self.agreement)].filter(x, x).size() == 1",
+            "a metric takes exactly one source: gateway, pods, prometheus, web, feedback, goldenSet or agreement",
         ),
         (
             "has(self.threshold) || has(self.comparison) || has(self.nonInferiority) || has(self.agreement)",
@@ -189,6 +189,7 @@ class MetricSpec(SpecModel):
     pods: PodsSource | None = None
     prometheus: PrometheusSource | None = None
     web: WebSource | None = None
+    feedback: FeedbackSource | None = None
     golden_set: GoldenSetSource | None = None
     agreement: AgreementSource | None = None
     threshold: ThresholdGate | None = None

@@ -203,6 +203,46 @@ class WebSource(SpecModel):
     ] = None
 
 
+class FeedbackRequests(SpecModel):
+    """Counters of all requests that the revision's pods expose in the Prometheus text format."""
+
+    port: Annotated[PortName | None, Field(description="Name of a container port. Default: the first port.")] = None
+    path: Annotated[str, Field(max_length=1024, pattern=r"^/", description="Default: /metrics.")] = "/metrics"
+    total: Annotated[
+        list[Text1024], Field(min_length=1, max_length=8, description="Counters of all requests, added up.")
+    ]
+
+
+class FeedbackSource(SpecModel):
+    """What became of answers, as it is reported to the operator afterwards: labels or rewards by request id."""
+
+    model_config = validations(
+        (
+            "duration(self.maturity) >= duration('1s') && duration(self.maturity) <= duration('720h')",
+            "maturity is the time in which labels arrive: 1s to 720h",
+        )
+    )
+
+    maturity: Annotated[
+        Duration,
+        Field(
+            description="Age from which the reports on a request are taken to be complete, such as 24h. Later ones do not count."
+        ),
+    ]
+    kind: Annotated[
+        Literal["Label", "Reward"],
+        Field(
+            description="Label: right or wrong. Reward: 0 to 1, and what is missing to 1 counts as failure. Default: Label."
+        ),
+    ] = "Label"
+    pods: Annotated[
+        FeedbackRequests | None,
+        Field(
+            description="Where the requests are counted that reports are due for. Default: the gateway counts them for each revision."
+        ),
+    ] = None
+
+
 class GoldenSetKeys(SpecModel):
     """The ConfigMap that holds a golden set, in the ModelDeployment's namespace."""
 

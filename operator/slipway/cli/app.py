@@ -9,7 +9,7 @@ from typing import Final
 import typer
 
 from slipway import __version__
-from slipway.cli import checking, looking, reporting, running, verdicts
+from slipway.cli import checking, feedback, looking, reporting, running, verdicts
 from slipway.cli.plugins import OpenGroup
 
 KUBECTL_PLUGIN: Final = "kubectl-slipway"
@@ -40,6 +40,7 @@ for _name, _help in verdicts.VERDICTS.items():
 app.command()(verdicts.undo)
 app.command()(checking.lint)
 app.command()(checking.diff)
+app.command()(feedback.feedback)
 app.command()(running.run)
 
 

@@ -100,6 +100,15 @@ def _whole_or_percent(value: Any) -> bool:
     return bool(value >= 0) if isinstance(value, int) else re.search(r"^(100|[0-9]{1,2})%$", value) is not None
 
 
+def _maturity(value: Mapping[str, Any]) -> bool:
+    from slipway.api import parse_duration
+
+    try:
+        return 1 <= parse_duration(value["maturity"]).total_seconds() <= 720 * 3600
+    except ValueError:
+        return False  # an API server refuses what it cannot evaluate
+
+
 def _surge(value: Mapping[str, Any]) -> bool:
     return bool(value.get("maxSurge", 1) > 0 or value.get("maxUnavailable", 0) > 0)
 
@@ -200,6 +209,7 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
         lambda it: it.get("preset") not in ("Triton", "TorchServe") or it.get("measure") != "Latency"
     ),
     "has(self.value) ? !has(self.bad) && !has(self.total) : has(self.bad) && has(self.total)": _counts_or_value,
+    "duration(self.maturity) >= duration('1s') && duration(self.maturity) <= duration('720h')": _maturity,
     "(self.name == 'CustomHTTP') == has(self.custom)": lambda it: (it["name"] == "CustomHTTP") == ("custom" in it),
     "has(self.input) || has(self.output)": lambda it: "input" in it or "output" in it,
     "has(self.scale) == (has(self.measure) && self.measure in ['LogLoss', 'AbsoluteError', 'SquaredError', 'RelativeError'])": (

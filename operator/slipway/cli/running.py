@@ -92,6 +92,14 @@ LeaseDuration = Annotated[
         help="Seconds that a leader which is not heard of any more is waited for.",
     ),
 ]
+Feedback = Annotated[
+    str | None,
+    typer.Option(
+        envvar="SLIPWAY_FEEDBACK",
+        metavar="HOST:PORT",
+        help="Where to take reports on answers, such as :8089. Default: nowhere.",
+    ),
+]
 Kubeconfig = Annotated[str | None, typer.Option(help="Default: KUBECONFIG, ~/.kube/config or the pod's own.")]
 Context = Annotated[str | None, typer.Option(help="Context of the kubeconfig. Default: its current one.")]
 LogFormat = Annotated[
@@ -118,6 +126,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
     max_rollouts_per_namespace: MaxRolloutsPerNamespace = None,
     settle_seconds: SettleSeconds = None,
     health_address: HealthAddress = None,
+    feedback: Feedback = None,
     leader_elect: LeaderElect = False,
     lease_name: LeaseName = "slipway",
     lease_namespace: LeaseNamespace = None,
@@ -133,7 +142,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
 
     from slipway import outside
     from slipway.cluster import ClusterError, LeaseTimes, LostLeadError
-    from slipway.controller import AddressError, Settings, log_to_stderr
+    from slipway.controller import AddressError, Settings, listen_address, log_to_stderr
     from slipway.controller import run as run_operator
     from slipway.rollout import Limits
 
@@ -146,6 +155,11 @@ def run(  # noqa: PLR0917 - typer makes options of them
     if namespaces and namespace_selector:
         typer.echo("slipway: --namespace and --namespace-selector: name namespaces, or select them, not both", err=True)
         raise typer.Exit(2)
+    try:
+        taken_at = listen_address(feedback) if feedback is not None else None
+    except AddressError as error:
+        typer.echo(f"slipway: --feedback: {error}", err=True)
+        raise typer.Exit(2) from error
     options = Settings(
         kubeconfig=kubeconfig,
         context=context,
@@ -156,6 +170,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
         limits=Limits(per_namespace=max_rollouts_per_namespace, per_cluster=max_rollouts),
         settle_seconds=settle_seconds,
         health=health_address,
+        feedback=taken_at,
         elect=leader_elect,
         lease_name=lease_name,
         lease_namespace=lease_namespace,

@@ -29,6 +29,7 @@ from slipway.cluster.errors import (
 from slipway.cluster.events import EventRecorder
 from slipway.cluster.fenced import FencedCluster
 from slipway.cluster.kinds import (
+    ACCESS_REVIEW,
     CONFIG_MAP,
     CRD,
     DEPLOYMENT,
@@ -49,6 +50,7 @@ from slipway.cluster.kinds import (
     SCALED_OBJECT,
     SECRET,
     SERVICE,
+    TOKEN_REVIEW,
     TRAEFIK_SERVICE,
     VIRTUAL_SERVICE,
     Kind,
@@ -100,6 +102,8 @@ __all__ = [
     "CRD",
     "NAMESPACE",
     "LEASE",
+    "TOKEN_REVIEW",
+    "ACCESS_REVIEW",
     "ClusterError",
     "Unauthorized",
     "Forbidden",

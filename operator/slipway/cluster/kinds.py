@@ -28,6 +28,8 @@ class Kind:
     kind: str
     plural: str
     namespaced: bool = True
+    stored: bool = True
+    """False for a question that is answered and not kept: it has no name."""
 
     @property
     def api_version(self) -> str:
@@ -96,6 +98,12 @@ NAMESPACE = Kind("", "v1", "Namespace", "namespaces", namespaced=False)
 """Where everything of one ModelDeployment lives."""
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases")
 """Held by the replica that leads."""
+TOKEN_REVIEW = Kind("authentication.k8s.io", "v1", "TokenReview", "tokenreviews", namespaced=False, stored=False)
+"""Asks whose token it is that came with a report."""
+ACCESS_REVIEW = Kind(
+    "authorization.k8s.io", "v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False, stored=False
+)
+"""Asks whether somebody of another namespace may report."""
 
 KINDS = (
     MODEL_DEPLOYMENT,
@@ -120,6 +128,8 @@ KINDS = (
     CRD,
     NAMESPACE,
     LEASE,
+    TOKEN_REVIEW,
+    ACCESS_REVIEW,
 )
 """All of them."""
 

@@ -77,6 +77,8 @@ class MemoryCluster:
         """The OpenAPI schemas that the API publishes."""
         self.absent = set(absent)
         """Kinds that the API does not serve; tests install a CRD by discarding its kind."""
+        self.reviews: Callable[[Object], Object] | None = None
+        """Answers questions that are not kept, such as whose token something is; without it the API serves none."""
         self._clock = clock or (lambda: datetime.now(UTC))
         self._records: dict[Key, _Record] = {}
         self._version = 0
@@ -144,6 +146,10 @@ class MemoryCluster:
     async def create(self, obj: Object) -> Object:
         target = target_of("create", obj)
         lost = await self._begin("create", target, obj)
+        if not target.kind.stored:
+            if self.reviews is None:
+                raise NotServed(f"{target}: 404 NotFound: nobody answers reviews here")
+            return _answered(self.reviews(json_copy(obj)), lost)
         if _key(target) in self._records:
             raise AlreadyExists(f"{target}: 409 AlreadyExists: the name is taken")
         if obj["metadata"].get("resourceVersion"):

@@ -27,7 +27,7 @@ def target_of(verb: str, obj: Object) -> Target:
     kind = kind_of(obj)
     metadata = obj.get("metadata") or {}
     name, namespace = metadata.get("name"), metadata.get("namespace")
-    if not name:
+    if not name and kind.stored:
         raise Invalid(f"{verb} {kind.kind}: metadata.name is missing")
     if kind.namespaced and not namespace:
         raise Invalid(f"{verb} {kind.kind} {name}: metadata.namespace is missing")

@@ -4,8 +4,8 @@
 around the core's `decide`, and `main` is the process. Nothing imports this package but the command line.
 """
 
-from slipway.controller.health import AddressError
+from slipway.controller.health import AddressError, listen_address
 from slipway.controller.logs import log_to_stderr
 from slipway.controller.main import Settings, run
 
-__all__ = ["AddressError", "Settings", "log_to_stderr", "run"]
+__all__ = ["AddressError", "Settings", "listen_address", "log_to_stderr", "run"]

@@ -35,7 +35,7 @@ from slipway.cluster import (
     kind_of,
 )
 from slipway.controller.observe import Scene, owned, read_status
-from slipway.controller.routing import read_live
+from slipway.controller.routing import names_revisions, read_live
 from slipway.release import revision_name
 from slipway.rollout import Beside, Decision, FleetTarget
 from slipway.traffic import Backend, Change, Live, PlanError, Reference, RoutePlan, router_named, router_of
@@ -364,6 +364,7 @@ def route_plan(scene: Scene, weights: Mapping[str, int], beside: Beside) -> Rout
         preview=strategy.blue_green.preview if strategy.blue_green is not None and beside.previewed else None,
         previewed=service(beside.previewed),
         sticky=sticky,
+        named=names_revisions(scene.spec) and scene.routing is not None and scene.routing.capabilities.named,
     )
 
 

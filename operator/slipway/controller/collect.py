@@ -20,8 +20,10 @@ from slipway.cluster.endpoints import endpoints
 from slipway.controller.arm import Arm, ProtocolError, protocol_of
 from slipway.controller.drift import DriftSources, unread
 from slipway.controller.golden import GoldenSets
+from slipway.controller.labels import Labels
 from slipway.controller.live import LiveSources
 from slipway.controller.observe import Scene
+from slipway.feedback import Ledger
 from slipway.metrics import SelectorError, SourceError
 from slipway.outside import Egress, Outside
 from slipway.probes import model_ready
@@ -45,14 +47,15 @@ class Collector:
         *,
         gateway_metrics: Sequence[str] = (),
         egress: Egress | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         """`gateway_metrics` are the addresses of the metrics pages of the gateway's replicas, `egress` says what users
-        may have the operator reach."""
+        may have the operator reach, `ledger` holds the reports where feedback is taken."""
         outside = Outside(egress or Egress())
         self._cluster = cluster
         self._client = client
         self._golden = GoldenSets(cluster, client, outside)
-        self._live = LiveSources(cluster, client, outside, gateway_metrics)
+        self._live = LiveSources(cluster, client, outside, gateway_metrics, Labels(ledger))
         self._drift = DriftSources(cluster, client, outside, self._golden)
 
     async def collect(self, scene: Scene, seen: Observation, plan: EvidencePlan) -> Observation:

@@ -13,6 +13,7 @@ from slipway.api import (
     SECONDS_IN,
     SERVICE_PORT,
     Counter,
+    FeedbackSource,
     MetricSpec,
     MetricStatus,
     PodsSource,
@@ -22,6 +23,7 @@ from slipway.api import (
 )
 from slipway.cluster import Cluster
 from slipway.controller.arm import Arm
+from slipway.controller.labels import Labels
 from slipway.controller.numbers import Number, reading_of
 from slipway.controller.observe import Scene
 from slipway.controller.secrets import credentials
@@ -56,6 +58,7 @@ from slipway.outside import Outside
 from slipway.release import revision_name
 from slipway.rollout import (
     CounterWindow,
+    LabelWindow,
     LatencyWindow,
     NumberReading,
     Role,
@@ -75,8 +78,14 @@ class LiveSources:
     """Reads counters and histograms. Holds nothing between looks: cursors are in the record of the candidate."""
 
     def __init__(
-        self, cluster: Cluster, client: httpx.AsyncClient, outside: Outside, gateway_metrics: Sequence[str]
+        self,
+        cluster: Cluster,
+        client: httpx.AsyncClient,
+        outside: Outside,
+        gateway_metrics: Sequence[str],
+        labels: Labels,
     ) -> None:
+        self._labels = labels
         self._cluster = cluster
         self._client = client
         self._outside = outside
@@ -85,7 +94,7 @@ class LiveSources:
 
     async def window(
         self, scene: Scene, metric: MetricSpec, candidate: Arm, stable: Arm, now: datetime
-    ) -> CounterWindow | LatencyWindow | NumberReading:
+    ) -> CounterWindow | LatencyWindow | NumberReading | LabelWindow:
         """What was counted since the last look, or is read now. Raises SourceError and ClusterError."""
         metric = explicit(metric)
         arms = {str(Role.CANDIDATE): candidate, str(Role.STABLE): stable}
@@ -101,11 +110,25 @@ class LiveSources:
             else:
                 histograms = {role: await self._durations(metric.pods, role, arms[role], services) for role in arms}
             return _latencies(metric, status, histograms)
+        if metric.feedback is not None:
+            requests = await self._requests(metric.feedback, arms, services)
+            revisions = {role: arm.revision for role, arm in arms.items()}
+            return await self._labels.window(scene, metric, status, revisions, requests, now=now)
         if metric.pods is None:
             readings = await (await self._counters(scene, metric)).read(services)
         else:
             readings = {role: await self._outcomes(metric.pods, role, arms[role], services) for role in arms}
         return _outcomes(metric, status, readings)
+
+    async def _requests(
+        self, feedback: FeedbackSource, arms: Mapping[str, Arm], services: Mapping[str, ServiceRef]
+    ) -> Mapping[str, tuple[Reading, ...]]:
+        """The requests of each arm, which labels are due for."""
+        if feedback.pods is None:
+            return await self._gateway_counters.read(services)
+        counted = feedback.pods
+        pods = PodsSource(port=counted.port, path=counted.path, bad=counted.total, total=counted.total)
+        return {role: await self._outcomes(pods, role, arms[role], services) for role in arms}
 
     async def _counters(self, scene: Scene, metric: MetricSpec) -> Source[tuple[Reading, ...]]:
         """The source that counts for all arms at once."""

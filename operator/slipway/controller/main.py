@@ -36,11 +36,13 @@ from slipway.controller.handlers import ROUTES, registry, settings
 from slipway.controller.health import Health, serving
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reacting import Reactions
+from slipway.controller.reception import Reception
 from slipway.controller.reconciler import Key, Reconciler
 from slipway.controller.shard import Shard
 from slipway.controller.surroundings import Surroundings
 from slipway.controller.telemetry import Telemetry
 from slipway.controller.workers import LONGEST_PAUSE, WORKERS, resyncing, working
+from slipway.feedback import Ledger
 from slipway.outside import Egress, Outside
 from slipway.rollout import Limits
 from slipway.workload import SLEEPS_SINCE
@@ -75,6 +77,8 @@ class Settings:
     knows it."""
     health: str | None = None
     """Where to tell of health and metrics, as HOST:PORT or :PORT; nowhere when None."""
+    feedback: tuple[str | None, int] | None = None
+    """Address and port on which reports on answers are taken; none are where it is None."""
     elect: bool = False
     """Whether there may be several replicas, of which one leads."""
     lease_name: str = "slipway"
@@ -100,11 +104,12 @@ async def run(options: Settings) -> None:
         if options.health is not None:
             told_at = await stack.enter_async_context(serving(health, options.health))
             _log.info("health and metrics are told at %s", told_at)
+        reception = await stack.enter_async_context(Reception.at(options.feedback))
         cluster = await connect(kubeconfig=options.kubeconfig, context=options.context)
         stack.push_async_callback(cluster.close)
         elector = await _elector(cluster, options)
         process = _Process(
-            options, cluster, elector, Surroundings(cluster, options.namespaces), health, telemetry, told
+            options, cluster, elector, Surroundings(cluster, options.namespaces), health, telemetry, told, reception
         )
         if await _unless(told, process.stand_by()):
             await process.lead()
@@ -149,6 +154,7 @@ class _Process:
     health: Health
     telemetry: Telemetry
     told: asyncio.Event
+    reception: Reception
 
     async def stand_by(self) -> None:
         """Wait for what cannot be done without, and then for the lead."""
@@ -175,7 +181,8 @@ class _Process:
         self.health.role = "leading"
         try:
             async with http_client() as client:
-                await self._work(acting, client, Ending(self.told, keeping, elector, self.health))
+                with self.reception.opened(acting) as ledger:
+                    await self._work(acting, client, ledger, Ending(self.told, keeping, elector, self.health))
             if keeping is not None and keeping.done() and not self.told.is_set():
                 await keeping
         finally:
@@ -183,7 +190,7 @@ class _Process:
                 keeping.cancel()
                 await asyncio.gather(keeping, return_exceptions=True)
 
-    async def _work(self, cluster: Cluster, client: httpx.AsyncClient, ending: Ending) -> None:
+    async def _work(self, cluster: Cluster, client: httpx.AsyncClient, ledger: Ledger | None, ending: Ending) -> None:
         options, telemetry = self.options, self.telemetry
         queue: WorkQueue[Key] = WorkQueue(max_delay=LONGEST_PAUSE, waited=telemetry.waited, worked=telemetry.worked)
         telemetry.watch_queue(queue.statistics, WORKERS)
@@ -193,7 +200,7 @@ class _Process:
         reactions = Reactions(cluster, Outside(options.egress))
         reconciler = Reconciler(
             cluster,
-            Collector(cluster, client, gateway_metrics=options.gateway_metrics, egress=options.egress),
+            Collector(cluster, client, gateway_metrics=options.gateway_metrics, egress=options.egress, ledger=ledger),
             budget=RolloutBudget(cluster, options.limits, options.namespaces),
             reactions=reactions,
             drain=await cluster.version() >= SLEEPS_SINCE,

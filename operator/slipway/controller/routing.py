@@ -79,7 +79,7 @@ async def read_routing(
     status = _status(router, settings, subject, live, now)
     features: frozenset[str] | None = None
     problem = None
-    asks = any(need.capability in _BY_FEATURES for need in needs)
+    asks = names_revisions(spec) or any(need.capability in _BY_FEATURES for need in needs)
     if spec.traffic.gateway is not None and (asks or status.observed is None or not status.exists):
         features, problem = await _gateways(cluster, subject.namespace, spec.traffic, live, status)
     capabilities = router.capabilities(traffic=settings, features=features)
@@ -87,6 +87,11 @@ async def read_routing(
     if problem is None or spec.traffic.gateway is None or spec.traffic.gateway.route is not None:
         return routing
     return _kept(routing, subject, now)
+
+
+def names_revisions(spec: ModelDeploymentSpec) -> bool:
+    """Whether answers should say which revision gave them: somebody reports on them afterwards."""
+    return any(metric.feedback is not None for metric in (spec.analysis.metrics if spec.analysis else None) or ())
 
 
 def _kept(routing: Routing, subject: Subject, now: datetime) -> Routing:

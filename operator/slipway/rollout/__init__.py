@@ -15,6 +15,7 @@ from slipway.rollout.decision import Announcement, Decision, FleetTarget
 from slipway.rollout.drift import DriftPlan, at_rest, drift_plan
 from slipway.rollout.evidence import EvidencePlan, GoldenRequest, plan
 from slipway.rollout.firing import Reaction, ReactionOutcome, cloud_event
+from slipway.rollout.labels import windows_due
 from slipway.rollout.live import edges_judged, edges_learned, tells_pods_apart
 from slipway.rollout.measured import record_of
 from slipway.rollout.observation import (
@@ -25,9 +26,12 @@ from slipway.rollout.observation import (
     Evidence,
     Fleet,
     GoldenBatch,
+    LabelWindow,
     LatencyWindow,
+    Matured,
     NumberReading,
     Observation,
+    Reported,
     Revision,
     Role,
     Route,
@@ -65,8 +69,11 @@ __all__ = [
     "FleetTarget",
     "GoldenBatch",
     "GoldenRequest",
+    "LabelWindow",
     "LatencyWindow",
     "NumberReading",
+    "Matured",
+    "Reported",
     "Revision",
     "Role",
     "Roles",
@@ -95,4 +102,5 @@ __all__ = [
     "roles",
     "tells_pods_apart",
     "trial",
+    "windows_due",
 ]

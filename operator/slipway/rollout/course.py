@@ -25,6 +25,7 @@ from slipway.api import (
     Sticky,
     Strategy,
 )
+from slipway.rollout.lateness import problems_of_labels
 
 FULL: Final = 10_000
 """All traffic, in basis points: weights are integers out of ten thousand everywhere below the API."""
@@ -235,7 +236,8 @@ def needs(spec: ModelDeploymentSpec, course: Course) -> tuple[Need, ...]:
         out.append(Need("preview", f"{where}.preview", "has no preview address: reach the revision's Service"))
     if course.sticky is not None:
         out.append(Need("sticky", f"{where}.sticky", "cannot keep clients with a release"))
-    if any(metric.gateway is not None for metric in (spec.analysis.metrics if spec.analysis else None) or ()):
+    metrics = (spec.analysis.metrics if spec.analysis else None) or ()
+    if any(metric.gateway is not None or (metric.feedback and metric.feedback.pods is None) for metric in metrics):
         out.append(Need("counters", "spec.analysis.metrics", "counts no requests: take metrics of the kind pods"))
     return tuple(out)
 
@@ -248,6 +250,12 @@ def problems(spec: ModelDeploymentSpec, course: Course, *, replicas: int, resolu
                 f"spec.analysis.metrics[{index}].nonInferiority: it is proven on requests that both releases take at "
                 "the same time, and with this strategy they never do: take comparison or threshold, or canary or abTest"
             )
+    yield from problems_of_labels(
+        spec,
+        compares=course.compares,
+        longest=sum((step.min_duration for step in course.steps), timedelta(0)),
+        deadline=course.max_duration,
+    )
     canary = spec.strategy.canary
     shift = course.shift
     if shift is not None and shift.surge == 0 and 0 < replicas <= shift.unavailable:

@@ -14,6 +14,7 @@ from typing import Final
 from slipway.analysis import Verdict
 from slipway.api import AgreementSource, GoldenSetSource, MetricSpec, MetricStatus, ModelRevisionStatus, Phase
 from slipway.rollout.golden import complete, fold_golden, position, undecided
+from slipway.rollout.labels import fold_labels
 from slipway.rollout.ladder import placed
 from slipway.rollout.live import entered, fold_counters, fold_latencies
 from slipway.rollout.measured import failed_to_look, metrics_of, record_of
@@ -21,6 +22,7 @@ from slipway.rollout.numbers import entered_number, fold_number
 from slipway.rollout.observation import (
     CounterWindow,
     GoldenBatch,
+    LabelWindow,
     LatencyWindow,
     NumberReading,
     Observation,
@@ -150,10 +152,10 @@ def asks(seen: Observation, metric: MetricSpec, record: ModelRevisionStatus) -> 
 
 def heard(metric: MetricSpec, phase: str | None) -> bool:
     """Whether a metric on live traffic says anything in a phase. Copies of requests are counted by the pods, and by no
-    gateway; while a release is watched no other takes requests at the same time, whose latency, or whose pods, could be
-    compared."""
+    gateway, and nobody reports on them; while a release is watched no other takes requests at the same time, whose
+    latency, or whose pods, could be compared."""
     if phase == Phase.SHADOWING:
-        return metric.gateway is None
+        return metric.gateway is None and metric.feedback is None
     side_by_side = metric.measures_latency or (metric.reads_number and metric.threshold is None)
     return phase != Phase.EVALUATING and not (phase == Phase.WATCHING and side_by_side)
 
@@ -213,6 +215,8 @@ def _fold_metric(
                 return fold_latencies(seen, metric, status, item, entered_step=entered_step)
             case NumberReading():
                 return fold_number(seen, record, metric, status, item, entered_step=entered_step)
-    if not entered_step or metric.replayed is not None:
+            case LabelWindow():
+                return fold_labels(seen, record, metric, status, item, cut=entered_step)
+    if not entered_step or metric.replayed is not None or metric.feedback is not None:
         return status
     return entered_number(metric, status) if metric.reads_number else entered(metric, status)

@@ -27,13 +27,14 @@ from slipway.api import MetricSpec, MetricStatus, ModelRevisionStatus, Phase
 from slipway.rollout.course import Judging
 from slipway.rollout.evidence import RECHECK, RETRY, asks, failing, heard, judgeable
 from slipway.rollout.golden import complete, golden_judgement, undecided
+from slipway.rollout.labels import FeedbackEvidence
 from slipway.rollout.ladder import judging_of
 from slipway.rollout.measured import metrics_of
 from slipway.rollout.numbers import NumberEvidence, number_reader
 from slipway.rollout.observation import Observation
 from slipway.rollout.record import phase_of
 
-_Reader = Callable[[Vectors], RatioEvidence | LatencyEvidence | NumberEvidence]
+_Reader = Callable[[Vectors], RatioEvidence | LatencyEvidence | NumberEvidence | FeedbackEvidence]
 
 
 def results(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[MetricStatus]) -> list[MetricResult]:
@@ -58,12 +59,17 @@ def results(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[M
                 (seen.now - status.error_since).total_seconds() if status.error_since is not None else None
             ),
         )
-        if judging is Judging.GUARD and metric.replayed is None:
+        if metric.replayed is None and (judging is Judging.GUARD or _comes_late(metric)):
             if result.judgement.verdict is Verdict.NO_DATA:
                 continue
             result = replace(result, must_pass=False, judgement=replace(result.judgement, samples_sufficient=True))
         out.append(result)
     return out
+
+
+def _comes_late(metric: MetricSpec) -> bool:
+    """Nobody waits for labels that arrive days later, unless a proof is asked for: they haul back, early or late."""
+    return metric.feedback is not None and metric.non_inferiority is None
 
 
 def _speaks(seen: Observation, metric: MetricSpec, record: ModelRevisionStatus) -> bool:
@@ -86,6 +92,8 @@ def _judgement(record: ModelRevisionStatus, metric: MetricSpec, status: MetricSt
     read: _Reader = LatencyEvidence.from_vectors if metric.measures_latency else RatioEvidence.from_vectors
     if metric.reads_number:
         read = number_reader(metric)
+    if metric.feedback is not None:
+        read = FeedbackEvidence.from_vectors
     return _judged(
         read, tuple((vector.name, tuple(vector.values)) for vector in status.state or ())
     ) or analysis.no_data(status.message)

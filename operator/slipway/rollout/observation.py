@@ -174,6 +174,35 @@ class NumberReading:
 
 
 @dataclass(frozen=True, slots=True)
+class Reported:
+    """Reports on requests of one arm in one window: so many, and so many of them that speak against the release."""
+
+    labelled: int = 0
+    wrong: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Matured:
+    """Reports on the requests of both arms from ``start`` up to ``end`` (milliseconds of Unix time)."""
+
+    start: int
+    end: int
+    candidate: Reported
+    stable: Reported
+
+
+@dataclass(frozen=True, slots=True)
+class LabelWindow:
+    """Requests of each arm since the cursor, None for the first look, and the reports on windows that are mature."""
+
+    metric: str
+    candidate: int | None
+    stable: int | None
+    counters: tuple[Counter, ...]
+    matured: tuple[Matured, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SourceFailure:
     """A source that gave no evidence, and what to do about it. Never counted for or against a release."""
 
@@ -190,7 +219,7 @@ class DriftLook:
     golden: GoldenBatch | SignalFailure | None = None
 
 
-Evidence = GoldenBatch | CounterWindow | LatencyWindow | NumberReading | SourceFailure
+Evidence = GoldenBatch | CounterWindow | LatencyWindow | NumberReading | LabelWindow | SourceFailure
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from slipway.traffic.parents import gateway_problem, gateways_of
 from slipway.traffic.plan import refusal
 from slipway.traffic.public_service import reachable
 from slipway.traffic.router import (
+    REVISION_HEADER,
     WHOLE,
     Backend,
     Capabilities,
@@ -69,6 +70,7 @@ __all__ = [
     "Change",
     "Live",
     "PlanError",
+    "REVISION_HEADER",
     "Reference",
     "RoutePlan",
     "RouteStatus",

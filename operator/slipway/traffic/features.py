@@ -22,6 +22,22 @@ _WITH_HEADER_PATTERNS: Final = frozenset(
 match and let every request through."""
 
 
+RESPONSE_HEADERS: Final = "slipway.dev/HTTPRouteBackendResponseHeaderModification"
+"""Changing the headers of the answers of one backend among several. The Gateway API has a name for the headers of
+requests, and tests that they are changed for the right backend; for answers it leaves it to implementations."""
+
+_WITH_RESPONSE_HEADERS: Final = frozenset(
+    {
+        "traefik.io/gateway-controller",
+        "gateway.envoyproxy.io/gatewayclass-controller",
+        "istio.io/gateway-controller",
+    }
+)
+"""Controllers that do it, by their code, where they list both of what it is made of. Others refuse the whole route."""
+
+_MADE_OF: Final = frozenset({"HTTPRouteBackendRequestHeaderModification", "HTTPRouteResponseHeaderModification"})
+
+
 def gateway_features(gateway_classes: Iterable[Mapping[str, Any] | None]) -> frozenset[str] | None:
     """What all of these GatewayClasses support, for `Router.capabilities`; None when there is none of them.
 
@@ -38,4 +54,6 @@ def _features(gateway_class: Mapping[str, Any]) -> frozenset[str]:
     names = {feature["name"] if isinstance(feature, Mapping) else str(feature) for feature in listed}
     if (gateway_class.get("spec") or {}).get("controllerName") in _WITH_HEADER_PATTERNS:
         names.add(HEADER_PATTERNS)
+    if (gateway_class.get("spec") or {}).get("controllerName") in _WITH_RESPONSE_HEADERS and names >= _MADE_OF:
+        names.add(RESPONSE_HEADERS)
     return frozenset(names)

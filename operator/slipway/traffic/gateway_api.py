@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from slipway.api import GatewayTraffic, ParentReference
 from slipway.traffic import user_rule
 from slipway.traffic.acceptance import refused_by
-from slipway.traffic.features import HEADER_PATTERNS, MIRROR, MIRROR_PERCENT
+from slipway.traffic.features import HEADER_PATTERNS, MIRROR, MIRROR_PERCENT, RESPONSE_HEADERS
 from slipway.traffic.http_rules import (
     MATCH_RULE,
     MODEL_RULE,
@@ -53,7 +53,7 @@ KIND: Final = "HTTPRoute"
 
 FIELD: Final = "spec.traffic.gateway"
 
-_EVERYTHING: Final = frozenset({MIRROR, MIRROR_PERCENT, HEADER_PATTERNS})
+_EVERYTHING: Final = frozenset({MIRROR, MIRROR_PERCENT, HEADER_PATTERNS, RESPONSE_HEADERS})
 
 
 def references(*, model_deployment: str, traffic: GatewayTraffic) -> tuple[Reference, ...]:
@@ -76,6 +76,7 @@ def capabilities(*, traffic: GatewayTraffic, features: frozenset[str] | None) ->
         cookies=ours and HEADER_PATTERNS in able,
         preview=ours,
         counters=True,
+        named=RESPONSE_HEADERS in able,
     )
 
 
@@ -101,6 +102,7 @@ def changes(
             route=traffic.route,
             backends=serving,
             mirror=copied(plan),
+            named=plan.named,
             owner_uid=str(owner["uid"]),
             live=live,
         )
@@ -117,7 +119,8 @@ def changes(
 
     result = [manifest(main, list(traffic.hostnames or []), _rules(traffic.path, plan, serving))]
     if host is not None and plan.previewed is not None:
-        result.append(manifest(preview, [host], [_rule(PREVIEW_RULE, [path_match(traffic.path)], plan.previewed)]))
+        rule = _rule(PREVIEW_RULE, [path_match(traffic.path)], plan.previewed, named=plan.named)
+        result.append(manifest(preview, [host], [rule]))
     elif standing is not None and owned(standing, owner["uid"]):
         result.append(Change(preview, delete=True))
     return result
@@ -206,17 +209,17 @@ def _rules(path: str, plan: RoutePlan, serving: Sequence[Backend]) -> list[Objec
     rules = []
     if plan.preview is not None and plan.preview.header is not None and plan.previewed is not None:
         match = {**path_match(path), "headers": [header_match(plan.preview.header)]}
-        rules.append(_rule(PREVIEW_RULE, [match], plan.previewed))
+        rules.append(_rule(PREVIEW_RULE, [match], plan.previewed, named=plan.named))
     if plan.matches and plan.matched is not None:
-        rules.append(_rule(MATCH_RULE, request_matches(path, plan.matches), plan.matched))
+        rules.append(_rule(MATCH_RULE, request_matches(path, plan.matches), plan.matched, named=plan.named))
     mirror = copied(plan)
     filters = {"filters": [mirror_filter(mirror)]} if mirror is not None else {}
-    model = {"name": MODEL_RULE, "matches": [path_match(path)], **filters, "backendRefs": backend_references(serving)}
-    return [*rules, model]
+    backends = backend_references(serving, named=plan.named)
+    return [*rules, {"name": MODEL_RULE, "matches": [path_match(path)], **filters, "backendRefs": backends}]
 
 
-def _rule(name: str, matches: list[Object], service: str) -> Object:
-    return {"name": name, "matches": matches, "backendRefs": sole_backend(service)}
+def _rule(name: str, matches: list[Object], service: str, *, named: bool) -> Object:
+    return {"name": name, "matches": matches, "backendRefs": sole_backend(service, named=named)}
 
 
 def _rules_of(route: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from slipway.api import SERVICE_PORT, HeaderMatch, RequestMatch
 from slipway.traffic.objects import normalised
 from slipway.traffic.patterns import cookie_pattern
-from slipway.traffic.router import WHOLE, Backend, Object
+from slipway.traffic.router import REVISION_HEADER, WHOLE, Backend, Object
 
 MODEL_RULE: Final = "model"
 """Name of the rule that carries the shares."""
@@ -44,14 +44,27 @@ def request_matches(path: str, matches: Iterable[RequestMatch]) -> list[Object]:
     return found
 
 
-def backend_references(backends: Iterable[Backend]) -> list[Object]:
-    """Backends with their shares as weights."""
-    return [{"name": backend.service, "port": SERVICE_PORT, "weight": backend.basis_points} for backend in backends]
+def backend_references(backends: Iterable[Backend], *, named: bool = False) -> list[Object]:
+    """Backends with their shares as weights; `named` says that their answers tell whose they are."""
+    return [
+        {
+            "name": backend.service,
+            "port": SERVICE_PORT,
+            "weight": backend.basis_points,
+            **({"filters": [_name_filter(backend.service)]} if named else {}),
+        }
+        for backend in backends
+    ]
 
 
-def sole_backend(service: str) -> list[Object]:
+def sole_backend(service: str, *, named: bool = False) -> list[Object]:
     """The one backend of a rule that splits nothing."""
-    return backend_references([Backend(service, WHOLE)])
+    return backend_references([Backend(service, WHOLE)], named=named)
+
+
+def _name_filter(service: str) -> Object:
+    header = {"name": REVISION_HEADER, "value": service}
+    return {"type": "ResponseHeaderModifier", "responseHeaderModifier": {"set": [header]}}
 
 
 def mirror_filter(mirror: Backend) -> Object:

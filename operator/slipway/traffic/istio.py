@@ -20,6 +20,7 @@ from slipway.traffic.objects import ABSENT, applied, foreign, normalised, not_ou
 from slipway.traffic.patterns import cookie_pattern, literal
 from slipway.traffic.plan import copied, preview_host, serving_backends
 from slipway.traffic.router import (
+    REVISION_HEADER,
     WHOLE,
     Backend,
     Capabilities,
@@ -49,6 +50,7 @@ _CAPABILITIES: Final = Capabilities(
     cookies=True,
     preview=True,
     counters=True,
+    named=True,
 )
 
 _MODEL, _MATCH, _PREVIEW = "model", "match", "preview"
@@ -141,11 +143,12 @@ def _route(model_deployment: str) -> Reference:
 def _rules(path: str, plan: RoutePlan, serving: Sequence[Backend]) -> list[Object]:
     rules = []
     if plan.preview is not None and plan.previewed is not None:
-        rules.append(_rule(_PREVIEW, _matches(path, [_preview_condition(plan)]), [Backend(plan.previewed, WHOLE)]))
+        matches = _matches(path, [_preview_condition(plan)])
+        rules.append(_rule(_PREVIEW, matches, [Backend(plan.previewed, WHOLE)], plan))
     if plan.matches and plan.matched is not None:
         conditions = [_match_condition(match) for match in plan.matches]
-        rules.append(_rule(_MATCH, _matches(path, conditions), [Backend(plan.matched, WHOLE)]))
-    model = _rule(_MODEL, _matches(path, [{}]), serving)
+        rules.append(_rule(_MATCH, _matches(path, conditions), [Backend(plan.matched, WHOLE)], plan))
+    model = _rule(_MODEL, _matches(path, [{}]), serving, plan)
     mirror = copied(plan)
     if mirror is not None:
         model |= {
@@ -155,8 +158,15 @@ def _rules(path: str, plan: RoutePlan, serving: Sequence[Backend]) -> list[Objec
     return [*rules, model]
 
 
-def _rule(name: str, matches: list[Object], backends: Iterable[Backend]) -> Object:
-    routes = [{"destination": _destination(backend.service), "weight": backend.basis_points} for backend in backends]
+def _rule(name: str, matches: list[Object], backends: Iterable[Backend], plan: RoutePlan) -> Object:
+    routes = [
+        {
+            "destination": _destination(backend.service),
+            "weight": backend.basis_points,
+            **({"headers": {"response": {"set": {REVISION_HEADER: backend.service}}}} if plan.named else {}),
+        }
+        for backend in backends
+    ]
     return {"name": name, "match": matches, "route": routes}
 
 

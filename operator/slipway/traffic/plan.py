@@ -41,6 +41,7 @@ def preview_host(plan: RoutePlan, hostnames: Collection[str] | None, *, router: 
 
 def _refusals(plan: RoutePlan, able: Capabilities, router: str) -> Iterator[str]:
     yield from _shares(plan, able, router)
+    yield from _named(plan, able, router)
     mirror = copied(plan)
     if mirror is not None and not able.mirror:
         yield f"{router}: it cannot copy requests, so there can be no shadow stage: use another router or strategy"
@@ -62,6 +63,11 @@ def _refusals(plan: RoutePlan, able: Capabilities, router: str) -> Iterator[str]
         yield f"{router}: it has no preview address: leave out strategy.blueGreen.preview, or use another router"
     if plan.sticky is not None and not able.sticky:
         yield f"{router}: it keeps no client with a release: leave out strategy.abTest.sticky, or use another router"
+
+
+def _named(plan: RoutePlan, able: Capabilities, router: str) -> Iterator[str]:
+    if plan.named and not able.named:
+        yield f"{router}: it cannot write into an answer which release gave it"
 
 
 def _shares(plan: RoutePlan, able: Capabilities, router: str) -> Iterator[str]:

@@ -21,6 +21,11 @@ WHOLE: Final = 10_000
 """All of the traffic, in basis points: percent times 100."""
 
 
+REVISION_HEADER: Final = "x-slipway-revision"
+"""Of an answer: the revision that gave it, by the name of its Service and ModelRevision. Whoever reports on the answer
+afterwards names it."""
+
+
 class PlanError(ValueError):
     """A plan that a router cannot carry out. The message says why, and what to change; it is the same for ever."""
 
@@ -56,6 +61,8 @@ class RoutePlan:
     """The Service that is reached under the preview's host or header, whatever the shares are."""
     sticky: Sticky | None = None
     """The cookie that keeps a client with the release that it met first."""
+    named: bool = False
+    """Whether answers say which revision gave them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,8 @@ class Capabilities:
     sticky: bool = False
     counters: bool = False
     """Whether the gateway counts requests and failures for each release (metrics of the kind gateway)."""
+    named: bool = False
+    """Whether it can write into an answer which release gave it."""
     by_replicas: bool = False
     """Whether a release's share is its share of the ready pods."""
 

@@ -65,6 +65,7 @@ def changes(
     route: RouteReference,
     backends: Sequence[Backend],
     mirror: Backend | None,
+    named: bool,
     owner_uid: str,
     live: Live,
 ) -> Sequence[Change]:
@@ -74,7 +75,7 @@ def changes(
     filters = _without_ours(rule, claim)
     ours = [mirror_filter(mirror)] if mirror is not None else []
     said = _Claim(model_deployment, owner_uid, before, mirror.service if mirror is not None else None)
-    changed = _with(rule, backends=backend_references(backends), filters=[*filters, *ours])
+    changed = _with(rule, backends=backend_references(backends, named=named), filters=[*filters, *ours])
     return (_patched(found, route, changed, said.text(route.rule)),)
 
 

@@ -11,7 +11,7 @@ from slipway_sandbox.apiserver.errors import INVALID, FieldError
 from slipway_sandbox.apiserver.rbac import Authorizer, Request
 from slipway_sandbox.apiserver.requests import negotiate
 from slipway_sandbox.apiserver.resources import Resource
-from slipway_sandbox.apiserver.tokens import Tokens
+from slipway_sandbox.apiserver.tokens import ISSUER, Tokens, audiences_of
 
 
 class Reviews:
@@ -56,10 +56,16 @@ class Reviews:
         token = body["spec"].get("token", "")
         if not token:
             raise errors.bad_request("token is required for TokenReview in authentication")
-        user = self._tokens.user(token)
+        asked = tuple(body["spec"].get("audiences") or ())
+        user = self._tokens.user(token, asked or (ISSUER,))
         if user is None:
             return {"user": {}, "error": "invalid bearer token"}
-        return {"authenticated": True, "user": {"username": user.name, "groups": list(user.groups)}}
+        # The administrator's token is no service account's, and is for the API server alone.
+        meant = [audience for audience in asked if audience in (audiences_of(token) or (ISSUER,))]
+        if asked and not meant:
+            return {"user": {}, "error": f"token audiences do not match the target audiences {list(asked)}"}
+        status = {"authenticated": True, "user": {"username": user.name, "groups": list(user.groups)}}
+        return status | ({"audiences": meant} if asked else {})
 
     def _access_status(self, kind: str, body: dict[str, Any], call: Call) -> dict[str, Any]:
         spec = body["spec"]

@@ -55,8 +55,8 @@ class Tokens:
     def _sign(self, body: str) -> str:
         return _base64(hmac.new(self._key, body.encode(), hashlib.sha256).digest())
 
-    def user(self, token: str) -> User | None:
-        """Whose token it is, if it is one of this server and still valid."""
+    def user(self, token: str, audiences: tuple[str, ...] = (ISSUER,)) -> User | None:
+        """Whose token it is, if it is one of this server, still valid, and made for one of these audiences."""
         if self._admin is not None and hmac.compare_digest(token.encode(), self._admin.encode()):
             return ADMIN
         body, _, signature = token.rpartition(".")
@@ -64,10 +64,18 @@ class Tokens:
             return None
         encoded = body.partition(".")[2]
         claims = json.loads(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
-        if claims["exp"] < time.time():
+        if claims["exp"] < time.time() or not set(audiences) & set(claims["aud"]):
             return None
         namespace = claims["kubernetes.io"]["namespace"]
         return User(claims["sub"], (SERVICE_ACCOUNTS, f"{SERVICE_ACCOUNTS}:{namespace}", AUTHENTICATED))
+
+
+def audiences_of(token: str) -> tuple[str, ...]:
+    """What a token was made for; nothing for one that is not signed here, such as the administrator's."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return ()
+    return tuple(json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))["aud"])
 
 
 def _encode(value: Any) -> str:

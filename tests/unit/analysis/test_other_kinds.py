@@ -77,9 +77,12 @@ def test_labels_that_cannot_be_are_refused(counts: tuple) -> None:
         LabelCounts(*counts)
 
 
-def test_labels_need_a_comparison_and_a_time() -> None:
-    with pytest.raises(ValueError, match="gates"):
-        labels(threshold_max=0.1)
+def test_under_a_limit_alone_labels_are_judged_however_many_there_are_of_stable() -> None:
+    evidence = labels(threshold_max=0.1).fold(LabelCounts(500, 450, 150), LabelCounts(500, 0, 0), age=3600)
+    assert evidence.judge().verdict is Verdict.FAIL
+
+
+def test_labels_need_a_time() -> None:
     with pytest.raises(ValueError, match="maturity"):
         labels(maturity=math.inf)
 

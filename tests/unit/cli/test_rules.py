@@ -41,6 +41,7 @@ TEXTS = (
 )
 DURATIONS = ("0s", "500ms", "1s", "90s", "1h30m", "168h", "168h1ms", "99999h")
 NUMBERS = (0, 0.5, 1, 1.005, 1.25, 1.255, 10, 33.33, 33.333, 50, 99.99, 100)
+DURATIONS = ("0s", "999ms", "1s", "10m", "1h30m", "720h", "719h60m", "721h", "99999h")
 METADATA = {"type": "object", "properties": {"name": {"type": "string"}}}
 
 

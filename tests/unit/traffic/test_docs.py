@@ -25,7 +25,10 @@ ROUTERS: dict[str, Traffic] = {
 LISTED = gateway_features(
     [{"status": {"supportedFeatures": ["HTTPRouteRequestMirror", "HTTPRouteRequestPercentageMirror"]}}]
 )
-KNOWN = gateway_features([{"spec": {"controllerName": "traefik.io/gateway-controller"}}])
+FILTERS = ["HTTPRouteBackendRequestHeaderModification", "HTTPRouteResponseHeaderModification"]
+KNOWN = gateway_features(
+    [{"spec": {"controllerName": "traefik.io/gateway-controller"}, "status": {"supportedFeatures": FILTERS}}]
+)
 
 
 def row(name: str) -> list[str]:
@@ -47,6 +50,7 @@ def row(name: str) -> list[str]:
         may("preview", known, "if known"),
         may("sticky", known, "if known"),
         may("counters", known, "if known"),
+        may("named", known, "if known"),
         may("observable", known, "if known"),
     ]
 

@@ -58,6 +58,37 @@ def test_a_route_without_a_backend_keeps_its_rule(backends: list[Backend]) -> No
     assert rules(a_route(RoutePlan(backends)))["model"]["backendRefs"] == []
 
 
+def test_each_backend_names_itself_in_its_answers_where_that_is_asked_for() -> None:
+    named = rules(a_route(replace(PLAN, named=True)))["model"]["backendRefs"]
+    for backend in named:
+        header = {"name": "x-slipway-revision", "value": backend["name"]}
+        assert backend["filters"] == [
+            {"type": "ResponseHeaderModifier", "responseHeaderModifier": {"set": [header]}},
+        ]
+    assert all("filters" not in backend for backend in rules(a_route())["model"]["backendRefs"])
+    assert a_route(replace(PLAN, named=True)).status().written == a_route().status().written
+
+
+FILTERS = ("HTTPRouteBackendRequestHeaderModification", "HTTPRouteResponseHeaderModification")
+
+
+@pytest.mark.parametrize(
+    ("controller", "listed", "able"),
+    [
+        ("traefik.io/gateway-controller", FILTERS, True),
+        ("traefik.io/gateway-controller", ("HTTPRouteResponseHeaderModification",), False),
+        ("example.com/gw", FILTERS, False),
+        ("istio.io/gateway-controller", (), False),
+    ],
+)  # fmt: skip
+def test_only_a_gateway_that_is_known_to_do_it_names_releases(
+    controller: str, listed: tuple[str, ...], able: bool
+) -> None:
+    at = a_route()
+    found = at.router.capabilities(traffic=at.traffic.gateway, features=features(*listed, controller=controller))
+    assert found.named is able
+
+
 def test_the_users_parents_hosts_and_path_are_written() -> None:
     parents = [{"name": "public", "namespace": "edge", "sectionName": "https"}, {"name": "internal"}]
     at = a_route(PLAN, *parents, hostnames=["fraud.example"], path="/v2")

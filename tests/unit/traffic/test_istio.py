@@ -30,6 +30,15 @@ def test_each_release_is_a_destination_with_its_weight() -> None:
     ]
 
 
+def test_each_destination_names_itself_in_its_answers_where_that_is_asked_for() -> None:
+    header = NEW, OLD
+    plan = replace(PLAN, named=True, matches=[RequestMatch(header=HeaderMatch(name="X-Group", value="b"))], matched=NEW)
+    found = rules(a_service(plan))
+    said = {route["headers"]["response"]["set"]["x-slipway-revision"] for route in found["model"]["route"]}
+    assert said == set(header)
+    assert found["match"]["route"][0]["headers"]["response"]["set"] == {"x-slipway-revision": NEW}
+
+
 def test_hosts_and_gateways_are_the_users_and_without_gateways_it_is_the_mesh() -> None:
     spec = a_service(gateways=["edge/public", "inner"]).of("VirtualService")["spec"]
     assert (spec["hosts"], spec["gateways"]) == (["fraud.example"], ["edge/public", "inner"])
