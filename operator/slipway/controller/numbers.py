@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from slipway.api import MetricSpec
-from slipway.metrics import SourceError
+from slipway.metrics import SelectorError
 from slipway.rollout import NumberReading, Role
 
 Number = float | Mapping[str, float] | None
@@ -13,7 +13,7 @@ Number = float | Mapping[str, float] | None
 
 
 def reading_of(metric: MetricSpec, found: Mapping[str, Number]) -> NumberReading:
-    """The reading of both arms, or of the candidate alone. Raises SourceError for numbers that cannot be compared."""
+    """The reading of both arms, or of the candidate alone. Raises SelectorError for numbers that cannot be compared."""
     if metric.threshold is None:
         for arm, number in found.items():
             _check_ranked(metric, arm, number)
@@ -37,9 +37,11 @@ def _values(number: Number) -> tuple[float, ...]:
 def _check_ranked(metric: MetricSpec, arm: str, number: Number) -> None:
     if isinstance(number, float):
         problem = "it gives one number for a whole release, and pods are what is ranked: keep their label, as by (pod)"
-        raise SourceError("prometheus.query", problem)
+        raise SelectorError("prometheus.query", problem)
     if any(value < 0 for value in _values(number)):
-        raise SourceError(_named(metric), f"a pod of {arm} is below 0, of which no share can be taken: use a threshold")
+        raise SelectorError(
+            _named(metric), f"a pod of {arm} is below 0, of which no share can be taken: use a threshold"
+        )
 
 
 def _named(metric: MetricSpec) -> str:

@@ -126,6 +126,14 @@ async def test_a_gauge_that_is_none_is_no_evidence(world: World, page: str, verd
     assert (status["verdict"], said in status["message"]) == (verdict, True), status["message"]
 
 
+async def test_a_gauge_below_zero_cannot_be_ranked_and_its_field_is_named(world: World) -> None:
+    await counted(world, {"name": "queue", "pods": {"gauge": "queue"}, "comparison": {"relative": 0.2}})
+    world.outside.models["v2"].page = lambda: "queue -3\n"
+    await world.pass_time(25)
+    said = "spec.analysis.metrics[queue].pods.gauge: a pod of candidate is below 0"
+    assert world.metric("v2", "queue")["message"].startswith(said)
+
+
 @pytest.mark.parametrize(("bad", "stays"), [(0, "v2"), (0.5, "v1")])
 async def test_a_preset_names_the_counters_of_its_server(world: World, bad: float, stays: str) -> None:
     preset = {key: value for key, value in ERRORS.items() if key != "pods"} | {"pods": {"preset": "MLServer"}}
