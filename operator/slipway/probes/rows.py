@@ -24,6 +24,9 @@ SLICE: Final = "slice."
 MAX_UNPACKED: Final = 512 * 1024 * 1024
 """Bytes of a Parquet file's columns as the file says they are when unpacked."""
 
+ODD_LABELS: Final = 0.1
+"""So few labels that are no numbers, among numbers, are mistakes: as a column of text no prediction would be right."""
+
 _INTEGER: Final = re.compile(r"[+-]?(0|[1-9]\d{0,18})")
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?")
 _NO_NUMBER: Final = frozenset({"nan", "inf", "-inf", "+inf", "infinity", "-infinity"})
@@ -145,7 +148,10 @@ def _csv(text: str, limit: int, tolerance: float, *, labelled: bool) -> list[Row
     if not found:
         raise FormatError("has a header and no rows")
     whole = [cells for _, cells in found if len(cells) == len(header)]
-    kinds = [_kind([cells[index] for cells in whole], tolerance) for index in range(len(header))]
+    kinds = [
+        (_label_kind if name == "expected" else _kind)([cells[index] for cells in whole], tolerance)
+        for index, name in enumerate(header)
+    ]
     return [
         _table_row(place, str(number), header, [_cell(cell, kind) for cell, kind in zip(cells, kinds, strict=False)])
         if len(cells) == len(header)
@@ -181,6 +187,15 @@ def _kind(cells: Sequence[str], tolerance: float) -> _Kind:
     if sum(_numeric(cell) for cell in given) >= enough and any(_NUMBER.fullmatch(cell) for cell in given):
         return _Kind.NUMBER
     return _Kind.TEXT
+
+
+def _label_kind(cells: Sequence[str], tolerance: float) -> _Kind:
+    """The same for labels, among which a few texts make no texts of all others."""
+    kind = _kind(cells, tolerance)
+    given = [cell.strip() for cell in cells if cell.strip()]
+    numbers = [cell for cell in given if _numeric(cell)]
+    odd = len(given) - len(numbers)
+    return _kind(numbers, tolerance) if kind is _Kind.TEXT and numbers and odd <= ODD_LABELS * len(given) else kind
 
 
 def _numeric(cell: str) -> bool:

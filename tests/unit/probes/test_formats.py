@@ -25,6 +25,7 @@ from slipway.probes import (
     Reason,
     read_golden_set,
 )
+from slipway.probes.rows import Row, read_rows
 
 WHERE = "s3://ml/golden"
 
@@ -268,3 +269,22 @@ def test_parquet_without_its_package_says_what_to_install(monkeypatch: pytest.Mo
         GoldenSetError, match=r"is Parquet, which needs the package pyarrow: install slipway\[parquet\], or"
     ):
         read(b"PAR1", Format.PARQUET)
+
+
+def test_a_text_among_many_numbers_as_labels_is_a_mistake_and_makes_no_texts_of_them() -> None:
+    rows = rows_labelled([*(str(n % 2) for n in range(19)), "one"])
+    assert [row.raw["expected"] for row in rows[:2]] == [[0], [1]]
+    assert rows[-1].problem == "column 'expected': 'one' where the column holds integers"
+
+
+def test_labels_of_which_a_fifth_are_texts_are_texts_and_whole_numbers_among_others_are_numbers() -> None:
+    texts = rows_labelled(["1", "2", "3", "4", "5b"])
+    assert [row.raw["expected"] for row in texts] == [["1"], ["2"], ["3"], ["4"], ["5b"]]
+    numbers = rows_labelled([*map(str, range(30)), "2.5"])
+    assert numbers[-1].raw["expected"] == [2.5]
+    assert not any(row.problem for row in numbers)
+
+
+def rows_labelled(labels: list[str]) -> list[Row]:
+    lines = ["id,x,expected", *(f"g{number},1,{label}" for number, label in enumerate(labels))]
+    return read_rows("\n".join(lines).encode(), Format.CSV, limit=99, tolerance=0)
