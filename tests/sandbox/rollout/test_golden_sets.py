@@ -78,8 +78,3 @@ async def test_an_idle_service_is_spared_a_release_that_is_bad_for_some_and_one_
     assert "(max 5.00%)" in message
     assert shop.phase("v3") == "Shadowing"
     assert shop.weights("v3") == [0]
-
-    # As seldom as v2 does is seldom enough.
-    await shop.apply(a_release("v2", traffic=TRAFFIC, strategy=shadow, analysis={"metrics": [agreement]}))
-    await shop.until_phase("v2", "Stepping", "Promoting", "Stable", seconds=40)
-    assert [phase for phase, _ in shop.told("v2")][2:4] == ["Evaluating", "Shadowing"]
