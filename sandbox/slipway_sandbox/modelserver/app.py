@@ -118,7 +118,10 @@ class _Server:
 
     def _compute(self, body: bytes) -> bytes:
         request = parse_request(body, self._model.inputs, self._model.outputs)
-        return render_reply(self._model.name, self._model.version, request.id, self._model.infer(request))
+        outputs = self._model.infer(request)
+        reply = render_reply(self._model.name, self._model.version, request.id, outputs)
+        self._metrics.count([*request.inputs.items(), *((spec.name, tensor) for spec, tensor in outputs)])
+        return reply
 
     def _check_model(self, request: Request) -> None:
         name, version = request.path_params["model"], request.path_params.get("version")

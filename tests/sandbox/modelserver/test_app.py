@@ -152,3 +152,12 @@ async def test_readiness_once_withdrawn_turns_probes_and_connections_away_but_se
         answer = await client.post("/v2/models/m/infer", json=a_request(1))
         assert answer.status_code == 200
         assert answer.headers["connection"] == "close"
+
+
+async def test_what_was_asked_and_answered_is_counted_by_value(client: httpx.AsyncClient) -> None:
+    for _ in range(3):
+        assert (await client.post("/v2/models/m/infer", json=a_request(1))).status_code == 200
+    text = (await client.get("/metrics")).text
+    assert 'model_tensor_class_total{class="1",model="m",tensor="x",version="v1"} 3.0' in text
+    assert 'model_tensor_value_bucket{le="10.0",model="m",tensor="y",version="v1"} 0.0' in text
+    assert 'model_tensor_value_bucket{le="20.0",model="m",tensor="y",version="v1"} 3.0' in text
