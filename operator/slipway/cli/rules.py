@@ -236,6 +236,7 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
     "!has(self.unit) || has(self.histogram)": lambda it: "unit" not in it or "histogram" in it,
     "has(self.histogram) != has(self.counter)": lambda it: ("histogram" in it) != ("counter" in it),
     "has(self.counter) == has(self.label)": lambda it: ("counter" in it) == ("label" in it),
+    "has(self.webhook) || has(self.job)": lambda it: "webhook" in it or "job" in it,
     "has(self.features) || has(self.predictions) || has(self.goldenSet)": lambda it: (
         "features" in it or "predictions" in it or "goldenSet" in it
     ),

@@ -60,6 +60,8 @@ MODEL_REVISION = Kind("slipway.dev", "v1alpha1", "ModelRevision", "modelrevision
 """One release, resolved and immutable, with its history."""
 DEPLOYMENT = Kind("apps", "v1", "Deployment", "deployments")
 """Runs the pods of a revision."""
+JOB = Kind("batch", "v1", "Job", "jobs")
+"""Does one thing beside the operator, and ends."""
 SERVICE = Kind("", "v1", "Service", "services")
 """The public name of a ModelDeployment, and one for each revision."""
 POD = Kind("", "v1", "Pod", "pods")
@@ -109,6 +111,7 @@ KINDS = (
     MODEL_DEPLOYMENT,
     MODEL_REVISION,
     DEPLOYMENT,
+    JOB,
     SERVICE,
     POD,
     CONFIG_MAP,

@@ -12,13 +12,15 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from slipway.cluster import Cluster, ClusterError
-from slipway.controller.observe import Scene
+from slipway.api import API_VERSION, MODEL_DEPLOYMENT_KIND, format_time
+from slipway.cluster import JOB, AlreadyExists, Cluster, ClusterError
+from slipway.controller.observe import Scene, owned
 from slipway.controller.secrets import credentials
 from slipway.metrics import Credentials, SourceError
 from slipway.outside import FetchError, Outside
 from slipway.release import revision_name
 from slipway.rollout import Reaction, ReactionOutcome, cloud_event
+from slipway.workload import Owner, reaction_job
 
 TIMEOUT: Final = 10.0
 """Seconds that a receiver has for its whole answer."""
@@ -73,7 +75,8 @@ class Reactions:
 
     async def _carry_out(self, scene: Scene, reaction: Reaction, place: Place) -> None:
         try:
-            message, done = await self._webhook(scene, reaction), True
+            carry_out = self._webhook if reaction.kind == "Webhook" else self._job
+            message, done = await carry_out(scene, reaction), True
         except (_NotDoneError, FetchError, SourceError, ClusterError) as error:
             message, done = str(error), False
         except Exception as error:  # noqa: BLE001 - an attempt that ended without an outcome would be waited for for ever
@@ -112,3 +115,36 @@ class Reactions:
         if not answer.ok:
             raise _NotDoneError(f"{field}.url: it answered HTTP {answer.status}: check what receives there")
         return f"delivered as {reaction.firing.id}"
+
+    async def _job(self, scene: Scene, reaction: Reaction) -> str:
+        """Create the Job. Its name says which firing it is of, so that it is created once."""
+        job = scene.spec.drift.on_drift.job if scene.spec.drift and scene.spec.drift.on_drift else None
+        if job is None:
+            raise _NotDoneError("spec.drift.onDrift.job is gone")
+        metadata, firing = scene.deployment["metadata"], reaction.firing
+        manifest = reaction_job(
+            job,
+            model_deployment=scene.name,
+            namespace=scene.namespace,
+            full_hash=reaction.revision,
+            owner=Owner(API_VERSION, MODEL_DEPLOYMENT_KIND, scene.name, metadata["uid"]),
+            firing=firing.id,
+            facts={
+                "SLIPWAY_DRIFT_ID": firing.id,
+                "SLIPWAY_DRIFT_TIME": format_time(firing.time),
+                "SLIPWAY_DRIFT_FINDINGS": json.dumps(
+                    [finding.model_dump(mode="json", by_alias=True) for finding in firing.findings or ()]
+                ),
+                "SLIPWAY_MODEL_DEPLOYMENT": scene.name,
+                "SLIPWAY_MODEL_REVISION": revision_name(scene.name, reaction.revision),
+                "SLIPWAY_MODEL_VERSION": scene.releases[reaction.revision].spec.release.model.version,
+            },
+        )
+        name = manifest["metadata"]["name"]
+        try:
+            await self._cluster.create(manifest)
+        except AlreadyExists:
+            found = await self._cluster.get(JOB, scene.namespace, name)
+            if found is not None and not owned(found, metadata["uid"]):
+                raise _NotDoneError(f"Job {scene.namespace}/{name} exists and is not Slipway's: delete it") from None
+        return f"Job {name} was created"

@@ -58,6 +58,8 @@ def _recorded(
     ready_at = since + wanted.min_duration
     if total < wanted.min_samples or now < ready_at:
         words = f"the reference is being recorded: {total} of {wanted.min_samples} requests"
+        if not bins:
+            words += ", and no pod shows a series of it yet: is it named as the pods name it?"
         if now < ready_at:
             words += f", not before {format_time(ready_at.replace(microsecond=0))[:16]}Z"
         return status.model_copy(

@@ -118,7 +118,11 @@ def advanced(
 
 def _declared(spec: DriftSpec) -> tuple[ActionKind, ...]:
     """What the specification asks for."""
-    return ("Webhook",) if spec.on_drift is not None else ()
+    asked = spec.on_drift
+    if asked is None:
+        return ()
+    found: tuple[ActionKind, ...] = ("Webhook",) if asked.webhook is not None else ()
+    return (*found, "Job") if asked.job is not None else found
 
 
 def _advanced(spec: DriftSpec, action: DriftAction, outcome: ReactionOutcome | None, now: datetime) -> DriftAction:

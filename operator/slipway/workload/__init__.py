@@ -25,6 +25,7 @@ from slipway.workload.manifests import (
 )
 from slipway.workload.podspec import CONTAINER_NAME, DEFAULT_PORT, SLEEPS_SINCE, NamedPort, drains, named_ports
 from slipway.workload.quantity import canonical_quantity, quantity_value
+from slipway.workload.reaction import reaction_job
 from slipway.workload.unscaled import autoscaler_problem
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "needs_apply",
     "pod_problem",
     "quantity_value",
+    "reaction_job",
     "revision_manifest",
     "service_manifest",
 ]

@@ -9,7 +9,7 @@ from unit.controller.builders import NAMESPACE
 from unit.controller.test_stable_drift import Counted, an_hour, signal, watched
 from unit.controller.world import World
 
-from slipway.cluster import MODEL_REVISION, SECRET, Unavailable
+from slipway.cluster import JOB, MODEL_REVISION, SECRET, Forbidden, Unavailable
 from slipway.outside import Egress
 
 AS_EVER, ELSEWHERE = (400, 400, 200), (100, 100, 800)
@@ -125,3 +125,39 @@ async def test_the_receiver_is_shown_the_token_of_a_secret(world: World) -> None
     ((_, headers, _),) = world.outside.hooked
     assert headers["authorization"] == "Bearer s3cret"
     assert "s3cret" not in str(world.record("v1"))
+
+
+# --- Jobs ------------------------------------------------------------------------------------------------------------
+
+TRAINING: dict[str, Any] = {"onDrift": {"job": {"image": "train.example/fraud:1", "args": ["--fresh"]}}}
+
+
+async def test_a_job_is_created_once_also_where_its_outcome_is_lost(world: World) -> None:
+    await drifting(world, **TRAINING)
+    await told(world)
+    world.kill_operator()
+    world.start_operator()
+    await world.run(lambda: bool(world.reactions._on))
+    await world.reactions.idle()
+    assert (await outcome(world))["state"] == "Done"
+    (job,) = world.mirror.objects(JOB)
+    firing = world.record("v1")["drift"]["firing"]
+    assert job["metadata"]["name"] == f"fraud-drift-{firing['id'][:8]}"
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    facts = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert facts["SLIPWAY_DRIFT_ID"] == firing["id"]
+    assert facts["SLIPWAY_MODEL_VERSION"] == "v1"
+    assert "amount" in facts["SLIPWAY_DRIFT_FINDINGS"]
+
+
+async def test_a_job_of_somebody_else_is_left_alone_and_told_of(world: World) -> None:
+    await drifting(world, **TRAINING)
+    world.cluster.fail_next("create", JOB, Forbidden("jobs is forbidden"))
+    await told(world)
+    assert "jobs is forbidden" in (await outcome(world))["message"]
+    name = f"fraud-drift-{world.record('v1')['drift']['firing']['id'][:8]}"
+    metadata = {"name": name, "namespace": NAMESPACE}
+    world.cluster.put({"apiVersion": JOB.api_version, "kind": JOB.kind, "metadata": metadata, "spec": {}})
+    await world.pass_time(6)
+    await world.reactions.idle()
+    assert "is not Slipway's: delete it" in (await outcome(world))["message"]

@@ -113,6 +113,13 @@ def test_the_first_requests_of_the_stable_release_are_the_reference() -> None:
     assert (status.verdict, status.recorded) == ("Collecting", rollout.seen.now)
 
 
+def test_a_series_that_nobody_shows_is_told() -> None:
+    status = status_of(looked(looked(watched(), None, bins=()), (), bins=()))
+    assert status is not None
+    assert status.verdict == "Recording"
+    assert "no pod shows a series of it yet" in status.message
+
+
 def test_a_reference_lasts_for_its_least_duration_too() -> None:
     rollout = watched(reference={"minSamples": 100, "minDuration": "150m"})
     rollout = looked(looked(rollout, None), (50, 50, 50, 50))
