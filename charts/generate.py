@@ -99,7 +99,7 @@ def _comment(keys: tuple[str, ...], lines: list[str]) -> tuple[str, Schema]:
     return " ".join(words), schema
 
 
-def schema_of(values: list[Value]) -> Schema:
+def schema_of(values: list[Value], alerts: list[str]) -> Schema:
     """The JSON schema of the values: no key beyond them. Raises UnclearError for a list or map without a schema."""
     root: Schema = {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -108,7 +108,7 @@ def schema_of(values: list[Value]) -> Schema:
         "additionalProperties": False,
         # Where a parent chart names `slipway.enabled` as the condition of this one, Helm hands it on.
         "properties": {"enabled": {"type": "boolean", "description": "For the condition of a parent chart."}},
-        "$defs": DEFINITIONS,
+        "$defs": DEFINITIONS | {"alert": {"enum": alerts}},
     }
     for value in values:
         parent = root
@@ -148,7 +148,8 @@ def table(values: list[Value]) -> str:
 def outputs() -> dict[Path, str]:
     """What each generated file has to hold."""
     values = list(read((CHART / "values.yaml").read_text()))
-    schema = json.dumps(schema_of(values), indent=2, ensure_ascii=False) + "\n"
+    alerts = re.findall(r"^- alert: (\w+)", (CHART / "templates" / "_alerts.tpl").read_text(), re.MULTILINE)
+    schema = json.dumps(schema_of(values, alerts), indent=2, ensure_ascii=False) + "\n"
     readme = (CHART / "README.md").read_text()
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)

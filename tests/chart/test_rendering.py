@@ -15,8 +15,10 @@ import kubernetes_validate
 import pytest
 import yaml
 from chart.kit import CHART, PROFILES, ROOT, VERSIONS, Chart, Manifest, granted, nested, of_kind, switches
+from kubernetes_validate import utils
 
 DEFAULTS: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
+utils.schema_contents = cache(utils.schema_contents)  # it reads two megabytes anew for every object
 NOT_IN_KUBERNETES = {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
 
 WITH = {

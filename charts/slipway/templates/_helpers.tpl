@@ -78,8 +78,12 @@ annotations:
 {{- with .Values.operator.maxRolloutsPerNamespace }}
 - --max-rollouts-per-namespace={{ . | int }}
 {{- end }}
+- --log-format={{ .Values.operator.logFormat }}
 {{- if .Values.operator.verbose }}
 - --verbose
+{{- end }}
+{{- if .Values.operator.debug }}
+- --debug
 {{- end }}
 {{- range .Values.extraArgs }}
 - {{ . | quote }}

@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from slipway.api import MetricStatus, ModelRevisionStatus, Phase
 from slipway.controller.queue import QueueStatistics
-from slipway.rollout import Decision, Observation, roles
+from slipway.rollout import AVAILABLE, Decision, Observation, roles
 
 CONTROLLER: Final = "modeldeployment"
 FULL: Final = 10_000
@@ -190,6 +190,8 @@ class _Picture:
     """What is told of one ModelDeployment."""
 
     phase: str
+    available: bool | None
+    """Whether a release that is known to be good serves; None while none is."""
     weights: dict[str, tuple[float | None, float | None]]
     """Desired and observed share of the traffic by role; observed is None where it is not known."""
     judged: dict[str, _Judged]
@@ -210,7 +212,8 @@ class _Picture:
         trial = who.candidate or ""
         record = decision.records.get(trial) or (seen.revisions[trial].record if trial in seen.revisions else None)
         judged = {metric.name: _judged(metric) for metric in (record.metrics if record else None) or ()}
-        return cls(status.phase or "", weights, judged)
+        serves = next((said.status == "True" for said in status.conditions or () if said.type == AVAILABLE), False)
+        return cls(status.phase or "", serves if who.stable is not None else None, weights, judged)
 
 
 class _Pictures(Collector):
@@ -223,6 +226,9 @@ class _Pictures(Collector):
         """Called when the page is asked for."""
         of = ["namespace", "name"]
         phase = GaugeMetricFamily("slipway_modeldeployment_phase", "1 for the present phase.", labels=[*of, "phase"])
+        available = GaugeMetricFamily(
+            "slipway_modeldeployment_available", "Whether a release that is known to be good serves.", labels=of
+        )
         desired = GaugeMetricFamily(
             "slipway_weight_desired_ratio", "Share of the traffic that was asked for.", labels=[*of, "role"]
         )
@@ -240,6 +246,8 @@ class _Pictures(Collector):
         )
         for key, picture in self._pictures.items():
             phase.add_metric([*key, picture.phase], 1)
+            if picture.available is not None:
+                available.add_metric(key, float(picture.available))
             for role, (asked, led) in picture.weights.items():
                 for family, value in ((desired, asked), (observed, led)):
                     if value is not None:
@@ -249,7 +257,7 @@ class _Pictures(Collector):
                 for family, value in ((harm, judged.harm), (needed, judged.needed)):
                     if value is not None:
                         family.add_metric([*key, metric], value)
-        yield from (phase, desired, observed, verdict, harm, needed)
+        yield from (phase, available, desired, observed, verdict, harm, needed)
 
 
 class _Queue(Collector):

@@ -38,11 +38,12 @@ from slipway.rollout.observation import (
     SourceFailure,
 )
 from slipway.rollout.signals import GOLDEN_ID, DistributionRequest, DistributionWindow, SignalFailure, SignalId
-from slipway.rollout.status import refused
+from slipway.rollout.status import AVAILABLE, refused
 from slipway.rollout.table import TABLE, Event, Transition
 from slipway.rollout.targets import Roles
 
 __all__ = [
+    "AVAILABLE",
     "decide",
     "plan",
     "Observation",

@@ -63,6 +63,20 @@ async def test_a_rollout_is_told_with_its_weights_as_asked_and_as_seen(world: Wo
     assert value(world.telemetry, "slipway_rollout_duration_seconds_count", outcome="Promoted") == 2
 
 
+async def test_whether_anything_serves_is_told_once_something_has(world: World) -> None:
+    def available() -> float | None:
+        return value(world.telemetry, "slipway_modeldeployment_available", **FRAUD)
+
+    world.declare("v1")
+    await world.run(lambda: bool(world.versions()))
+    assert available() is None
+    await world.run()
+    assert available() == 1
+    await world.model("v1", starts=False)
+    world.edit(world.deployment, metadata=world.deployment["metadata"] | {"labels": {"look": "again"}})
+    await world.run(lambda: available() == 0)
+
+
 async def test_a_rollback_is_counted_once_with_its_reason_and_its_verdict(world: World) -> None:
     await world.serving("v1")
     await world.model("v4", errors=0.33)

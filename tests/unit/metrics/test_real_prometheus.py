@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 import socket
 import subprocess
 from collections.abc import AsyncIterator
@@ -15,6 +13,7 @@ import httpx
 import pytest
 from aiohttp import web
 from unit.metrics.builders import ARMS, loopback
+from unit.metrics.prometheus_binary import binary
 from unit.probes.builders import a_server
 
 from slipway.metrics import (
@@ -33,27 +32,7 @@ pytestmark = pytest.mark.e2e
 SCRAPES = 0.25
 """Seconds between two scrapes."""
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "slipway" / "prometheus"
 STABLE, CANDIDATE = "fraud-1a2b3c4d-5d8f9-abcde", "fraud-9e8f7a6b-7c6b5-fghij"
-
-
-def a_binary() -> Path:
-    """Prometheus as it is installed, or unpacked from the distribution's package into a cache."""
-    found = shutil.which("prometheus")
-    unpacked = CACHE / "usr" / "bin" / "prometheus"
-    if found or unpacked.exists():
-        return Path(found or unpacked)
-    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-        pytest.skip("no prometheus is installed, and this is no Debian to take its package from")
-    CACHE.mkdir(parents=True, exist_ok=True)
-    try:
-        subprocess.run(["apt-get", "download", "prometheus"], cwd=CACHE, check=True, capture_output=True, timeout=90)
-        package = max(CACHE.glob("prometheus_*.deb"))
-        subprocess.run(["dpkg-deb", "-x", package, CACHE], check=True, capture_output=True, timeout=60)
-        package.unlink()
-    except (subprocess.SubprocessError, ValueError) as error:
-        pytest.skip(f"no prometheus is installed, and its package cannot be had ({type(error).__name__})")
-    return unpacked
 
 
 class Pod:
@@ -92,7 +71,7 @@ async def a_prometheus(folder: Path, *, login: str = "", **pods: int) -> AsyncIt
     users = folder / "web.yml"
     users.write_text(f"basic_auth_users: {{{login}}}\n")
     process = await asyncio.create_subprocess_exec(
-        a_binary(), f"--config.file={config}", f"--web.config.file={users}",
+        binary("prometheus"), f"--config.file={config}", f"--web.config.file={users}",
         f"--web.listen-address=127.0.0.1:{port}", "--log.level=error", f"--storage.tsdb.path={folder / 'data'}",
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
@@ -114,7 +93,7 @@ async def a_prometheus(folder: Path, *, login: str = "", **pods: int) -> AsyncIt
 
 
 async def test_windows_of_a_real_prometheus_add_up_to_what_was_served(tmp_path: Path) -> None:
-    a_binary()
+    binary("prometheus")
     stable, candidate = Pod(), Pod()
     stable.good = 1000
     async with (
@@ -165,7 +144,7 @@ async def test_windows_of_a_real_prometheus_add_up_to_what_was_served(tmp_path: 
 
 
 async def test_a_real_prometheus_tells_what_it_cannot_answer(tmp_path: Path) -> None:
-    a_binary()
+    binary("prometheus")
     async with a_prometheus(tmp_path) as url:
         prometheus = Prometheus(loopback(), url, "ml", lag=0)
         with pytest.raises(SourceError, match=r"\(HTTP 400, bad_data\): .*parse error"):
@@ -183,7 +162,7 @@ async def test_a_real_prometheus_tells_what_it_cannot_answer(tmp_path: Path) -> 
 
 
 async def test_a_real_prometheus_behind_a_login_is_read_with_credentials_and_not_without(tmp_path: Path) -> None:
-    a_binary()
+    binary("prometheus")
     async with a_prometheus(tmp_path, login=LOGIN) as url:
         for refused in (None, Credentials(user="ann", password="no"), Credentials(bearer="pw")):
             with pytest.raises(SourceError, match=r"refuses the credentials \(HTTP 401\): check the Secret"):

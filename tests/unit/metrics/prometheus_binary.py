@@ -1,0 +1,34 @@
+"""A real Prometheus for tests, and its tool."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "slipway" / "prometheus"
+
+
+def binary(name: str) -> Path:
+    """`prometheus` or `promtool` as it is installed, or unpacked from the distribution's package into a cache.
+
+    Skips the test where neither can be had.
+    """
+    found = shutil.which(name)
+    unpacked = CACHE / "usr" / "bin" / name
+    if found or unpacked.exists():
+        return Path(found or unpacked)
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        pytest.skip("no prometheus is installed, and this is no Debian to take its package from")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    try:
+        subprocess.run(["apt-get", "download", "prometheus"], cwd=CACHE, check=True, capture_output=True, timeout=90)
+        package = max(CACHE.glob("prometheus_*.deb"))
+        subprocess.run(["dpkg-deb", "-x", package, CACHE], check=True, capture_output=True, timeout=60)
+        package.unlink()
+    except (subprocess.SubprocessError, ValueError) as error:
+        pytest.skip(f"no prometheus is installed, and its package cannot be had ({type(error).__name__})")
+    return unpacked
