@@ -25,6 +25,7 @@ import pytest_asyncio
 from sandbox.rollout.kit import NAME, Open, Shop, a_release, accuracy, errors, processes_of
 
 from demo.stage import Manifest, Stage, stage
+from slipway.feedback.client import NotTakenError, send
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
@@ -155,7 +156,7 @@ async def test_labels_that_arrive_after_the_promotion_haul_the_release_back_to_t
         code, said = await report(shop, known, wrong=new, token=token, folder=tmp_path)
         assert code == 0, said
         again = await report(shop, known[-20:], wrong=new, token=token, folder=tmp_path)
-        assert "accepted: 0, duplicate: 20" in again[1]
+        assert again[1].startswith("accepted: 0, ")  # duplicates, or of no use any more
         await shop.until("v1 serving again", lambda: shop.weight("v1") == 10_000, seconds=20)
         await shop.until_phase("v2", "RollingBack", "RolledBack")
     assert shop.phase("v1") == "Stable"
@@ -164,19 +165,17 @@ async def test_labels_that_arrive_after_the_promotion_haul_the_release_back_to_t
     assert [one for one in clients.asked if one.status != 200] == []
 
 
-async def test_nobody_else_may_report(open_shops: Open, tmp_path: Path) -> None:
-    shop, other = await open_shops(), await open_shops()
-    await shop.apply(a_release("v1", analysis={"interval": "250ms", "metrics": [LABELS]}, rollback={"watch": "1m"}))
-    asked = [Asked("r1", datetime.now(UTC), 200, "fraud-0")]
+async def test_nobody_else_may_report(open_shops: Open) -> None:
+    shop = await open_shops()
+    await shop.apply(a_release("v1", analysis={"metrics": [LABELS]}, rollback={"watch": "1m"}))
+    one = {"requestId": "r1", "revision": "fraud-0", "outcome": "Wrong"}
     tokens = {
-        "may not create": await a_token(shop, namespace=other.namespace),
+        "may not create": await a_token(shop, namespace="default"),
         "does not take the token": await a_token(shop, audience="https://kubernetes.default.svc.cluster.local"),
         "the API server": "nonsense",
     }
     for words, token in tokens.items():
-        code, said = await report(shop, asked, wrong="", token=token, folder=tmp_path)
-        assert code == 1
-        assert words in said
-    code, said = await report(shop, asked, wrong="", token=await a_token(shop), folder=tmp_path)
-    assert code == 9
-    assert "no revision of this name" in said
+        with pytest.raises(NotTakenError, match=words):
+            await send(endpoint(shop), token, shop.namespace, NAME, [one])
+    receipt = await send(endpoint(shop), await a_token(shop), shop.namespace, NAME, [one])
+    assert "no revision of this name" in receipt.problems[0]
