@@ -19,6 +19,8 @@ from slipway_sandbox.client import Informer, Resource
 ROOT: Final = Path(__file__).resolve().parents[2]
 FRAUD: Final = ROOT / "examples" / "fraud"
 IMAGE: Final = "slipway.dev/examples/fraud:*"
+OPERATOR_IMAGE: Final = "slipway.dev/operator:dev"
+OWN_CODE: Final = {"PYTHONPATH": str(ROOT / "operator")}
 SETTLE_SECONDS: Final = 0.5
 """The sandbox's gateway takes up a change within a tenth of a second, where others wait for more changes first."""
 
@@ -34,10 +36,11 @@ class StageError(Exception):
 
 
 def images() -> ImageTable:
-    """The example's image: the sandbox's model server with the example's models in it."""
+    """The example's image, which is the sandbox's model server with the example's models in it, and the operator's."""
     table = ImageTable.builtin()
     server = (sys.executable, "-m", "slipway_sandbox.modelserver")
     table.add(IMAGE, ImageEntry(command=server, env={"HOST": "$(POD_IP)", "MODEL_ROOT": str(FRAUD)}))
+    table.add(OPERATOR_IMAGE, ImageEntry(command=(sys.executable, "-m", "slipway"), env=OWN_CODE))
     return table
 
 
@@ -63,6 +66,7 @@ class Operator:
                 f"--kubeconfig={self.kubeconfig}",
                 f"--gateway-metrics={self.gateway_metrics}",
                 f"--settle-seconds={SETTLE_SECONDS}",
+                f"--image={OPERATOR_IMAGE}",
                 *self.options,
                 stdout=log,
                 stderr=log,

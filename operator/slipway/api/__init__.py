@@ -40,6 +40,7 @@ from slipway.api.drift import (
     PrometheusDistribution,
 )
 from slipway.api.fairness import FairnessSpec
+from slipway.api.job import JobContainer, JobSettings, JobSource
 from slipway.api.metrics import AnalysisSpec, MetricSpec, ThresholdGate
 from slipway.api.modeldeployment import (
     MODEL_DEPLOYMENT_KIND,
@@ -73,7 +74,7 @@ from slipway.api.modelrevision import (
 )
 from slipway.api.plainpattern import PlainPattern
 from slipway.api.protocol import CustomProtocol, ProtocolSpec
-from slipway.api.release import ContainerSpec, PodSettings, ReleaseSpec, SchemasSpec
+from slipway.api.release import ContainerSpec, EnvVar, PodSettings, ReleaseSpec, Resources, SchemasSpec
 from slipway.api.scaling import (
     AutoscalingMetric,
     AutoscalingSpec,
@@ -159,6 +160,7 @@ __all__ = [
     "ContainerSpec",
     "CookieMatch",
     "Counter",
+    "EnvVar",
     "DisruptionBudget",
     "DriftAction",
     "DriftFinding",
@@ -178,6 +180,9 @@ __all__ = [
     "GatewayTraffic",
     "GroupStatus",
     "GoldenSetKeys",
+    "JobContainer",
+    "JobSettings",
+    "JobSource",
     "GoldenSetSource",
     "HeaderMatch",
     "IngressNginxTraffic",
@@ -211,6 +216,7 @@ __all__ = [
     "WebSource",
     "Preview",
     "ReleaseSpec",
+    "Resources",
     "RequestMatch",
     "RoleStatus",
     "RollbackSpec",

@@ -136,7 +136,11 @@ class DriftGoldenSet(SpecModel):
         (
             "[has(self.min), has(self.maxDrop)].filter(x, x).size() == 1",
             "name exactly one of min, an accuracy, and maxDrop, a loss since the promotion",
-        )
+        ),
+        (
+            "!has(self.source.job) && !has(self.source.pvc) && (!has(self.source.url) || self.source.url.startsWith('http://') || self.source.url.startsWith('https://'))",
+            "no Job replays a golden set between rollouts: put it into a ConfigMap, or at an address by http or https",
+        ),
     )
 
     source: GoldenSetSource

@@ -16,6 +16,7 @@ from slipway.api.common import (
     list_map,
     validations,
 )
+from slipway.api.job import JobSource
 from slipway.api.sources import FeedbackSource, GatewaySource, GoldenSetSource, PodsSource, PrometheusSource, WebSource
 
 _RELATIVE: Final = (
@@ -35,6 +36,10 @@ _NUMBER: Final = (
     " || (has(self.web) && has(self.web.value))"
 )
 """A number that is read, and not counted."""
+
+
+_ITEMS: Final = "(has(self.goldenSet) || (has(self.job) && has(self.job.result) && self.job.result == 'Pairs'))"
+"""Sources that say of items how many are right."""
 
 
 class ThresholdGate(SpecModel):
@@ -117,8 +122,8 @@ class MetricSpec(SpecModel):
 
     model_config = validations(
         (
-            "[has(self.gateway), has(self.pods), has(self.prometheus), has(self.web), has(self.feedback), has(self.goldenSet), has(self.agreement)].filter(x, x).size() == 1",
-            "a metric takes exactly one source: gateway, pods, prometheus, web, feedback, goldenSet or agreement",
+            "[has(self.gateway), has(self.pods), has(self.prometheus), has(self.web), has(self.feedback), has(self.goldenSet), has(self.agreement), has(self.job)].filter(x, x).size() == 1",
+            "a metric takes exactly one source: gateway, pods, prometheus, web, feedback, goldenSet, agreement or job",
         ),
         (
             "has(self.threshold) || has(self.comparison) || has(self.nonInferiority) || has(self.agreement)",
@@ -129,11 +134,8 @@ class MetricSpec(SpecModel):
             "agreement compares the releases itself: how often they may differ is threshold.max",
         ),
         (
-            (
-                f"!has(self.threshold) || {_NUMBER}"
-                " || (has(self.goldenSet) ? has(self.threshold.min) : has(self.threshold.max))"
-            ),
-            "goldenSet measures accuracy and takes threshold.min; the others measure failures and take threshold.max",
+            (f"!has(self.threshold) || {_NUMBER} || ({_ITEMS} ? has(self.threshold.min) : has(self.threshold.max))"),
+            "goldenSet and the pairs of a job measure accuracy and take threshold.min; the others measure failures and take threshold.max",
         ),
         (
             "!has(self.threshold) || !has(self.goldenSet) || !has(self.goldenSet.measure) || self.goldenSet.measure == 'Accuracy'",
@@ -144,7 +146,7 @@ class MetricSpec(SpecModel):
             "latency is compared with that of stable: give it a comparison or nonInferiority, not a threshold",
         ),
         (
-            f"!({_RELATIVE}) || !(has(self.goldenSet) || {_LATENCY})",
+            f"!({_RELATIVE}) || !({_ITEMS} || {_LATENCY})",
             "relative is a share of stable's rate of failures, which golden sets and latencies have none of: give them a margin",
         ),
         (
@@ -192,6 +194,7 @@ class MetricSpec(SpecModel):
     feedback: FeedbackSource | None = None
     golden_set: GoldenSetSource | None = None
     agreement: AgreementSource | None = None
+    job: JobSource | None = None
     threshold: ThresholdGate | None = None
     comparison: ComparisonGate | None = None
     non_inferiority: NonInferiorityGate | None = None
@@ -230,6 +233,16 @@ class MetricSpec(SpecModel):
     def replayed(self) -> GoldenSetSource | AgreementSource | None:
         """The inputs that it asks itself; None for what is counted on live traffic."""
         return self.golden_set or self.agreement
+
+    @property
+    def before_traffic(self) -> bool:
+        """Whether it is judged before any traffic moves, once and for all, and not on live requests."""
+        return self.replayed is not None or self.job is not None
+
+    @property
+    def in_job(self) -> bool:
+        """Whether a Job collects its evidence."""
+        return self.job is not None or (self.golden_set is not None and self.golden_set.in_job)
 
     @property
     def measures_latency(self) -> bool:

@@ -177,7 +177,9 @@ class MetricStatus(StatusModel):
     state: Annotated[list[NamedVector] | None, Field(max_length=32), list_map("name")] = None
     looked_at: Annotated[Timestamp | None, Field(description="When the source was last asked.")] = None
     error_since: Timestamp | None = None
-    dataset: Annotated[Text256 | None, Field(description="Digest of the golden set that was replayed.")] = None
+    dataset: Annotated[
+        Text256 | None, Field(description="Digest of the golden set that was replayed, or the Job that measured.")
+    ] = None
     needed: EvidenceNeeded | None = None
     history: Annotated[
         list[MetricPoint] | None,

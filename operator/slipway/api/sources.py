@@ -19,6 +19,7 @@ from slipway.api.common import (
     validations,
 )
 from slipway.api.fairness import FairnessSpec
+from slipway.api.job import JobSettings
 
 Bad = Annotated[
     list[Text1024] | None,
@@ -254,6 +255,22 @@ class GoldenSetKeys(SpecModel):
     ] = None
 
 
+class GoldenSetVolume(SpecModel):
+    """A golden set on a volume, which a Job mounts for reading only."""
+
+    claim_name: Annotated[ObjectName, Field(description="The PersistentVolumeClaim, in the same namespace.")]
+    path: Annotated[
+        str,
+        Field(
+            min_length=1, max_length=1024, pattern=r"^[^/\s][^\s]*$", description="The file, below the volume's root."
+        ),
+    ]
+
+
+StoreUrl = Annotated[str, Field(min_length=8, max_length=2048, pattern=r"^[a-z][a-z0-9+.-]{0,31}://[^\s]+$")]
+"""What http(s) or a client of fsspec can fetch."""
+
+
 class WithinMatch(SpecModel):
     """Numbers are right when they are near what is expected: within one of the two."""
 
@@ -296,7 +313,14 @@ class GoldenSetSource(SpecModel):
     """Labelled inputs that are replayed against the candidate and the stable release before any traffic moves."""
 
     model_config = validations(
-        ("[has(self.configMap), has(self.url)].filter(x, x).size() == 1", "name exactly one of configMap and url"),
+        (
+            "[has(self.configMap), has(self.pvc), has(self.url)].filter(x, x).size() == 1",
+            "name exactly one of configMap, pvc and url",
+        ),
+        (
+            "!(has(self.configMap) && has(self.job))",
+            "a ConfigMap is small: the operator replays it, and job is left out",
+        ),
         (
             "!(has(self.configMap) && has(self.format) && self.format == 'Parquet')",
             "a ConfigMap holds text: give the address of a Parquet file in url",
@@ -316,10 +340,17 @@ class GoldenSetSource(SpecModel):
     )
 
     config_map: GoldenSetKeys | None = None
+    pvc: GoldenSetVolume | None = None
     url: Annotated[
-        HttpUrl | None,
+        StoreUrl | None,
         Field(
-            description="Address of a file of at most 4 MiB that needs no login. What may be reached is the administrator's to say."
+            description="Address of the file. By http or https, without job, at most 4 MiB that need no login; what may be reached is the administrator's to say. Any other scheme is one of fsspec, such as s3, gs, az or hf, and read in a Job."
+        ),
+    ] = None
+    job: Annotated[
+        JobSettings | None,
+        Field(
+            description="Replay it in a Job with the operator's own image. pvc and the schemes of stores always take one; by http or https it is for files of more than 4 MiB."
         ),
     ] = None
     format: Annotated[
@@ -389,3 +420,9 @@ class GoldenSetSource(SpecModel):
         ),
     ] = None
     fairness: FairnessSpec | None = None
+
+    @property
+    def in_job(self) -> bool:
+        """Whether a Job replays it: what the operator cannot reach, or should not hold."""
+        fetched = self.url is None or self.url.startswith(("http://", "https://"))
+        return self.job is not None or self.pvc is not None or not fetched

@@ -9,7 +9,7 @@ from typing import Final
 import typer
 
 from slipway import __version__
-from slipway.cli import checking, feedback, looking, reporting, running, verdicts
+from slipway.cli import checking, evaluating, feedback, looking, reporting, running, verdicts
 from slipway.cli.plugins import OpenGroup
 
 KUBECTL_PLUGIN: Final = "kubectl-slipway"
@@ -41,6 +41,7 @@ app.command()(verdicts.undo)
 app.command()(checking.lint)
 app.command()(checking.diff)
 app.command()(feedback.feedback)
+app.command()(evaluating.evaluate)
 app.command()(running.run)
 
 

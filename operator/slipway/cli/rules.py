@@ -56,8 +56,12 @@ def _rising(value: list[Mapping[str, Any]]) -> bool:
 
 
 def _fitting_threshold(value: Mapping[str, Any]) -> bool:
-    limit = "min" if "goldenSet" in value else "max"
+    limit = "min" if _items(value) else "max"
     return "threshold" not in value or _number(value) or limit in value["threshold"]
+
+
+def _items(value: Mapping[str, Any]) -> bool:
+    return "goldenSet" in value or value.get("job", {}).get("result") == "Pairs"
 
 
 def _latency(value: Mapping[str, Any]) -> bool:
@@ -91,6 +95,7 @@ def _counts_or_value(value: Mapping[str, Any]) -> bool:
     return not any(counts) if "value" in value else all(counts)
 
 
+_ITEMS: Final = "(has(self.goldenSet) || (has(self.job) && has(self.job.result) && self.job.result == 'Pairs'))"
 _NUMBER: Final = "(has(self.pods) && has(self.pods.gauge)) || (has(self.prometheus) && has(self.prometheus.query)) || (has(self.web) && has(self.web.value))"
 _LATENCY: Final = "(has(self.gateway) && has(self.gateway.measure) && self.gateway.measure == 'Latency') || (has(self.pods) && (has(self.pods.histogram) || (has(self.pods.measure) && self.pods.measure == 'Latency'))) || (has(self.prometheus) && (has(self.prometheus.histogram) || (has(self.prometheus.measure) && self.prometheus.measure == 'Latency')))"
 """Parts that several rules have."""
@@ -167,12 +172,12 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
     "!has(self.agreement) || !(has(self.comparison) || has(self.nonInferiority))": lambda it: (
         "agreement" not in it or not {"comparison", "nonInferiority"} & it.keys()
     ),
-    f"!has(self.threshold) || {_NUMBER} || (has(self.goldenSet) ? has(self.threshold.min) : has(self.threshold.max))": (
+    f"!has(self.threshold) || {_NUMBER} || ({_ITEMS} ? has(self.threshold.min) : has(self.threshold.max))": (
         _fitting_threshold
     ),
     f"!has(self.threshold) || !({_LATENCY})": lambda it: "threshold" not in it or not _latency(it),
-    f"!((has(self.comparison) && has(self.comparison.relative)) || (has(self.nonInferiority) && has(self.nonInferiority.relative))) || !(has(self.goldenSet) || {_LATENCY})": (
-        lambda it: not any("relative" in gate for gate in _gates(it)) or not ("goldenSet" in it or _latency(it))
+    f"!((has(self.comparison) && has(self.comparison.relative)) || (has(self.nonInferiority) && has(self.nonInferiority.relative))) || !({_ITEMS} || {_LATENCY})": (
+        lambda it: not any("relative" in gate for gate in _gates(it)) or not (_items(it) or _latency(it))
     ),
     f"!has(self.threshold) || {_NUMBER} || ((!has(self.threshold.max) || (self.threshold.max > 0.0 && self.threshold.max < 1.0)) && (!has(self.threshold.min) || (self.threshold.min > 0.0 && self.threshold.min < 1.0)))": (
         _share_limit
@@ -233,6 +238,13 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
     "!(has(self.configMap) && has(self.format) && self.format == 'Parquet')": lambda it: (
         not ("configMap" in it and it.get("format") == "Parquet")
     ),
+    "!has(self.source.job) && !has(self.source.pvc) && (!has(self.source.url) || self.source.url.startsWith('http://') || self.source.url.startsWith('https://'))": (
+        lambda it: (
+            not {"job", "pvc"} & it["source"].keys()
+            and it["source"].get("url", "http://").startswith(("http://", "https://"))
+        )
+    ),
+    "!(has(self.configMap) && has(self.job))": lambda it: not ("configMap" in it and "job" in it),
     "!has(self.unit) || has(self.histogram)": lambda it: "unit" not in it or "histogram" in it,
     "has(self.histogram) != has(self.counter)": lambda it: ("histogram" in it) != ("counter" in it),
     "has(self.counter) == has(self.label)": lambda it: ("counter" in it) == ("label" in it),

@@ -36,6 +36,14 @@ Egress = Annotated[
         "a host, *.suffix, an address or a network, with :port or not, such as *.monitoring.svc. May be repeated.",
     ),
 ]
+Image = Annotated[
+    str | None,
+    typer.Option(
+        envvar="SLIPWAY_IMAGE",
+        help="The operator's own image, whose entry point is slipway: Jobs that replay golden sets run it. "
+        "Without it, golden sets on volumes and in stores cannot be replayed.",
+    ),
+]
 MaxRollouts = Annotated[
     int | None,
     typer.Option(
@@ -122,6 +130,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
     namespace_selector: NamespaceSelector = None,
     gateway_metrics: GatewayMetrics = None,
     egress: Egress = None,
+    image: Image = None,
     max_rollouts: MaxRollouts = None,
     max_rollouts_per_namespace: MaxRolloutsPerNamespace = None,
     settle_seconds: SettleSeconds = None,
@@ -167,6 +176,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
         namespace_selector=namespace_selector,
         gateway_metrics=tuple(gateway_metrics or ()),
         egress=reachable,
+        image=image,
         limits=Limits(per_namespace=max_rollouts_per_namespace, per_cluster=max_rollouts),
         settle_seconds=settle_seconds,
         health=health_address,

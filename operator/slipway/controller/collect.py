@@ -14,12 +14,14 @@ from typing import Final
 
 import httpx
 
-from slipway.api import SERVICE_PORT, MetricSpec
+from slipway.api import SERVICE_PORT, GoldenSetSource, MetricSpec
 from slipway.cluster import ENDPOINT_SLICE, Cluster, ClusterError
 from slipway.cluster.endpoints import endpoints
 from slipway.controller.arm import Arm, ProtocolError, protocol_of
 from slipway.controller.drift import DriftSources, unread
 from slipway.controller.golden import GoldenSets
+from slipway.controller.job_sources import JobSources
+from slipway.controller.jobs import Jobs
 from slipway.controller.labels import Labels
 from slipway.controller.live import LiveSources
 from slipway.controller.observe import Scene
@@ -48,19 +50,23 @@ class Collector:
         gateway_metrics: Sequence[str] = (),
         egress: Egress | None = None,
         ledger: Ledger | None = None,
+        image: str | None = None,
     ) -> None:
         """`gateway_metrics` are the addresses of the metrics pages of the gateway's replicas, `egress` says what users
-        may have the operator reach, `ledger` holds the reports where feedback is taken."""
+        may have the operator reach, `ledger` holds the reports where feedback is taken, and `image` is the operator's
+        own, for Jobs."""
         outside = Outside(egress or Egress())
         self._cluster = cluster
         self._client = client
         self._golden = GoldenSets(cluster, client, outside)
+        self._jobs = JobSources(Jobs(cluster), image, outside.egress)
         self._live = LiveSources(cluster, client, outside, gateway_metrics, Labels(ledger))
         self._drift = DriftSources(cluster, client, outside, self._golden)
 
     async def collect(self, scene: Scene, seen: Observation, plan: EvidencePlan) -> Observation:
         """The observation with the evidence that the plan asks for."""
-        if not (plan.ask_model or plan.golden or plan.counters):
+        await self._jobs.tidy(scene, seen)
+        if not (plan.ask_model or plan.golden or plan.counters or plan.jobs):
             return seen
         judged, compared = trial(seen)
         if judged is None:
@@ -71,7 +77,8 @@ class Collector:
         except ClusterError as error:
             message = f"the addresses of pods are not known: {error}"
             unasked = replace(seen.revisions[judged], answers=False if plan.ask_model else None, answer=message)
-            silent = [request.metric for request in plan.golden] + [metric.name for metric in plan.counters]
+            silent = [request.metric for request in plan.golden]
+            silent += [metric.name for metric in (*plan.counters, *plan.jobs)]
             return replace(
                 seen,
                 revisions={**seen.revisions, judged: unasked},
@@ -82,9 +89,14 @@ class Collector:
             return replace(seen, revisions={**seen.revisions, judged: answered})
         found: list[Evidence] = []
         for request in plan.golden:
+            source = request.source
+            if isinstance(source, GoldenSetSource) and source.in_job:
+                found.append(await self._jobs.batch(scene, request, source, candidate, stable))
+                continue
             batch = await self._golden.batch(scene, request, candidate, stable)
             if batch is not None:
                 found.append(batch)
+        found += [await self._jobs.measure(scene, metric, candidate, stable) for metric in plan.jobs]
         if plan.counters and stable is not None:
             # All at once: however many servers are slow, a deadline waits for the slowest alone.
             found += await asyncio.gather(

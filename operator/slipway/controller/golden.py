@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, TypedDict
 
 import httpx
@@ -33,6 +33,7 @@ from slipway.probes import (
     Match,
     Pace,
     ProbeError,
+    Reason,
     Replay,
     agreement,
     balanced,
@@ -70,7 +71,7 @@ class GoldenSets:
     async def batch(self, scene: Scene, request: GoldenRequest, candidate: Arm, stable: Arm | None) -> Evidence | None:
         """Answers to the next items, as many as there is time for; None when there are none left."""
         try:
-            protocol = _protocol(request, candidate, stable)
+            protocol = common_protocol(request, candidate, stable)
             requests = candidate.schemas.input if candidate.schemas is not None else None
             golden = await self._datasets.read(scene.namespace, request, protocol, requests=requests)
             start = request.start if request.dataset == golden.digest else 0
@@ -103,7 +104,9 @@ class GoldenSets:
             ties_wrong=counts.ties_wrong,
             excluded=counts.excluded,
             examples=tuple(example for part in answers for example in part.examples),
-            left_out="; ".join(filter(None, (_left_out(golden), without_group(items, slices)))),
+            left_out="; ".join(
+                filter(None, (left_out(golden.rejected, len(items)), without_group(len(items), sizes, slices)))
+            ),
             groups=group_counts(sizes, asked),
             outcomes=group_outcomes(items, asked, fairness, positive) if fairness and positive is not None else (),
             durations=_durations(answers),
@@ -125,8 +128,9 @@ class GoldenSets:
         """
         loop = asyncio.get_running_loop()
         ends = loop.time() + REPLAY_SECONDS
-        items_per_second, pace = _pace(request, candidate, stable)
-        length = max(1, min(REPLAY_PART, int(items_per_second * PART_SECONDS)))
+        most = items_per_second(request, candidate, stable)
+        pace = Pace(most * (1 if stable is None else 2))
+        length = max(1, min(REPLAY_PART, int(most * PART_SECONDS)))
         answers: list[Replay] = []
         for begin in range(0, len(batch), length):
             part = batch[begin : begin + length]
@@ -142,7 +146,7 @@ class GoldenSets:
                     timeout=request.source.timeout.total_seconds(),
                     concurrency=CONCURRENCY,
                     protocol=protocol,
-                    match=_match(request.source.match),
+                    match=match_of(request.source.match),
                     answers=candidate.answers,
                     stable_answers=stable.answers if stable else None,
                     pace=pace,
@@ -178,7 +182,7 @@ def _compared(
     request: GoldenRequest, golden: GoldenSet, size: int, start: int, answers: Sequence[Replay]
 ) -> GoldenBatch:
     """How often the arms answered alike."""
-    found = agreement((one for part in answers for one in part.items), _match(request.source.match))
+    found = agreement((one for part in answers for one in part.items), match_of(request.source.match))
     return GoldenBatch(
         metric=request.metric,
         dataset=golden.digest,
@@ -188,17 +192,16 @@ def _compared(
         ties_right=found.alike,
         excluded=found.excluded,
         examples=found.examples,
-        left_out=_left_out(golden),
+        left_out=left_out(golden.rejected, size),
         durations=_durations(answers),
     )
 
 
-def _pace(request: GoldenRequest, candidate: Arm, stable: Arm | None) -> tuple[float, Pace]:
-    """Items a second at the most, and the pace of the requests for them. Each item is one request to each arm, which
-    its pods take in turns, so the arm with fewer pods sets the pace."""
+def items_per_second(request: GoldenRequest, candidate: Arm, stable: Arm | None) -> int:
+    """Items a second at the most. Each item is one request to each arm, which its pods take in turns, so the arm with
+    fewer pods sets the pace."""
     arms = [arm for arm in (candidate, stable) if arm is not None]
-    items = request.source.max_requests_per_second * max(1, min(len(arm.ready) for arm in arms))
-    return items, Pace(items * len(arms))
+    return request.source.max_requests_per_second * max(1, min(len(arm.ready) for arm in arms))
 
 
 def _durations(answers: Sequence[Replay]) -> Durations:
@@ -211,7 +214,7 @@ def _durations(answers: Sequence[Replay]) -> Durations:
     )
 
 
-def _protocol(request: GoldenRequest, candidate: Arm, stable: Arm | None) -> InferenceProtocol:
+def common_protocol(request: GoldenRequest, candidate: Arm, stable: Arm | None) -> InferenceProtocol:
     """How both arms are asked: the inputs of a golden set are those of one protocol."""
     asked = protocol_of(candidate.protocol, output=request.source.output)
     if stable is not None and protocol_of(stable.protocol, output=request.source.output) != asked:
@@ -222,7 +225,8 @@ def _protocol(request: GoldenRequest, candidate: Arm, stable: Arm | None) -> Inf
     return asked
 
 
-def _match(spec: MatchSpec | None) -> Match:
+def match_of(spec: MatchSpec | None) -> Match:
+    """When a prediction is right."""
     if spec is None:
         return exact
     if spec.within is not None:
@@ -230,10 +234,10 @@ def _match(spec: MatchSpec | None) -> Match:
     return embedding_within(spec.embedding.max_distance) if spec.embedding is not None else same_text
 
 
-def _left_out(golden: GoldenSet) -> str:
+def left_out(rejected: Mapping[Reason, int], kept: int) -> str:
     """What was rejected when the set was read."""
-    count = sum(golden.rejected.values())
+    count = sum(rejected.values())
     if not count:
         return ""
-    reasons = ", ".join(f"{number} {reason}" for reason, number in golden.rejected.items())
-    return f"{count} of {count + len(golden.items)} items are bad and left out: {reasons}"
+    reasons = ", ".join(f"{number} {reason}" for reason, number in rejected.items())
+    return f"{count} of {count + kept} items are bad and left out: {reasons}"

@@ -20,18 +20,24 @@ from slipway.probes import (
 )
 
 
-def group_sizes(items: Sequence[GoldenItem], slices: Iterable[str], *, where: str) -> Mapping[GroupName, int]:
+def group_sizes(items: Iterable[GoldenItem], slices: Iterable[str], *, where: str) -> Mapping[GroupName, int]:
     """How many items each group of these kinds has; `where` is the field that names the kinds.
 
     Raises GoldenSetError for a kind that no item knows, for groups that are all too small to be judged, and for more
     groups than can be.
     """
+    kinds = {name: Counter[str]() for name in slices}
+    if not kinds:
+        return {}
+    known: set[str] = set()
+    for item in items:
+        known.update(item.slices)
+        for name in kinds.keys() & item.slices.keys():
+            kinds[name][item.slices[name]] += 1
     sizes: Counter[GroupName] = Counter()
-    for name in slices:
-        groups = Counter(item.slices[name] for item in items if name in item.slices)
+    for name, groups in kinds.items():
         if not groups:
-            known = sorted({known for item in items for known in item.slices})
-            has = f"they have {', '.join(known)[:120]}" if known else "no item has slices"
+            has = f"they have {', '.join(sorted(known))[:120]}" if known else "no item has slices"
             raise GoldenSetError(f"{where}: no item has the slice {name!r} ({has}): name one that the items have")
         if max(groups.values()) < MIN_GROUP_ITEMS:
             raise GoldenSetError(
@@ -66,9 +72,9 @@ def counted(outcomes: Mapping[Outcome, int]) -> PairedBatch:
     )
 
 
-def without_group(items: Sequence[GoldenItem], slices: Iterable[str]) -> str:
-    """How many items are of no group of a kind, in words; empty where all are."""
-    missing = {name: sum(name not in item.slices for item in items) for name in slices}
+def without_group(items: int, sizes: Mapping[GroupName, int], slices: Iterable[str]) -> str:
+    """How many of so many items are of no group of a kind, in words; empty where all are."""
+    missing = {name: items - sum(size for group, size in sizes.items() if group.slice == name) for name in slices}
     return ", ".join(f"{count} items are of no {name}" for name, count in missing.items() if count)
 
 

@@ -18,6 +18,7 @@ from slipway.cluster import (
     HTTP_ROUTE,
     INGRESS,
     INGRESS_ROUTE,
+    JOB,
     MODEL_DEPLOYMENT,
     MODEL_REVISION,
     NAMESPACE,
@@ -38,7 +39,10 @@ WATCHED: Final = (MODEL_DEPLOYMENT, MODEL_REVISION, DEPLOYMENT, SERVICE)
 """What is watched: ModelDeployments whole, and of the others what carries our label. Pods are never watched."""
 
 ROUTES: Final = (HTTP_ROUTE, INGRESS, INGRESS_ROUTE, TRAEFIK_SERVICE, VIRTUAL_SERVICE)
-"""What is watched too where the cluster knows it."""
+"""What leads traffic."""
+
+WHERE_SERVED: Final = (*ROUTES, JOB)
+"""What is watched too where the cluster knows it, and lets the operator read it."""
 
 REQUEST_TIMEOUT: Final = 30.0
 WATCH_SECONDS: Final = 600
@@ -73,7 +77,7 @@ def settings(shard: Shard | None = None) -> kopf.OperatorSettings:
     out.watching.server_timeout = WATCH_SECONDS
     out.watching.client_timeout = WATCH_SECONDS + 60
     out.watching.chunk_size = 500
-    for kind in (*WATCHED[1:], *ROUTES):
+    for kind in (*WATCHED[1:], *WHERE_SERVED):
         out.watching.label_selectors[kind.group, kind.version, kind.plural] = LABEL_MODEL_DEPLOYMENT
     if shard is not None and shard.selector is not None:
         out.watching.label_selectors[NAMESPACE.group, NAMESPACE.version, NAMESPACE.plural] = shard.selector
@@ -92,10 +96,11 @@ def key_of(body: Mapping[str, Any]) -> Key | None:
 def registry(
     queue: WorkQueue[Key],
     login: Callable[[], Awaitable[ConnectionInfo]],
-    routes: Sequence[Kind] = ROUTES,
+    served: Sequence[Kind] = WHERE_SERVED,
     shard: Shard | None = None,
 ) -> kopf.OperatorRegistry:
-    """The handlers: each event of a ModelDeployment or of a child adds a key. `routes` are those that are served."""
+    """The handlers: each event of a ModelDeployment or of a child adds a key. `served` are those
+    of `WHERE_SERVED` that are."""
     out = kopf.OperatorRegistry()
     ours = shard or Shard()
 
@@ -128,7 +133,7 @@ def registry(
             expiration=info.expiration,
         )
 
-    for kind in (*WATCHED, *routes):
+    for kind in (*WATCHED, *served):
         kopf.on.event(kind.group, kind.version, kind.plural, id=f"look-{kind.plural}", registry=out)(on_event)
     if ours.selector is not None:
         kopf.on.event(NAMESPACE.group, NAMESPACE.version, NAMESPACE.plural, id="shard", registry=out)(on_namespace)

@@ -32,7 +32,7 @@ from slipway.cluster import (
 from slipway.cluster.endpoints import http_client
 from slipway.controller.budget import RolloutBudget
 from slipway.controller.collect import Collector
-from slipway.controller.handlers import ROUTES, registry, settings
+from slipway.controller.handlers import WHERE_SERVED, registry, settings
 from slipway.controller.health import Health, serving
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reacting import Reactions
@@ -70,6 +70,8 @@ class Settings:
     """Addresses of the metrics pages of the gateway's replicas."""
     egress: Egress = field(default_factory=Egress)
     """What the URLs in users' specifications may lead to."""
+    image: str | None = None
+    """The operator's own image, for Jobs; without it there are none that replay golden sets."""
     limits: Limits = field(default_factory=Limits)
     """How many rollouts may be under way at a time."""
     settle_seconds: float | None = None
@@ -200,7 +202,14 @@ class _Process:
         reactions = Reactions(cluster, Outside(options.egress))
         reconciler = Reconciler(
             cluster,
-            Collector(cluster, client, gateway_metrics=options.gateway_metrics, egress=options.egress, ledger=ledger),
+            Collector(
+                cluster,
+                client,
+                gateway_metrics=options.gateway_metrics,
+                egress=options.egress,
+                ledger=ledger,
+                image=options.image,
+            ),
             budget=RolloutBudget(cluster, options.limits, options.namespaces),
             reactions=reactions,
             drain=await cluster.version() >= SLEEPS_SINCE,
@@ -210,7 +219,7 @@ class _Process:
         shard = Shard(options.namespace_selector)
         resync = resyncing(queue, cluster, options.namespaces, self.around, shard)
         async with working(queue, reconciler, telemetry, resync, shard):
-            await _watch(queue, options, await _served(cluster, options.namespaces, ROUTES), shard, ending)
+            await _watch(queue, options, await _served(cluster, options.namespaces, WHERE_SERVED), shard, ending)
         await reactions.close()
 
 
@@ -253,7 +262,7 @@ class Ending:
 
 
 async def _watch(
-    queue: WorkQueue[Key], options: Settings, routes: Sequence[Kind], shard: Shard, ending: Ending
+    queue: WorkQueue[Key], options: Settings, served: Sequence[Kind], shard: Shard, ending: Ending
 ) -> None:
     async def login() -> ConnectionInfo:
         return await connection_info(kubeconfig=options.kubeconfig, context=options.context)
@@ -263,7 +272,7 @@ async def _watch(
     _log.info("watching %s", ", ".join(options.namespaces) or shard.selector or "all namespaces")
     try:
         await kopf.operator(
-            registry=registry(queue, login, routes, shard),
+            registry=registry(queue, login, served, shard),
             settings=settings(shard),
             standalone=True,
             clusterwide=not options.namespaces,

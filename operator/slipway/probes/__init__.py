@@ -16,7 +16,8 @@ from slipway.probes.fairness import groups_of, hit_shares, positive_shares
 from slipway.probes.golden import GoldenSet, GoldenSetError, Reason, read_golden_set, shuffled
 from slipway.probes.inference import Prediction, Readiness, model_ready
 from slipway.probes.kserve_v1 import KServeV1
-from slipway.probes.loading import Loaded, load_golden_set, read_file
+from slipway.probes.large import Buffer, LargeSet, read_large_set
+from slipway.probes.loading import Loaded, load_golden_set, map_file
 from slipway.probes.matching import Match, embedding_within, exact, most_likely, same_text, within
 from slipway.probes.mlflow import MLflow
 from slipway.probes.open_inference import OpenInferenceV2
@@ -37,6 +38,7 @@ __all__ = [
     "Agreement",
     "Asked",
     "BodySchema",
+    "Buffer",
     "CustomHTTP",
     "Format",
     "GoldenItem",
@@ -44,6 +46,7 @@ __all__ = [
     "GoldenSetError",
     "InferenceProtocol",
     "KServeV1",
+    "LargeSet",
     "Loaded",
     "MLflow",
     "Match",
@@ -73,12 +76,13 @@ __all__ = [
     "hit_shares",
     "label_of",
     "load_golden_set",
+    "map_file",
     "match_rate",
     "model_ready",
     "most_likely",
     "positive_shares",
-    "read_file",
     "read_golden_set",
+    "read_large_set",
     "replay",
     "same_text",
     "score",

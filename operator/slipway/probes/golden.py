@@ -89,14 +89,18 @@ class _Rejection:
     problem: str
 
 
-class _Bad(ValueError):
+class BadItem(ValueError):
+    """An item that cannot be used, and why."""
+
     def __init__(self, reason: Reason, problem: str) -> None:
         super().__init__(problem)
         self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
-class _Rules:
+class Rules:
+    """What an item has to be."""
+
     protocol: InferenceProtocol
     schema: ItemSchema | None
     requests: BodySchema | None
@@ -132,7 +136,7 @@ def read_golden_set(
     try:
         users = None if schema is None else ItemSchema(schema, steps=100 * limit if limit > MAX_ITEMS else None)
         known = frozenset(classes) if classes is not None else None
-        rules = _Rules(protocol or OpenInferenceV2(), users, requests, known, labelled)
+        rules = Rules(protocol or OpenInferenceV2(), users, requests, known, labelled)
         rows = _rows(data, form, limit, tolerance, labelled=labelled)
     except FormatError as error:
         raise GoldenSetError(f"{where} {error}") from None
@@ -177,20 +181,20 @@ def shuffled(golden: GoldenSet, seed: str) -> tuple[GoldenItem, ...]:
     return tuple(sorted(golden.items, key=lambda item: sha256(f"{seed}\n{item.id}".encode()).digest()))
 
 
-def _checked(rows: list[Row], rules: _Rules) -> Iterator[tuple[str, GoldenItem] | _Rejection]:
+def _checked(rows: list[Row], rules: Rules) -> Iterator[tuple[str, GoldenItem] | _Rejection]:
     """Every row as an item or a rejection. Of items with one id the first is kept."""
     seen: dict[str, str] = {}
     for row in rows:
         try:
             if row.problem:
-                raise _Bad(Reason.UNREADABLE, row.problem)
-            item = _item(row.raw, rules)
+                raise BadItem(Reason.UNREADABLE, row.problem)
+            item = item_of(row.raw, rules)
             if item.id in seen:
-                raise _Bad(
+                raise BadItem(
                     Reason.DUPLICATE_ID,
                     f"id {item.id!r} is that of {seen[item.id]} too: give each item an id of its own",
                 )
-        except _Bad as bad:
+        except BadItem as bad:
             yield _Rejection(row.place, bad.reason, str(bad))
         else:
             seen[item.id] = row.place
@@ -203,12 +207,12 @@ def _of_one_kind(
     """Rejects items whose labels are of another kind than most, as text and numbers are never equal, or are none of the
     known classes."""
     everything = list(found)
-    kinds = Counter(_kind(one[1]) for one in everything if isinstance(one, tuple))
+    kinds = Counter(label_kind(one[1]) for one in everything if isinstance(one, tuple))
     usual = kinds.most_common(1)[0][0] if kinds else ""
     for one in everything:
         if isinstance(one, _Rejection):
             yield one
-        elif (kind := _kind(one[1])) != usual:
+        elif (kind := label_kind(one[1])) != usual:
             problem = f"expected holds {kind} where most items hold {usual}: label all items alike"
             yield _Rejection(one[0], Reason.MIXED_TYPES, problem)
         elif classes is not None and (unknown := [value for value in one[1].expected if value not in classes]):
@@ -218,29 +222,30 @@ def _of_one_kind(
             yield one[1]
 
 
-def _item(raw: Any, rules: _Rules) -> GoldenItem:
+def item_of(raw: Any, rules: Rules) -> GoldenItem:
+    """The item that a row stands for. Raises BadItem."""
     if isinstance(raw, dict) and "features" in raw and "inputs" not in raw:
         raw = _with_inputs(raw, rules.protocol)
     error = best_match((_BUILT_IN if rules.labelled else _UNLABELLED).iter_errors(raw))
     if error is not None:
         label = raw.get("expected") if isinstance(raw, dict) else 0
         reason = Reason.MISSING_LABEL if label in (None, [], [None]) else Reason.UNREADABLE
-        raise _Bad(reason, _explained(error.json_path, error.message))
+        raise BadItem(reason, _explained(error.json_path, error.message))
     if not raw["id"].isprintable():
-        raise _Bad(Reason.UNREADABLE, "id has characters that cannot be shown: use letters, digits and signs")
+        raise BadItem(Reason.UNREADABLE, "id has characters that cannot be shown: use letters, digits and signs")
     item = GoldenItem(
         raw["id"], raw["inputs"], tuple(raw["expected"]) if rules.labelled else (), raw.get("slices") or {}
     )
     try:
         rules.protocol.check(item.inputs)
     except (ValueError, OverflowError) as problem:
-        raise _Bad(Reason.INPUTS, str(problem)[:300]) from None
+        raise BadItem(Reason.INPUTS, str(problem)[:300]) from None
     try:
         if rules.schema is not None:
             rules.schema.check(raw)
         _check_request(item, rules)
     except SchemaError as problem:
-        raise _Bad(Reason.SCHEMA, str(problem)) from None
+        raise BadItem(Reason.SCHEMA, str(problem)) from None
     return item
 
 
@@ -248,11 +253,11 @@ def _with_inputs(raw: Mapping[str, Any], protocol: InferenceProtocol) -> Any:
     try:
         inputs = protocol.inputs(raw["features"])
     except (ValueError, OverflowError) as problem:
-        raise _Bad(Reason.INPUTS, str(problem)[:300]) from None
+        raise BadItem(Reason.INPUTS, str(problem)[:300]) from None
     return {name: value for name, value in raw.items() if name != "features"} | {"inputs": inputs}
 
 
-def _check_request(item: GoldenItem, rules: _Rules) -> None:
+def _check_request(item: GoldenItem, rules: Rules) -> None:
     if rules.requests is None:
         return
     content = rules.protocol.question("", item).content
@@ -261,7 +266,8 @@ def _check_request(item: GoldenItem, rules: _Rules) -> None:
         raise SchemaError(f"the request that it becomes: {problem}")
 
 
-def _kind(item: GoldenItem) -> str:
+def label_kind(item: GoldenItem) -> str:
+    """What an item's labels are: all items of a set have labels of one kind."""
     texts = sum(isinstance(value, str) for value in item.expected)
     if not texts:
         return "numbers"

@@ -8,6 +8,8 @@ what to read but not how, and neither files of this machine nor chains of file s
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import mmap
 import re
 import time
 from dataclasses import dataclass
@@ -30,6 +32,8 @@ _NEVER: Final = frozenset(
     {"file", "local", "memory", "http", "https", "ftp", "sftp", "ssh", "smb", "git", "github", "data", "reference"}
 )
 """Schemes of fsspec that read this machine, connect anywhere, or hold their content in the URL."""
+
+_OBSTORE: Final = ("s3", "s3a", "gs", "gcs", "az", "azure", "abfs", "abfss", "adl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,27 +83,21 @@ async def load_golden_set(
     return Loaded(answer.body, used, answer.version)
 
 
-def read_file(path: Path, root: Path, *, form: Format | None = None, limit: int = MAX_FILE) -> Loaded:
-    """Reads a golden set from a volume that is mounted at `root`, which links may not lead out of.
+def map_file(path: Path, *, form: Format | None = None) -> tuple[bytes | mmap.mmap, Format]:
+    """A golden set's file on this machine, mapped and not read, so that its size is no matter of memory.
 
-    Raises GoldenSetError. Blocks, so call it in a thread.
+    Raises GoldenSetError.
     """
     try:
-        place = (root / path).resolve(strict=True)
-        if not place.is_relative_to(root.resolve(strict=True)):
-            raise GoldenSetError(f"{path} leads out of its volume")
         used = form or format_of(path.name)
-        if not place.is_file():
-            raise GoldenSetError(f"{path} is no file")
-        with place.open("rb") as file:
-            data = file.read(limit + 1)
+        if not path.is_file():
+            raise GoldenSetError(f"{path} is no file: check the volume and the path")
+        with path.open("rb") as file:
+            return (mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if file.seek(0, 2) else b""), used
     except FormatError as error:
         raise GoldenSetError(f"{path} {error}") from None
     except (OSError, RuntimeError) as error:
         raise GoldenSetError(f"{path} cannot be read ({type(error).__name__}): check the volume and the path") from None
-    if len(data) > limit:
-        raise GoldenSetError(f"{path} has more than {limit} bytes: keep fewer items, chosen at random")
-    return Loaded(data, used, "")
 
 
 def _check_store(scheme: str, url: str, egress: Egress) -> None:
@@ -119,11 +117,20 @@ async def _from_store(url: str, shown: str, limit: int, timeout: float) -> tuple
         raise GoldenSetError(f"{shown} was not read within {timeout:g}s") from None
 
 
+def _register_clients() -> None:
+    """One client for the large clouds' stores, where it is installed. Those of other schemes fsspec finds by itself."""
+    with contextlib.suppress(ImportError):
+        from obstore.fsspec import register
+
+        register(_OBSTORE)
+
+
 def _read_store(url: str, shown: str, limit: int, ends: float) -> tuple[bytes, str]:
     try:
         import fsspec
     except ImportError:
         raise GoldenSetError(f"{shown} needs the package fsspec: install slipway[stores]") from None
+    _register_clients()
     try:
         system, path = fsspec.core.url_to_fs(url)
         about: dict[str, Any] = system.info(path)
@@ -148,5 +155,7 @@ def _read_store(url: str, shown: str, limit: int, ends: float) -> tuple[bytes, s
         raise GoldenSetError(
             f"{shown} cannot be read ({type(error).__name__}): check its name and who may read it"
         ) from None
-    version = next((str(about[key]) for key in ("ETag", "etag", "version_id", "generation") if about.get(key)), "")
+    version = next(
+        (str(about[key]) for key in ("ETag", "etag", "e_tag", "version_id", "generation") if about.get(key)), ""
+    )
     return bytes(data), version.strip('"')[:128]

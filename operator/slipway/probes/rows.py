@@ -81,7 +81,7 @@ def json_lines(text: str, limit: int) -> list[Row]:
     if not lines:
         raise FormatError('is empty: give it one item a line, such as {"id":"g1","inputs":[…],"expected":[1]}')
     _check_size(len(lines), limit)
-    return [_line(number, line) for number, line in lines]
+    return [json_line(number, line) for number, line in lines]
 
 
 def _check_size(rows: int, limit: int) -> None:
@@ -89,7 +89,8 @@ def _check_size(rows: int, limit: int) -> None:
         raise FormatError(f"has {rows} items: keep at most {limit}, chosen at random")
 
 
-def _line(number: int, line: str) -> Row:
+def json_line(number: int, line: str) -> Row:
+    """One line of JSON Lines as a row."""
     place = f"line {number}"
     try:
         value = json.loads(line, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_no_duplicates)
@@ -304,7 +305,7 @@ def _nested(value: Any) -> Any:
     """A list or an object that stands in one cell as JSON; any other text stays text."""
     if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{"):
         return value
-    row = _line(0, value)
+    row = json_line(0, value)
     return value if row.problem else row.raw
 
 

@@ -26,6 +26,7 @@ from slipway.rollout.observation import (
     Evidence,
     Fleet,
     GoldenBatch,
+    JobCounts,
     LabelWindow,
     LatencyWindow,
     Matured,
@@ -36,6 +37,7 @@ from slipway.rollout.observation import (
     Role,
     Route,
     SourceFailure,
+    Waiting,
 )
 from slipway.rollout.signals import GOLDEN_ID, DistributionRequest, DistributionWindow, SignalFailure, SignalId
 from slipway.rollout.status import AVAILABLE, refused
@@ -69,6 +71,7 @@ __all__ = [
     "Fleet",
     "FleetTarget",
     "GoldenBatch",
+    "JobCounts",
     "GoldenRequest",
     "LabelWindow",
     "LatencyWindow",
@@ -80,6 +83,7 @@ __all__ = [
     "Roles",
     "Route",
     "SourceFailure",
+    "Waiting",
     "Step",
     "Judging",
     "Limits",

@@ -245,7 +245,7 @@ def needs(spec: ModelDeploymentSpec, course: Course) -> tuple[Need, ...]:
 def problems(spec: ModelDeploymentSpec, course: Course, *, replicas: int, resolution: int = 1) -> Iterator[str]:
     """What makes no sense together, with the field and the fix; ``resolution`` is the router's, in basis points."""
     for index, metric in enumerate((spec.analysis.metrics if spec.analysis else None) or ()):
-        if metric.golden_set is None and metric.non_inferiority is not None and not course.compares:
+        if not metric.before_traffic and metric.non_inferiority is not None and not course.compares:
             yield (
                 f"spec.analysis.metrics[{index}].nonInferiority: it is proven on requests that both releases take at "
                 "the same time, and with this strategy they never do: take comparison or threshold, or canary or abTest"

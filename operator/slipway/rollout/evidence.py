@@ -13,7 +13,8 @@ from typing import Final
 
 from slipway.analysis import Verdict
 from slipway.api import AgreementSource, GoldenSetSource, MetricSpec, MetricStatus, ModelRevisionStatus, Phase
-from slipway.rollout.golden import complete, fold_golden, position, undecided
+from slipway.rollout.golden import fold_golden, position, undecided
+from slipway.rollout.jobs import concluded, fold_counts
 from slipway.rollout.labels import fold_labels
 from slipway.rollout.ladder import placed
 from slipway.rollout.live import entered, fold_counters, fold_latencies
@@ -22,13 +23,15 @@ from slipway.rollout.numbers import entered_number, fold_number
 from slipway.rollout.observation import (
     CounterWindow,
     GoldenBatch,
+    JobCounts,
     LabelWindow,
     LatencyWindow,
     NumberReading,
     Observation,
     SourceFailure,
+    Waiting,
 )
-from slipway.rollout.record import asked_weight
+from slipway.rollout.record import asked_weight, shorten
 
 GOLDEN_BATCH: Final = 128
 """Items a look: enough to keep a fast server busy, few enough that an edit is acted on within a second or two."""
@@ -72,6 +75,8 @@ class EvidencePlan:
     ask_model: bool = False
     golden: tuple[GoldenRequest, ...] = ()
     counters: tuple[MetricSpec, ...] = ()
+    jobs: tuple[MetricSpec, ...] = ()
+    """Metrics of Jobs of the user."""
 
 
 def _paired(record: ModelRevisionStatus) -> bool:
@@ -80,7 +85,7 @@ def _paired(record: ModelRevisionStatus) -> bool:
 
 def judgeable(metric: MetricSpec, record: ModelRevisionStatus) -> bool:
     """A first release has nothing to be compared with: only thresholds on its golden set say something of it."""
-    return _paired(record) or (metric.golden_set is not None and metric.threshold is not None)
+    return _paired(record) or (metric.before_traffic and metric.threshold is not None)
 
 
 def failing(status: MetricStatus | None) -> bool:
@@ -116,7 +121,13 @@ def plan(seen: Observation, judged: str | None) -> EvidencePlan:
         for metric in metrics_of(seen)
         if judgeable(metric, record) and _counted(seen, metric, record, known, live=live)
     ]
-    return EvidencePlan(golden=tuple(golden), counters=tuple(counters))
+    jobs = [
+        metric
+        for metric in metrics_of(seen)
+        if metric.job is not None
+        and _asked(seen, metric, record, record_of(known, metric.name) if known is not None else None)
+    ]
+    return EvidencePlan(golden=tuple(golden), counters=tuple(counters), jobs=tuple(jobs))
 
 
 def _observed(seen: Observation, judged: str, record: ModelRevisionStatus) -> bool:
@@ -130,12 +141,8 @@ def _golden_request(
     seen: Observation, metric: MetricSpec, record: ModelRevisionStatus, known: ModelRevisionStatus | None
 ) -> GoldenRequest | None:
     """The next part of a golden set, where one is due: a release that needs no further evidence is not asked again."""
-    if metric.replayed is None or not judgeable(metric, record) or not asks(seen, metric, record):
-        return None
     status = record_of(known, metric.name) if known is not None else None
-    if failing(status) and not _due(seen, status):
-        return None
-    if complete(record, status) and not undecided(record, status):
+    if metric.replayed is None or not _asked(seen, metric, record, status):
         return None
     dataset = status.dataset if status is not None else None
     return GoldenRequest(metric.name, metric.replayed, position(record, status), GOLDEN_BATCH, dataset)
@@ -148,6 +155,17 @@ def asks(seen: Observation, metric: MetricSpec, record: ModelRevisionStatus) -> 
     if metric.agreement is not None:
         return record.phase == (Phase.SHADOWING if seen.course.shadow is not None else Phase.EVALUATING)
     return not record.fast and record.phase != Phase.WATCHING
+
+
+def _asked(seen: Observation, metric: MetricSpec, record: ModelRevisionStatus, status: MetricStatus | None) -> bool:
+    """Whether a metric that is judged before any traffic has more to find out."""
+    if not judgeable(metric, record) or not asks(seen, metric, record):
+        return False
+    if failing(status) and not _due(seen, status):
+        return False
+    if not concluded(metric, record, status):
+        return True
+    return undecided(record, status) and not metric.in_job  # what a Job has found is all that it finds
 
 
 def heard(metric: MetricSpec, phase: str | None) -> bool:
@@ -169,7 +187,7 @@ def _counted(
     live: bool,
 ) -> bool:
     """Whether a metric on live traffic is due."""
-    if metric.replayed is not None or not heard(metric, record.phase):
+    if metric.before_traffic or not heard(metric, record.phase):
         return False
     status = record_of(known, metric.name) if known is not None else None
     return (live or failing(status)) and _due(seen, status)
@@ -204,10 +222,14 @@ def _fold_metric(
         if item.metric != metric.name:
             continue
         match item:
+            case Waiting():
+                return _still(status, item.message)
             case SourceFailure():
                 return failed_to_look(seen, status, item.message)
             case GoldenBatch():
                 return fold_golden(seen, record, metric, status, item)
+            case JobCounts():
+                return fold_counts(seen, record, metric, status, item)
             case CounterWindow():
                 watched = record.phase == Phase.WATCHING
                 return fold_counters(seen, record, metric, status, item, entered_step=entered_step, watched=watched)
@@ -217,6 +239,14 @@ def _fold_metric(
                 return fold_number(seen, record, metric, status, item, entered_step=entered_step)
             case LabelWindow():
                 return fold_labels(seen, record, metric, status, item, cut=entered_step)
-    if not entered_step or metric.replayed is not None or metric.feedback is not None:
+    if not entered_step or metric.before_traffic or metric.feedback is not None:
         return status
     return entered_number(metric, status) if metric.reads_number else entered(metric, status)
+
+
+def _still(status: MetricStatus, message: str) -> MetricStatus:
+    """The source is at work. Nothing of it is a reason to write the record again while the message is the same."""
+    if status.verdict not in (Verdict.NO_DATA, Verdict.ERROR):
+        return status
+    update = {"verdict": Verdict.NO_DATA, "message": shorten(message), "error_since": None}
+    return status.model_copy(update=update)

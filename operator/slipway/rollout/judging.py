@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 from slipway import analysis
@@ -26,7 +26,8 @@ from slipway.analysis import (
 from slipway.api import MetricSpec, MetricStatus, ModelRevisionStatus, Phase
 from slipway.rollout.course import Judging
 from slipway.rollout.evidence import RECHECK, RETRY, asks, failing, heard, judgeable
-from slipway.rollout.golden import complete, golden_judgement, undecided
+from slipway.rollout.golden import golden_judgement, undecided
+from slipway.rollout.jobs import concluded, tells_items
 from slipway.rollout.labels import FeedbackEvidence
 from slipway.rollout.ladder import judging_of
 from slipway.rollout.measured import metrics_of
@@ -51,7 +52,7 @@ def results(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[M
             action=Action.OBSERVE if judging is Judging.OBSERVE else Action(metric.action),
             must_pass=(
                 metric.non_inferiority is not None
-                or (metric.replayed is not None and metric.threshold is not None)
+                or (metric.before_traffic and metric.threshold is not None)
                 or (metric.golden_set is not None and metric.golden_set.fairness is not None)
             ),
             judgement=_judgement(record, metric, status),
@@ -59,7 +60,7 @@ def results(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[M
                 (seen.now - status.error_since).total_seconds() if status.error_since is not None else None
             ),
         )
-        if metric.replayed is None and (judging is Judging.GUARD or _comes_late(metric)):
+        if not metric.before_traffic and (judging is Judging.GUARD or _comes_late(metric)):
             if result.judgement.verdict is Verdict.NO_DATA:
                 continue
             result = replace(result, must_pass=False, judgement=replace(result.judgement, samples_sufficient=True))
@@ -77,7 +78,7 @@ def _speaks(seen: Observation, metric: MetricSpec, record: ModelRevisionStatus) 
     phase = phase_of(record)
     if metric.agreement is not None:
         return asks(seen, metric, record)
-    if metric.golden_set is None:
+    if not metric.before_traffic:
         return heard(metric, phase)
     return phase in (Phase.EVALUATING, Phase.SHADOWING) or (phase != Phase.WATCHING and not record.fast)
 
@@ -87,7 +88,7 @@ def _judgement(record: ModelRevisionStatus, metric: MetricSpec, status: MetricSt
         return analysis.error(status.message)
     if status.verdict == Verdict.NO_DATA:
         return analysis.no_data(status.message)
-    if metric.replayed is not None:
+    if tells_items(metric):
         return golden_judgement(record, status) or analysis.no_data(status.message)
     read: _Reader = LatencyEvidence.from_vectors if metric.measures_latency else RatioEvidence.from_vectors
     if metric.reads_number:
@@ -114,7 +115,7 @@ def _judged(read: _Reader, state: tuple[tuple[str, tuple[float, ...]], ...]) -> 
 
 
 def next_look(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[MetricStatus]) -> datetime | None:
-    """When evidence is due again; the present moment when a golden set has items left."""
+    """When evidence is due again; the present moment when the operator has items of a golden set left."""
     moments: list[datetime] = []
     found = {status.name: status for status in statuses}
     for metric in metrics_of(seen):
@@ -122,15 +123,15 @@ def next_look(seen: Observation, record: ModelRevisionStatus, statuses: Sequence
             continue
         status = found.get(metric.name)
         last = (status.looked_at or seen.now) if status is not None else seen.now
-        asked = metric.replayed is not None and asks(seen, metric, record)
-        if failing(status) and (asked if metric.replayed is not None else heard(metric, record.phase)):
+        asked = metric.before_traffic and asks(seen, metric, record)
+        if failing(status) and (asked if metric.before_traffic else heard(metric, record.phase)):
             moments.append(last + min(seen.analysis.interval, RETRY))
-        elif metric.replayed is not None:
+        elif metric.before_traffic:
             if not asked:
                 continue
-            if not complete(record, status):
-                moments.append(seen.now)
-            elif undecided(record, status):
+            if not concluded(metric, record, status):
+                moments.append(seen.now + (seen.analysis.interval if metric.in_job else timedelta(0)))
+            elif undecided(record, status) and not metric.in_job:
                 moments.append(seen.now + RECHECK)
         elif heard(metric, record.phase):
             moments.append(last + seen.analysis.interval)
@@ -142,7 +143,7 @@ def live(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[Metr
     names = {
         metric.name
         for metric in metrics_of(seen)
-        if metric.replayed is None and metric.action != "Observe" and _speaks(seen, metric, record)
+        if not metric.before_traffic and metric.action != "Observe" and _speaks(seen, metric, record)
     }
     return [status for status in statuses if status.name in names]
 
@@ -161,7 +162,7 @@ def replayed(seen: Observation, record: ModelRevisionStatus, statuses: Sequence[
     """Whether every golden set was replayed to its end: traffic moves on the whole of the evidence, not on a part."""
     found = {status.name: status for status in statuses}
     return all(
-        complete(record, found.get(metric.name))
+        concluded(metric, record, found.get(metric.name))
         for metric in metrics_of(seen)
-        if metric.replayed is not None and judgeable(metric, record) and asks(seen, metric, record)
+        if metric.before_traffic and judgeable(metric, record) and asks(seen, metric, record)
     )

@@ -73,6 +73,6 @@ def failed_to_look(seen: Observation, status: MetricStatus, message: str) -> Met
 
 
 def _usual_samples(metric: MetricSpec) -> int:
-    if metric.replayed is not None:
+    if metric.before_traffic:
         return 1
     return MIN_READINGS if metric.reads_number else MIN_LIVE_SAMPLES

@@ -136,6 +136,16 @@ class GoldenBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class JobCounts:
+    """What a Job of the user counted: bad outcomes among all of each arm. ``job`` is its name."""
+
+    metric: str
+    job: str
+    candidate: ArmCounts
+    stable: ArmCounts | None
+
+
+@dataclass(frozen=True, slots=True)
 class CounterWindow:
     """What the counters grew by since the cursor, for each arm; None for the first look, which only sets the cursor."""
 
@@ -219,7 +229,17 @@ class DriftLook:
     golden: GoldenBatch | SignalFailure | None = None
 
 
-Evidence = GoldenBatch | CounterWindow | LatencyWindow | NumberReading | LabelWindow | SourceFailure
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A source that is still at work, such as a Job that runs. The message stays the same while nothing changes."""
+
+    metric: str
+    message: str
+
+
+Evidence = (
+    GoldenBatch | JobCounts | CounterWindow | LatencyWindow | NumberReading | LabelWindow | SourceFailure | Waiting
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,25 @@ than any model of ours, and is written by server-side apply, where a field that 
 as one that is.
 
 `manifests` builds the children of a revision, `podspec` the pod inside, and both are the same for the same release
-for ever. `autoscaler` builds what scales a revision. `drift` says whether
-the cluster still has them as applied. `fleet` reads Deployments and pods, and `unscaled` autoscalers: counts for the
-machine, and one sentence, which names the field to fix, for the person. `quantity` knows how an API server writes an
-amount.
+for ever. `autoscaler` builds what scales a revision. `job` builds a Job that runs beside it, and says how that ended.
+`drift` says whether the cluster still has them as applied. `fleet` reads Deployments and pods, and `unscaled`
+autoscalers: counts for the machine, and one sentence, which names the field to fix, for the person. `quantity` knows
+how an API server writes an amount.
 """
 
 from slipway.workload.autoscaler import autoscaler_manifest
 from slipway.workload.drift import needs_apply
 from slipway.workload.fleet import FleetStatus, fleet_status, pod_problem
+from slipway.workload.job import (
+    RESULT_PATH,
+    JobPod,
+    JobState,
+    JobVolume,
+    Progress,
+    job_manifest,
+    job_name,
+    job_state,
+)
 from slipway.workload.manifests import (
     Object,
     Owner,
@@ -31,11 +41,16 @@ from slipway.workload.unscaled import autoscaler_problem
 __all__ = [
     "CONTAINER_NAME",
     "DEFAULT_PORT",
+    "RESULT_PATH",
     "SLEEPS_SINCE",
     "FleetStatus",
+    "JobPod",
+    "JobState",
+    "JobVolume",
     "NamedPort",
     "Object",
     "Owner",
+    "Progress",
     "Role",
     "autoscaler_manifest",
     "autoscaler_problem",
@@ -44,6 +59,9 @@ __all__ = [
     "disruption_budget_manifest",
     "drains",
     "fleet_status",
+    "job_manifest",
+    "job_name",
+    "job_state",
     "named_ports",
     "needs_apply",
     "pod_problem",

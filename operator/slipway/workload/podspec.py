@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from slipway.api import ReleaseSpec
+from slipway.api import ReleaseSpec, Resources
 from slipway.workload.quantity import canonical_quantity
 
 CONTAINER_NAME: Final = "model"
@@ -54,7 +54,8 @@ class NamedPort:
     number: int
 
 
-def _dump(model: BaseModel) -> dict[str, Any]:
+def as_written(model: BaseModel) -> dict[str, Any]:
+    """A part of a specification as a manifest says it."""
     return model.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
@@ -93,7 +94,7 @@ def _env(release: ReleaseSpec) -> list[dict[str, Any]]:
         "SLIPWAY_MODEL_FORMAT": model.format,
         "SLIPWAY_MODEL_DIGEST": model.digest,
     }
-    declared = [_dump(variable) for variable in release.container.env or []]
+    declared = [as_written(variable) for variable in release.container.env or []]
     names = {variable["name"] for variable in declared}
     ours = [
         # The kubelet expands $(NAME) in values; a doubled dollar is a plain one, so that a URI stays what it is.
@@ -104,8 +105,8 @@ def _env(release: ReleaseSpec) -> list[dict[str, Any]]:
     return ours + declared
 
 
-def _resources(release: ReleaseSpec) -> dict[str, dict[str, str]]:
-    declared = release.container.resources
+def amounts_of(declared: Resources | None) -> dict[str, dict[str, str]]:
+    """Compute resources as a container has them; empty where none are declared."""
     if declared is None:
         return {}
     return {
@@ -130,7 +131,7 @@ def _probes(release: ReleaseSpec, ports: Iterable[NamedPort]) -> dict[str, Any]:
         "livenessProbe": container.liveness_probe,
         "startupProbe": container.startup_probe,
     }
-    probes = {name: _dump(probe) for name, probe in declared.items() if probe is not None}
+    probes = {name: as_written(probe) for name, probe in declared.items() if probe is not None}
     ready = {
         "httpGet": {"path": _ready_path(release), "port": next(iter(ports)).number},
         "periodSeconds": READY_PERIOD_SECONDS,
@@ -152,7 +153,7 @@ def _container(release: ReleaseSpec) -> dict[str, Any]:
         container["command"] = list(release.container.command)
     if release.container.args:
         container["args"] = list(release.container.args)
-    if resources := _resources(release):
+    if resources := amounts_of(release.container.resources):
         container["resources"] = resources
     return container
 
@@ -186,7 +187,7 @@ def pod_spec(release: ReleaseSpec, *, drain: bool = False) -> dict[str, Any]:
     still be named for a cloud's own identity. Service links are off: they put one variable for each Service of the
     namespace into the environment, and would make a pod depend on its neighbours.
     """
-    settings = _dump(release.pod) if release.pod is not None else {}
+    settings = as_written(release.pod) if release.pod is not None else {}
     return {
         "containers": [_drained(_container(release), release) if drain else _container(release)],
         "automountServiceAccountToken": False,

@@ -141,7 +141,11 @@ def test_two_items_of_one_name_are_told_at_the_second() -> None:
             "spec.analysis.metrics[0].web.auth",
             "exactly one of bearer and basic",
         ),
-        ({"analysis": errors(gateway=None, goldenSet={})}, f"{METRIC}.goldenSet", "exactly one of configMap and url"),
+        (
+            {"analysis": errors(gateway=None, goldenSet={})},
+            f"{METRIC}.goldenSet",
+            "exactly one of configMap, pvc and url",
+        ),
         (
             {"analysis": errors(gateway=None, goldenSet={"url": "http://g.example/g.csv", "match": {"within": {}}})},
             f"{METRIC}.goldenSet.match.within",

@@ -20,7 +20,7 @@ from slipway.cluster import (
     ConnectionInfo,
     Kind,
 )
-from slipway.controller.handlers import ROUTES, WATCHED, Backoffs, key_of, registry, settings
+from slipway.controller.handlers import WATCHED, WHERE_SERVED, Backoffs, key_of, registry, settings
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reconciler import Key
 
@@ -51,7 +51,7 @@ def test_kopf_watches_with_selectors_of_the_server_and_writes_nothing() -> None:
 
 def test_of_children_only_our_own_are_asked_for() -> None:
     selectors = settings().watching.label_selectors
-    kinds = (*WATCHED, *ROUTES)
+    kinds = (*WATCHED, *WHERE_SERVED)
     asked = {kind: list(selectors.collect(Resource(kind.group, kind.version, kind.plural))) for kind in kinds}
     assert asked == {kind: [] if kind == MODEL_DEPLOYMENT else [LABEL] for kind in kinds}
     assert {MODEL_DEPLOYMENT, MODEL_REVISION, DEPLOYMENT, SERVICE, HTTP_ROUTE} <= set(asked)
@@ -91,7 +91,7 @@ def a_registry(queue: WorkQueue[Key]) -> kopf.OperatorRegistry:
 
 def test_there_are_event_handlers_and_a_login_and_nothing_that_keeps_state() -> None:
     found = a_registry(WorkQueue(clock=FakeClock()))
-    assert len(found._watching.get_all_handlers()) == len((*WATCHED, *ROUTES))
+    assert len(found._watching.get_all_handlers()) == len((*WATCHED, *WHERE_SERVED))
     assert [handler.activity for handler in found._activities.get_all_handlers()] == [
         kopf._core.intents.causes.Activity.AUTHENTICATION  # type: ignore[attr-defined]
     ]

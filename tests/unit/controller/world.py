@@ -45,7 +45,7 @@ from slipway.cluster import (
 from slipway.cluster.endpoints import http_client
 from slipway.controller.budget import RolloutBudget
 from slipway.controller.collect import Collector
-from slipway.controller.handlers import ROUTES, WATCHED, key_of
+from slipway.controller.handlers import WATCHED, WHERE_SERVED, key_of
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reacting import Reactions
 from slipway.controller.reconciler import Key, Reconciler, RefusedError
@@ -99,6 +99,7 @@ class World:
         self._before: dict[str, Object] = {}
         self.limits = Limits()
         self.egress = Egress()
+        self.image: str | None = None
         self.start_operator()
         self.cluster.subscribe(self._on_event)
         self.cluster.subscribe(self._watch_over)
@@ -114,7 +115,13 @@ class World:
     def start_operator(self, *, drain: bool = False) -> None:
         """A new process: it knows what the cluster knows. Its first list brings every ModelDeployment."""
         self.queue: WorkQueue[Key] = WorkQueue(clock=self.clock, rng=random.Random(1))
-        collector = Collector(self.cluster, self.client, gateway_metrics=[self.outside.metrics_url], egress=self.egress)
+        collector = Collector(
+            self.cluster,
+            self.client,
+            gateway_metrics=[self.outside.metrics_url],
+            egress=self.egress,
+            image=self.image,
+        )
         budget = RolloutBudget(self.cluster, self.limits)
         self.telemetry = Telemetry()
         self.reactions = Reactions(self.cluster, reach.Outside(self.egress))
@@ -150,7 +157,7 @@ class World:
         """What the watches would bring: kinds that are watched, and of the children those with our label."""
         kind = kind_of(obj)
         labelled = LABEL_MODEL_DEPLOYMENT in (obj["metadata"].get("labels") or {})
-        if kind == MODEL_DEPLOYMENT or (kind in (*WATCHED, *ROUTES) and labelled):
+        if kind == MODEL_DEPLOYMENT or (kind in (*WATCHED, *WHERE_SERVED) and labelled):
             key = key_of(obj)
             assert key is not None
             self.queue.add(key)
