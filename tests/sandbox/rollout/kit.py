@@ -52,7 +52,8 @@ def a_release(version: str = "v1", *, steps: Sequence[tuple[float, str]] = LADDE
 def accuracy(**source: Any) -> Manifest:
     """The golden set as a metric that every good release passes; `source` changes its ConfigMap's reference."""
     keys = {"name": "golden", "key": "golden.jsonl", **source}
-    return {"name": "accuracy", "goldenSet": {"configMap": keys, "output": "label"}, "threshold": {"min": 0.6}}
+    golden = {"configMap": keys, "output": "label", "maxRequestsPerSecond": 1000}
+    return {"name": "accuracy", "goldenSet": golden, "threshold": {"min": 0.6}}
 
 
 def errors() -> Manifest:
