@@ -143,14 +143,13 @@ async def test_labels_that_arrive_after_the_promotion_haul_the_release_back_to_t
     await shop.apply(a_release("v1"))
     await shop.until_ready("v1")
     await shop.load.first_answer(seconds=10)
-    clients = Clients(shop)
+    warm, token, clients = await pods(shop, "v1"), await a_token(shop), Clients(shop)
     async with clients.asking():
         judged = {"analysis": {"interval": "250ms", "metrics": [accuracy(), errors(), LABELS]}}
         watched = {"rollback": {"progressDeadline": "60s", "watch": "5m"}}
         await shop.apply(a_release("v2", steps=((50, "3s"), (100, "0s")), **judged, **watched))
         await shop.until_phase("v2", "Watching", seconds=40)
-        warm, new = await pods(shop, "v1"), shop.service("v2")
-        token = await a_token(shop)
+        new = shop.service("v2")
         known = [one for one in clients.asked if one.revision is not None]
         assert {one.revision for one in known} == {shop.service("v1"), new}
         code, said = await report(shop, known, wrong=new, token=token, folder=tmp_path)
