@@ -16,13 +16,12 @@ from slipway.api.common import (
     StatusModel,
     Text64,
     Text256,
-    Text1024,
     Timestamp,
     list_map,
     validations,
 )
 from slipway.api.common import Message as Sentence
-from slipway.api.release import EnvVar, Resources
+from slipway.api.job import JobContainer
 from slipway.api.sources import GoldenSetSource, HistogramSelector, HttpUrl, LabelName, SourceAuth
 from slipway.api.vectors import NamedVector
 
@@ -164,19 +163,10 @@ class DriftWebhook(SpecModel):
     auth: SourceAuth | None = None
 
 
-class DriftJob(SpecModel):
+class DriftJob(JobContainer):
     """A Job that is created when drift is found, such as one that trains the model anew. What may be said of it is a
     list of allowed fields: it is restricted, and has no token for the API."""
 
-    image: Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[^\s]+$")]
-    command: Annotated[list[Text1024] | None, Field(max_length=64)] = None
-    args: Annotated[list[Annotated[str, Field(max_length=4096)]] | None, Field(max_length=128)] = None
-    env: Annotated[
-        list[EnvVar] | None,
-        Field(max_length=64, description="Environment variables, which may come from Secrets of the same namespace."),
-        list_map("name"),
-    ] = None
-    resources: Resources | None = None
     timeout: Annotated[
         Duration,
         Field(description="Longest time from the Job's creation to its end, its retries included. Default: 6h."),

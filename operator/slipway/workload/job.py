@@ -17,7 +17,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from slipway.api import LABEL_MODEL_DEPLOYMENT, LABEL_REVISION, EnvVar, Resources, child_labels
+from slipway.api import LABEL_MODEL_DEPLOYMENT, LABEL_REVISION, Component, EnvVar, Resources, child_labels
 from slipway.release import short_hash
 from slipway.workload.fleet import condition, cut
 from slipway.workload.manifests import Object, Owner
@@ -93,12 +93,15 @@ def job_manifest(
     owner: Owner,
     pod: JobPod,
     timeout: timedelta,
+    component: Component = "job",
+    kept: timedelta = KEPT,
 ) -> Object:
-    """The Job. Its pods do not carry the labels by which a revision's Service and Deployment find theirs.
+    """The Job. Its pods do not carry the labels by which a revision's Service and Deployment find theirs. `kept` is how
+    long it is there after its end.
 
     Nothing of it can be used to become more than its author is: no token, no privilege, no root, no path of the node.
     """
-    labels = child_labels(model_deployment=model_deployment, component="job", revision=short_hash(full_hash))
+    labels = child_labels(model_deployment=model_deployment, component=component, revision=short_hash(full_hash))
     own = {key: value for key, value in labels.items() if key not in (LABEL_MODEL_DEPLOYMENT, LABEL_REVISION)}
     return {
         "apiVersion": "batch/v1",
@@ -112,7 +115,7 @@ def job_manifest(
         "spec": {
             "backoffLimit": TRIES - 1,
             "activeDeadlineSeconds": max(1, math.ceil(timeout.total_seconds())),
-            "ttlSecondsAfterFinished": int(KEPT.total_seconds()),
+            "ttlSecondsAfterFinished": int(kept.total_seconds()),
             "template": {"metadata": {"labels": own}, "spec": _pod_spec(pod)},
         },
     }

@@ -46,6 +46,11 @@ def test_nothing_of_it_makes_more_of_its_author() -> None:
     assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
+def test_it_is_no_job_that_measures_and_is_kept_for_a_week() -> None:
+    assert a_job()["metadata"]["labels"]["app.kubernetes.io/component"] == "reaction"
+    assert a_job()["spec"]["ttlSecondsAfterFinished"] == 7 * 24 * 3600
+
+
 def test_its_pods_are_none_of_the_model() -> None:
     labels = a_job()["spec"]["template"]["metadata"]["labels"]
     assert not {"slipway.dev/model-deployment", "slipway.dev/revision"} & set(labels)
