@@ -48,6 +48,7 @@ generate: $(READY) ## write the files that are generated from the code
 	$(BIN)/python -m slipway.rollout.document docs
 	$(BIN)/python -m slipway.cli.document docs
 	$(BIN)/python charts/generate.py
+	PYTHONPATH=tests:examples $(BIN)/python tests/unit/gitops/record.py gitops
 
 lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
