@@ -19,6 +19,7 @@ from slipway_sandbox import ImageEntry, ImageTable
 
 IMAGE: Final = "ghcr.io/slipway-dev/slipway:*"
 FOLDER: Final = "/etc/sandbox"
+HERE: Final = {"metadata": {"namespace": "{{ .Release.Namespace }}"}}
 
 Right = tuple[str, str, str, str]
 """Where (a namespace, or `*`), API group, resource and verb."""
@@ -49,7 +50,7 @@ def at_home(server: str, **values: Any) -> Manifest:
         "extraEnv": [{"name": "KUBECONFIG", "value": f"{FOLDER}/config"}],
         "extraVolumes": [{"name": "sandbox", "projected": {"sources": sources}}],
         "extraVolumeMounts": [{"name": "sandbox", "mountPath": FOLDER}],
-        "extraObjects": [a_config_map("kubeconfig", {"config": yaml.safe_dump(config)})],
+        "extraObjects": [merge(a_config_map("kubeconfig", {"config": yaml.safe_dump(config)}), HERE)],
         "startupProbe": {"periodSeconds": 1},
         "readinessProbe": {"periodSeconds": 1},
     }
@@ -82,6 +83,11 @@ class Installed:
     def install(self, values: Manifest) -> str:
         """Install it and wait until every replica is ready; what Helm said."""
         return self.helm("upgrade", "--install", self.release, str(CHART), "--wait", "--timeout=40s", values=values)
+
+    def drift(self, values: Manifest) -> str:
+        """What an apply of the rendered manifests would change."""
+        rendered = self.helm("template", self.release, str(CHART), values=values)
+        return self.kubectl("diff", "--server-side", "--force-conflicts", "-f", "-", stdin=rendered)
 
     def apply(self, namespace: str, *manifests: Manifest) -> None:
         """What a user does."""

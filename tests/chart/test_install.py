@@ -72,8 +72,10 @@ def the_operator(
     found = Installed(chart, kubectl, f"{namespace}-slipway", home)
     # They are one for all releases, and stay when the one that brought them goes.
     known = "modeldeployments.slipway.dev" in kubectl("get", "customresourcedefinitions", "--output=name")
-    found.install(at_home(sandbox.api_url, crds={"enabled": not known}, **values))
+    wanted = at_home(sandbox.api_url, crds={"enabled": not known}, **values)
+    found.install(wanted)
     try:
+        assert found.drift(wanted) == ""
         yield found
     finally:
         found.helm("uninstall", found.release, "--wait", "--timeout=30s")

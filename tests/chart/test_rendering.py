@@ -9,6 +9,7 @@ import json
 import re
 from functools import cache
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import kubernetes_validate
@@ -16,6 +17,9 @@ import pytest
 import yaml
 from chart.kit import CHART, PROFILES, ROOT, VERSIONS, Chart, Manifest, granted, nested, of_kind, switches
 from kubernetes_validate import utils
+
+from slipway.cli.lint import problems as lint
+from slipway.cli.manifests import read
 
 DEFAULTS: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 utils.schema_contents = cache(utils.schema_contents)  # it reads two megabytes anew for every object
@@ -207,9 +211,25 @@ def test_no_right_is_a_wildcard(chart: Chart) -> None:
     assert not [right for right in rights if "*" in right[1:]]
 
 
-def test_the_notes_tell_what_to_do_next(chart: Chart) -> None:
+def complaints(path: Path, text: str | None = None) -> list[str]:
+    """What `slipway lint` says of a manifest, which is written to the path first where its text is given."""
+    if text is not None:
+        path.write_text(dedent(text))
+    return [str(problem) for manifest in read(str(path)) for problem in lint(manifest)]
+
+
+def test_the_notes_tell_what_to_do_next(chart: Chart, tmp_path: Path) -> None:
     told = chart.run("install", "rel", str(CHART), "--dry-run=client", "--namespace=ops")
     notes = told[told.index("NOTES:") :]
     assert "rollout status deployment/rel-slipway" in notes
     assert "kind: ModelDeployment" in notes
     assert 'need the verb "command"' in notes
+    [example] = re.findall(r"<<MANIFEST\n(.*?)MANIFEST", notes, re.DOTALL)
+    assert complaints(tmp_path / "notes.yaml", example) == []
+
+
+def test_the_examples_of_the_chart_are_valid(tmp_path: Path) -> None:
+    annotations = yaml.safe_load((CHART / "Chart.yaml").read_text())["annotations"]
+    [example] = yaml.safe_load(annotations["artifacthub.io/crdsExamples"])
+    assert complaints(tmp_path / "hub.yaml", yaml.safe_dump(example)) == []
+    assert complaints(ROOT / "tests" / "cluster" / "model.yaml") == []
