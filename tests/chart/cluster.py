@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -87,7 +88,11 @@ class Installed:
     def drift(self, values: Manifest) -> str:
         """What an apply of the rendered manifests would change."""
         rendered = self.helm("template", self.release, str(CHART), values=values)
-        return self.kubectl("diff", "--server-side", "--force-conflicts", "-f", "-", stdin=rendered)
+        # Objects are in several namespaces, so none may be named on the command line.
+        command = [self.kubectl.binary, "diff", "--server-side", "--force-conflicts", "--filename=-"]
+        environment = self.kubectl.environment()
+        done = subprocess.run(command, input=rendered, capture_output=True, text=True, env=environment)
+        return done.stdout + done.stderr
 
     def apply(self, namespace: str, *manifests: Manifest) -> None:
         """What a user does."""
