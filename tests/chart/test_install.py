@@ -36,6 +36,9 @@ UNUSED = {
     # Rights that no healthy hour shows, with what they are for.
     ("slipway.dev", "modelrevisions", "get"): "a revision whose name is taken already is looked at",
     ("apps", "deployments", "get"): "a Deployment that lost its label is found by its name",
+    ("batch", "jobs", "get"): "evidence that a Job collects",
+    ("batch", "jobs", "create"): "the same, and a reaction to drift",
+    ("batch", "jobs", "delete"): "a Job whose release is off",
 }
 
 OWN_GATEWAYS = ("team", "gateway.networking.k8s.io", "gateways")

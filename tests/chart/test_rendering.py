@@ -20,6 +20,7 @@ from kubernetes_validate import utils
 
 from slipway.cli.lint import problems as lint
 from slipway.cli.manifests import read
+from slipway.controller.shard import Shard
 
 DEFAULTS: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 utils.schema_contents = cache(utils.schema_contents)  # it reads two megabytes anew for every object
@@ -191,6 +192,7 @@ def test_secrets_are_only_read_by_name_in_namespaces_that_are_named(chart: Chart
         ("horizontalPodAutoscalers", "autoscaling"),
         ("keda", "keda.sh"),
         ("podDisruptionBudgets", "policy"),
+        ("jobs", "batch"),
     ],
 )
 def test_each_provider_has_a_switch_for_its_rights(chart: Chart, switch: str, group: str) -> None:
@@ -203,6 +205,26 @@ def test_each_provider_has_a_switch_for_its_rights(chart: Chart, switch: str, gr
         }
 
     assert groups(True) - groups(False) == {group}
+
+
+def test_feedback_brings_the_rights_to_keep_reports_and_to_ask_who_reports(chart: Chart) -> None:
+    def rights(on: bool) -> set[tuple[str, ...]]:
+        values = {"feedback": {"enabled": on}, "scope": {"namespaces": ["a"]}, "crds": {"enabled": False}}
+        return granted(chart.objects(values), "rel-slipway")
+
+    assert rights(True) - rights(False) == {
+        *(("a", "", "configmaps", verb) for verb in ("list", "create", "patch", "delete")),
+        ("*", "authentication.k8s.io", "tokenreviews", "create"),
+        ("*", "authorization.k8s.io", "subjectaccessreviews", "create"),
+    }
+
+
+def test_a_part_of_the_cluster_has_the_lease_that_the_operator_looks_for(chart: Chart) -> None:
+    selector = "shard in (a, b)"
+    objects = chart.objects({"scope": {"namespaceSelector": selector}, "crds": {"enabled": False}})
+    [role] = [role for role in of_kind(objects, "Role") if role["metadata"]["name"] == "rel-slipway-lease"]
+    assert role["rules"][1]["resourceNames"] == [Shard(selector).lease_name("rel-slipway")]
+    assert {right[3] for right in granted(objects, "rel-slipway") if right[2] == "namespaces"} == {"list", "watch"}
 
 
 def test_no_right_is_a_wildcard(chart: Chart) -> None:

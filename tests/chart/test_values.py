@@ -49,6 +49,14 @@ def test_the_schema_refuses(any_helm: Chart, values: dict[str, Any], told: str) 
             {"scope": {"namespaces": ["a"]}, "admission": {"namespaces": ["b"]}},
             "admission.namespaces: b is not in scope.namespaces",
         ),
+        (
+            {"scope": {"namespaces": ["a"], "namespaceSelector": "shard=a"}},
+            "scope.namespaces and scope.namespaceSelector are both set",
+        ),
+        (
+            {"networkPolicy": {"feedbackFrom": [{"podSelector": {}}]}},
+            "networkPolicy.feedbackFrom is set and feedback.enabled is false",
+        ),
         ({"permissions": {"gatewayNamespaces": ["a"]}}, "permissions.gatewayNamespaces: Gateways of all namespaces"),
         (
             {"scope": {"namespaces": ["a"]}, "permissions": {"gatewayNamespaces": ["b"], "gatewayApi": False}},

@@ -2,6 +2,12 @@
 {{- define "slipway.checks" -}}
 {{- $scope := .Values.scope.namespaces -}}
 {{- $may := .Values.permissions -}}
+{{- if and $scope .Values.scope.namespaceSelector -}}
+  {{- fail "scope.namespaces and scope.namespaceSelector are both set: name namespaces, or select them" -}}
+{{- end -}}
+{{- if and .Values.networkPolicy.feedbackFrom (not .Values.feedback.enabled) -}}
+  {{- fail "networkPolicy.feedbackFrom is set and feedback.enabled is false: there is nothing to reach" -}}
+{{- end -}}
 {{- if $scope -}}
   {{- range $may.secrets -}}
     {{- if not (has .namespace $scope) -}}

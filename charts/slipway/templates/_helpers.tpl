@@ -57,12 +57,28 @@ annotations:
 {{- end -}}
 {{- end -}}
 
+{{/* The lease that the operator holds: one for each part of a cluster that is shared. */}}
+{{- define "slipway.lease" -}}
+{{- $name := include "slipway.fullname" . -}}
+{{- with .Values.scope.namespaceSelector -}}
+{{- $name = printf "%s-%s" $name (sha256sum . | trunc 8) -}}
+{{- end -}}
+{{- $name -}}
+{{- end -}}
+
 {{- define "slipway.arguments" -}}
 - run
 - --leader-elect
 - --lease-name={{ include "slipway.fullname" . }}
 - --lease-namespace={{ include "slipway.namespace" . }}
 - --health-address=:8081
+- --image={{ include "slipway.image" . }}
+{{- with .Values.scope.namespaceSelector }}
+- {{ printf "--namespace-selector=%s" . | quote }}
+{{- end }}
+{{- if .Values.feedback.enabled }}
+- --feedback=:8089
+{{- end }}
 {{- range .Values.scope.namespaces }}
 - --namespace={{ . }}
 {{- end }}

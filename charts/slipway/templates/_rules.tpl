@@ -40,6 +40,17 @@
   resources: [gateways]
   verbs: [get]
 {{- end }}
+{{- if $may.jobs }}
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, delete]
+{{- end }}
+{{- if .Values.feedback.enabled }}
+# Reports are kept beside the revision that they are about.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [list, create, patch, delete]
+{{- end }}
 {{- if $may.traefik }}
 - apiGroups: [traefik.io]
   resources: [ingressroutes, traefikservices]
@@ -76,6 +87,16 @@
 - apiGroups: [gateway.networking.k8s.io]
   resources: [gatewayclasses]
   verbs: [get]
+{{- end -}}
+
+{{/* Whose token it is that comes with a report, and what that account may do. */}}
+{{- define "slipway.reviewRules" -}}
+- apiGroups: [authentication.k8s.io]
+  resources: [tokenreviews]
+  verbs: [create]
+- apiGroups: [authorization.k8s.io]
+  resources: [subjectaccessreviews]
+  verbs: [create]
 {{- end -}}
 
 {{/* A Role and its binding: (dict "root" $ "name" … "namespace" … "rules" …). */}}
