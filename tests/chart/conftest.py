@@ -21,6 +21,12 @@ def chart(tmp_path_factory: pytest.TempPathFactory) -> Chart:
     return _chart("helm4", tmp_path_factory.mktemp("home"))
 
 
+@pytest.fixture(scope="session")
+def chart_of_helm_3(tmp_path_factory: pytest.TempPathFactory) -> Chart:
+    """The chart in the hands of the Helm before."""
+    return _chart("helm3", tmp_path_factory.mktemp("home"))
+
+
 def _chart(helm: str, home: Path) -> Chart:
     try:
         return Chart(helm, home)

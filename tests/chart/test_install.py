@@ -1,6 +1,6 @@
 """The chart in a cluster that enforces its roles and rules.
 
-One operator for the whole cluster, one for a single namespace; each is installed by Helm, runs in pods as its service
+One operator for the whole cluster, installed by Helm 3, one for a single namespace, by Helm 4; each runs in pods as its service
 account, and takes a model through rollouts that need every right it has.
 """
 
@@ -138,13 +138,13 @@ def asked(sandbox: Sandbox, user: str) -> tuple[set[Right], set[Right]]:
 
 
 def test_an_operator_of_the_whole_cluster_uses_every_right_it_has_and_no_other(
-    chart: Chart, sandbox: Sandbox, home: Path
+    chart_of_helm_3: Chart, sandbox: Sandbox, home: Path
 ) -> None:
-    with the_operator(chart, sandbox, home, "wide", "shop") as operator:
+    with the_operator(chart_of_helm_3, sandbox, home, "wide", "shop") as operator:
         the_rollouts(operator, "shop")
         used, refused = asked(sandbox, operator.user)
     everywhere = {("wide" if where == "wide" else "*", *right) for where, *right in used}
-    rights = {right for right in granted(chart.objects(), "rel-slipway") if right[1:] not in UNUSED}
+    rights = {right for right in granted(chart_of_helm_3.objects(), "rel-slipway") if right[1:] not in UNUSED}
     assert everywhere == {("wide" if where == "ops" else where, *right) for where, *right in rights}
     assert {right[1] for right in refused} <= OFF
 
