@@ -1,7 +1,7 @@
 """The chart in a cluster that enforces its roles and rules.
 
-One operator for the whole cluster, installed by Helm 3, one for a single namespace, by Helm 4; each runs in pods as its service
-account, and takes a model through rollouts that need every right it has.
+One operator for the whole cluster, installed by Helm 3, one for a single namespace, by Helm 4; each runs in pods as its
+service account, and takes a model through rollouts that need every right it has.
 """
 
 from __future__ import annotations
