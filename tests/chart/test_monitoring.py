@@ -75,6 +75,11 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str], str]] = {
         {f"slipway_modeldeployment_available{{{FRAUD}}}": "1x30"},
         "3m",
     ),
+    "SlipwayDrifted": (
+        {f"slipway_modeldeployment_drifted{{{FRAUD}}}": "1x30"},
+        {f"slipway_modeldeployment_drifted{{{FRAUD}}}": "0x30"},
+        "1m",
+    ),
 }
 
 

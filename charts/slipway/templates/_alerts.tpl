@@ -70,4 +70,10 @@
   annotations:
     summary: A model that has served does not serve.
     description: '{{ "No release of {{ $labels.namespace }}/{{ $labels.name }}" }} that is known to be good has had a ready pod for 2 minutes.'
+- alert: SlipwayDrifted
+  expr: 'max by (namespace, name) (slipway_modeldeployment_drifted) == 1'
+  labels: {severity: warning}
+  annotations:
+    summary: What a model is asked, or answers, has moved away from when it was promoted.
+    description: '{{ "Drift was found of {{ $labels.namespace }}/{{ $labels.name }}" }}; slipway status names the signal and its numbers.'
 {{- end -}}

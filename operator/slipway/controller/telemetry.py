@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from slipway.api import MetricStatus, ModelRevisionStatus, Phase
 from slipway.controller.queue import QueueStatistics
-from slipway.rollout import AVAILABLE, Decision, Observation, roles
+from slipway.rollout import AVAILABLE, DRIFTED, Decision, Observation, roles
 
 CONTROLLER: Final = "modeldeployment"
 FULL: Final = 10_000
@@ -192,6 +192,8 @@ class _Picture:
     phase: str
     available: bool | None
     """Whether a release that is known to be good serves; None while none is."""
+    drifted: bool | None
+    """Whether the world has moved away from the stable release; None while that is not known, or not asked."""
     weights: dict[str, tuple[float | None, float | None]]
     """Desired and observed share of the traffic by role; observed is None where it is not known."""
     judged: dict[str, _Judged]
@@ -212,8 +214,10 @@ class _Picture:
         trial = who.candidate or ""
         record = decision.records.get(trial) or (seen.revisions[trial].record if trial in seen.revisions else None)
         judged = {metric.name: _judged(metric) for metric in (record.metrics if record else None) or ()}
-        serves = next((said.status == "True" for said in status.conditions or () if said.type == AVAILABLE), False)
-        return cls(status.phase or "", serves if who.stable is not None else None, weights, judged)
+        said = {condition.type: condition.status for condition in status.conditions or ()}
+        serves = said.get(AVAILABLE) == "True" if who.stable is not None else None
+        drifted = {"True": True, "False": False}.get(said.get(DRIFTED, ""))
+        return cls(status.phase or "", serves, drifted, weights, judged)
 
 
 class _Pictures(Collector):
@@ -228,6 +232,9 @@ class _Pictures(Collector):
         phase = GaugeMetricFamily("slipway_modeldeployment_phase", "1 for the present phase.", labels=[*of, "phase"])
         available = GaugeMetricFamily(
             "slipway_modeldeployment_available", "Whether a release that is known to be good serves.", labels=of
+        )
+        drifted = GaugeMetricFamily(
+            "slipway_modeldeployment_drifted", "Whether drift was found of the stable release.", labels=of
         )
         desired = GaugeMetricFamily(
             "slipway_weight_desired_ratio", "Share of the traffic that was asked for.", labels=[*of, "role"]
@@ -248,6 +255,8 @@ class _Pictures(Collector):
             phase.add_metric([*key, picture.phase], 1)
             if picture.available is not None:
                 available.add_metric(key, float(picture.available))
+            if picture.drifted is not None:
+                drifted.add_metric(key, float(picture.drifted))
             for role, (asked, led) in picture.weights.items():
                 for family, value in ((desired, asked), (observed, led)):
                     if value is not None:
@@ -257,7 +266,7 @@ class _Pictures(Collector):
                 for family, value in ((harm, judged.harm), (needed, judged.needed)):
                     if value is not None:
                         family.add_metric([*key, metric], value)
-        yield from (phase, available, desired, observed, verdict, harm, needed)
+        yield from (phase, available, drifted, desired, observed, verdict, harm, needed)
 
 
 class _Queue(Collector):

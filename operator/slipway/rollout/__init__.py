@@ -40,12 +40,13 @@ from slipway.rollout.observation import (
     Waiting,
 )
 from slipway.rollout.signals import GOLDEN_ID, DistributionRequest, DistributionWindow, SignalFailure, SignalId
-from slipway.rollout.status import AVAILABLE, refused
+from slipway.rollout.status import AVAILABLE, DRIFTED, refused
 from slipway.rollout.table import TABLE, Event, Transition
 from slipway.rollout.targets import Roles
 
 __all__ = [
     "AVAILABLE",
+    "DRIFTED",
     "decide",
     "plan",
     "Observation",

@@ -88,6 +88,7 @@ async def test_inputs_that_change_are_found_and_predictions_that_do_not_are_not(
     assert drifted(world) == ("True", "DriftFound")
     assert (signal(world, "amount")["verdict"], signal(world, "label")["verdict"]) == ("Drifted", "Steady")
     assert "feature amount" in world.condition("Drifted")["message"]
+    assert b'slipway_modeldeployment_drifted{name="fraud",namespace="shop"} 1.0' in world.telemetry.page()
     assert [(kind, reason) for kind, reason, _ in world.events()[before:]] == [("Warning", "DriftFound")]
     assert world.weights == {"v1": 10_000}
     assert world.phase("v1") == "Stable"
