@@ -85,7 +85,8 @@ def _paired(record: ModelRevisionStatus) -> bool:
 
 def judgeable(metric: MetricSpec, record: ModelRevisionStatus) -> bool:
     """A first release has nothing to be compared with: only thresholds on its golden set say something of it."""
-    return _paired(record) or (metric.before_traffic and metric.threshold is not None)
+    alone = metric.before_traffic and metric.agreement is None
+    return _paired(record) or (alone and metric.threshold is not None)
 
 
 def failing(status: MetricStatus | None) -> bool:

@@ -48,6 +48,8 @@ class Strategy:
     replicas: int = 1
     metrics: tuple[Manifest, ...] = field(default_factory=tuple)
     rollback: Mapping[str, Any] = field(default_factory=dict)
+    aborted: tuple[str, ...] | None = None
+    """Stages at which it is aborted; all of them, but where another module does the same behind another router."""
 
     def release(self, version: str, *, hold: str = SHORT, weights: str | None = None, **spec: Any) -> Manifest:
         """A release under this strategy; ``weights`` are those of another version of the example."""
@@ -144,8 +146,9 @@ class StrategyStory:
         """One shop for all of it: what served users before goes on serving them, whatever becomes of the candidate."""
         shop = await self._serving(open_shops)
         await shop.apply(self.strategy.release("v2", hold=HELD))
-        for stage in self.strategy.stages:
-            if stage != self.strategy.stages[0]:
+        aborted = self.strategy.aborted or self.strategy.stages
+        for stage in aborted:
+            if stage != aborted[0]:
                 await tell(shop, "retry", "v2")
             await self._reach(shop, "v2", stage)
             await tell(shop, "abort", "v2")

@@ -77,6 +77,7 @@ class TestServiceRouter(StrategyStory):
     strategy = Strategy(
         block,
         stages=("1", "2"),
+        aborted=("1",),
         phases=("Starting", "Evaluating", "Stepping", "Promoting"),
         traffic={"service": {}},
         replicas=2,

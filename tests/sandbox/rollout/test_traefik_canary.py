@@ -25,4 +25,5 @@ class TestTraefikCanary(StrategyStory):
         phases=("Starting", "Evaluating", "Shadowing", "Stepping", "Promoting"),
         traffic={"traefik": {}},
         metrics=(pod_errors(),),
+        aborted=("1",),
     )
