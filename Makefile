@@ -1,6 +1,6 @@
 # Slipway's two commands are `make demo` and `make test`; the rest is for contributors.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench bench-judge generate lock clean
+.PHONY: help demo test lint types audit bench bench-judge generate lock clean
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
     command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -36,6 +36,16 @@ lint: $(READY) ## check format, lint rules and import contracts
 
 types: $(READY) ## check the types of both packages
 	$(BIN)/mypy
+
+# Both need nothing of the project's own environment, and the first one asks a database on the network, so neither is part
+# of what has to hold before a change lands. Credentials are looked for by their form: what only looks random is a hash here.
+audit: ## look for known vulnerabilities in what is locked, and for credentials in what is committed (needs a network)
+	@test -x build/audit/bin/pip-audit || { $(PYTHON) -m venv build/audit && \
+	  build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1 detect-secrets==1.5.0; }
+	git ls-files -z | xargs -0 build/audit/bin/detect-secrets-hook --disable-plugin Base64HighEntropyString \
+	  --disable-plugin HexHighEntropyString --disable-plugin KeywordDetector --disable-plugin BasicAuthDetector
+	build/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock
+	build/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement operator/requirements.lock
 
 bench: $(READY) ## measure, and print the numbers the documents quote
 	PYTHONPATH=examples $(BIN)/python tests/bench

@@ -1,12 +1,17 @@
-"""Helm for all tests of this folder."""
+"""Helm, and an API server, for all tests of this folder."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 from chart.kit import Chart
+from sandbox.apiserver.conftest import Client
 from sandbox.clients.helmfetch import UnavailableError
+
+from slipway_sandbox.apiserver import ApiServer
 
 
 @pytest.fixture(scope="session", params=["helm3", "helm4"])
@@ -32,3 +37,13 @@ def _chart(helm: str, home: Path) -> Chart:
         return Chart(helm, home)
     except UnavailableError as why:
         pytest.skip(str(why))
+
+
+@pytest.fixture
+async def admin() -> AsyncIterator[Client]:
+    """An API server of its own for each test, in the hands of its administrator."""
+    server = ApiServer()
+    await server.start()
+    async with aiohttp.ClientSession() as session:
+        yield Client(server.url, session)
+    await server.stop()

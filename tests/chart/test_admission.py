@@ -2,63 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
-
-import aiohttp
-import pytest
 from chart.kit import Chart, Manifest, of_kind
+from chart.people import FOLDERS, SHOP, somebody, with_rules
 from sandbox.apiserver.conftest import Client
-from sandbox.rollout.kit import NAME, a_release, merge
+from sandbox.rollout.kit import NAME, a_release, accuracy, merge
 
-from slipway_sandbox.apiserver import ApiServer
-
-SHOP = "/apis/slipway.dev/v1alpha1/namespaces/default/modeldeployments"
 COMMAND = "promote@75619859/1#a1"
-FOLDERS = {
-    "CustomResourceDefinition": "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
-    "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
-    "ValidatingAdmissionPolicy": "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies",
-    "ValidatingAdmissionPolicyBinding": "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
-}
-
-
-@pytest.fixture
-async def admin() -> AsyncIterator[Client]:
-    server = ApiServer()
-    await server.start()
-    async with aiohttp.ClientSession() as session:
-        yield Client(server.url, session)
-    await server.stop()
-
-
-async def with_rules(admin: Client, chart: Chart, **values: Any) -> None:
-    """The chart's CRDs, roles and rules, as a cluster has them after its installation."""
-    for obj in of_kind(chart.objects(values), *FOLDERS):
-        if obj["kind"] == "CustomResourceDefinition":
-            await admin.define(obj)
-        else:
-            made = await admin.post(FOLDERS[obj["kind"]], obj)
-            assert made.status == 201, made.body
-
-
-async def somebody(admin: Client, name: str, *roles: str) -> Client:
-    """A service account to which roles of the chart are bound in the default namespace."""
-    for role in roles:
-        binding = {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "RoleBinding",
-            "metadata": {"name": f"{name}-{role}"},
-            "roleRef": {
-                "apiGroup": "rbac.authorization.k8s.io",
-                "kind": "ClusterRole",
-                "name": f"ops-rel-slipway-{role}",
-            },
-            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": "default"}],
-        }
-        bound = await admin.post("/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings", binding)
-        assert bound.status == 201, bound.body
-    return await admin.as_account(name)
 
 
 def a_command(text: str | None = COMMAND) -> Manifest:
@@ -172,3 +121,32 @@ async def test_rules_can_be_tried_out_first(admin: Client, chart: Chart) -> None
     made = await admin.post(SHOP, a_release())
     assert made.status == 201
     assert "is not among the allowed images" in made.headers["Warning"]
+
+
+def with_job(image: str) -> Manifest:
+    """A release whose gate is a Job of the user."""
+    gate = {"name": "safety", "job": {"image": image}, "threshold": {"max": 0.05}}
+    return a_release("v1", analysis={"metrics": [accuracy(), gate]})
+
+
+def with_reaction(image: str) -> Manifest:
+    """A release that trains itself anew."""
+    golden = {"source": {"configMap": {"name": "golden", "key": "golden.jsonl"}}, "min": 0.5}
+    return a_release("v1", drift={"goldenSet": golden, "onDrift": {"job": {"image": image}}})
+
+
+async def test_a_job_of_the_user_runs_listed_images_only(admin: Client, chart: Chart) -> None:
+    allowed = a_release("v1")["spec"]["release"]["container"]["image"]
+    await with_rules(admin, chart, admission={"images": [allowed, "registry.example.com/jobs/"]})
+    for build in (with_job, with_reaction):
+        refused = await admin.post(SHOP, build("evil.example/miner:1"))
+        assert refused.status == 403
+        assert (
+            "spec.analysis.metrics[].job.image, spec.drift.onDrift.job.image: evil.example/miner:1 is not among"
+            in refused.body["message"]
+        )
+        made = await admin.post(SHOP, build("registry.example.com/jobs/check:1"))
+        assert made.status == 201, made.body
+        changed = build("evil.example/miner:1")["spec"]
+        assert (await admin.merge(f"{SHOP}/{NAME}", {"spec": changed})).status == 403
+        await admin.delete(f"{SHOP}/{NAME}")

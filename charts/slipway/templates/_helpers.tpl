@@ -85,6 +85,9 @@ annotations:
 {{- range .Values.operator.gatewayMetrics }}
 - {{ printf "--gateway-metrics=%s" . | quote }}
 {{- end }}
+{{- if not .Values.operator.publicEgress }}
+- --no-public-egress
+{{- end }}
 {{- range .Values.operator.egress }}
 - {{ printf "--egress=%s" . | quote }}
 {{- end }}

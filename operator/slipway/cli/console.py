@@ -32,6 +32,11 @@ GAP: Final = "   "
 """Between two columns."""
 
 
+def harmless(text: str) -> str:
+    """Text as a terminal may show it: what others have written, such as a message in a status, commands no terminal."""
+    return "".join(one if one.isprintable() or one == "\n" else repr(one)[1:-1] for one in text)
+
+
 def on_terminal() -> bool:
     """Whether a person looks at the output."""
     return sys.stdout.isatty()
@@ -42,7 +47,7 @@ def show(branch: Branch) -> None:
     if not on_terminal():
         from slipway.cli.view import plain
 
-        typer.echo("\n".join(plain(branch)))
+        typer.echo(harmless("\n".join(plain(branch))))
         return
     from rich.console import Console
 
@@ -54,7 +59,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(row[index]) for row in (header, *rows)) for index in range(len(header))]
     for row in (header, *rows):
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        typer.echo(GAP.join(cells).rstrip())
+        typer.echo(harmless(GAP.join(cells).rstrip()))
 
 
 def data(document: dict[str, Any], form: str, *, stream: bool = False) -> None:
@@ -81,7 +86,7 @@ def _drawn(branch: Branch, below: Tree | None = None) -> Tree:
     from rich.text import Text
     from rich.tree import Tree
 
-    label = Text(branch.text, style=_STYLES[branch.tone])
+    label = Text(harmless(branch.text), style=_STYLES[branch.tone])
     node = Tree(label, guide_style="dim") if below is None else below.add(label)
     for child in branch.children:
         _drawn(child, node)

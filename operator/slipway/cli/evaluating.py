@@ -69,6 +69,9 @@ def evaluate(  # noqa: PLR0917 - typer makes options of them
     egress: Annotated[
         list[str] | None, typer.Option(metavar="RULE", help="What a URL of the file may lead to, as in run.")
     ] = None,
+    no_public_egress: Annotated[
+        bool, typer.Option("--no-public-egress", help="Public addresses need a rule too, as in run.")
+    ] = False,
     result: Annotated[
         Path | None, typer.Option(help="Write the counts to this file too, or why there are none.")
     ] = None,
@@ -94,7 +97,7 @@ def evaluate(  # noqa: PLR0917 - typer makes options of them
             timeout=_seconds(timeout),
             items_per_second=items_per_second,
             namespace=namespace,
-            egress=_egress(egress or []),
+            egress=_egress(egress or [], public=not no_public_egress),
         )
         text = asyncio.run(replay(wanted, lambda words: typer.echo(words, err=True))).text()
     except (EvaluationError, ValueError) as error:
@@ -153,7 +156,7 @@ def _seconds(text: str) -> float:
     return parse_duration(text).total_seconds()
 
 
-def _egress(rules: list[str]) -> Egress:
+def _egress(rules: list[str], *, public: bool) -> Egress:
     from slipway.outside import Egress
 
-    return Egress(tuple(rules))
+    return Egress(tuple(rules), public=public)

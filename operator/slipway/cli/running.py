@@ -36,6 +36,14 @@ Egress = Annotated[
         "a host, *.suffix, an address or a network, with :port or not, such as *.monitoring.svc. May be repeated.",
     ),
 ]
+NoPublicEgress = Annotated[
+    bool,
+    typer.Option(
+        "--no-public-egress",
+        envvar="SLIPWAY_NO_PUBLIC_EGRESS",
+        help="Public addresses need a rule too: those of --egress are then the whole list.",
+    ),
+]
 Image = Annotated[
     str | None,
     typer.Option(
@@ -130,6 +138,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
     namespace_selector: NamespaceSelector = None,
     gateway_metrics: GatewayMetrics = None,
     egress: Egress = None,
+    no_public_egress: NoPublicEgress = False,
     image: Image = None,
     max_rollouts: MaxRollouts = None,
     max_rollouts_per_namespace: MaxRolloutsPerNamespace = None,
@@ -157,7 +166,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
 
     log_to_stderr(form=log_format, verbose=verbose)
     try:
-        reachable = outside.Egress(tuple(egress or ()))
+        reachable = outside.Egress(tuple(egress or ()), public=not no_public_egress)
     except ValueError as error:
         typer.echo(f"slipway: --egress: {error}", err=True)
         raise typer.Exit(2) from error

@@ -175,6 +175,8 @@ class JobSources:
         yield f"--items-per-second={items_per_second(request, candidate, stable)}"
         yield f"--timeout={format_duration(source.timeout)}"
         yield from (f"--egress={rule}" for rule in self.egress.rules)
+        if not self.egress.public:
+            yield "--no-public-egress"
         yield f"--result={RESULT_PATH}"
 
 

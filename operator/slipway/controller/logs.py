@@ -45,11 +45,23 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str, ensure_ascii=False)
 
 
+class TextFormatter(logging.Formatter):
+    """One line for people. What others have written, such as the answer of a server, is quoted in some of them: it
+    begins no line of its own and moves nobody's cursor."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is logging's
+        """The line, without what is written behind it of an exception."""
+        record.message = "".join(one if one.isprintable() else repr(one)[1:-1] for one in record.message)
+        return super().formatMessage(record)
+
+
 def log_to_stderr(*, form: Literal["text", "json"], verbose: bool) -> None:
     """Say what the operator decides, and with ``verbose`` what it looks at."""
     handler = logging.StreamHandler(sys.stderr)
-    plain = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
-    handler.setFormatter(JsonFormatter() if form == "json" else plain)
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
     logging.getLogger("kopf").setLevel(logging.WARNING)
     logging.getLogger("httpx").setLevel(logging.WARNING)

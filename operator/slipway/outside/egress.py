@@ -148,11 +148,17 @@ class Egress:
             return ""
         if address.is_loopback:
             return "loopback is allowed by an address only, and no rule has it"
-        if named or self._service_namespace(host) == namespace:
+        if named or self._is_own(host, canonical, namespace):
             return ""
         if address.is_global and not any(address in network for network in _PRIVATE_TOO):
             return "" if self.public else "it is not on the administrator's list"
         return "private addresses need a rule of the administrator"
+
+    def _is_own(self, host: str, canonical: str, namespace: str) -> bool:
+        """Whether the host is a Service of the namespace, and no alias: a Service of type ExternalName leads where its
+        author likes, such as to a database beside the cluster."""
+        names = (host, self.name(canonical)) if canonical else (host,)
+        return all(self._service_namespace(name) == namespace for name in names)
 
     def _short(self, name: str) -> str:
         return name.removesuffix(f".{self.cluster_domain}") if name.endswith(f".svc.{self.cluster_domain}") else name

@@ -31,6 +31,11 @@ def test_each_rule_of_egress_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.egress.rules == ()
 
 
+def test_the_rules_of_egress_can_be_the_whole_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings_of(monkeypatch, "--no-public-egress")[0].egress.public is False
+    assert settings_of(monkeypatch)[0].egress.public is True
+
+
 def test_how_long_a_change_of_traffic_takes_can_be_said_and_is_the_routers_matter_otherwise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

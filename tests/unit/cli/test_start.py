@@ -99,3 +99,15 @@ def test_an_object_s_words_are_text_and_no_markup(terminal: Terminal, monkeypatc
     status = PROMOTED | {"message": "[bold]release[/bold] [/nonsense]"}
     terminal.shop(a_revision("v2", "Stable"), status=status)
     assert "[bold]release[/bold] [/nonsense]" in terminal("status", "fraud", "-n", "shop", COLUMNS="160")[1]
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+def test_what_others_write_commands_no_terminal(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, drawn: bool
+) -> None:
+    monkeypatch.setattr(console, "on_terminal", lambda: drawn)
+    terminal.shop(a_revision("v2", "Stable"), status=PROMOTED | {"message": "\x1b]0;owned\x07\x1b[2Jall is well\x9b1A"})
+    out = terminal("status", "fraud", "-n", "shop", COLUMNS="160")[1]
+    assert "\\x1b]0;owned\\x07\\x1b[2Jall is well\\x9b1A" in out
+    assert not {"\x07", "\x9b"} & set(out)
+    assert "\x1b]" not in out

@@ -11,6 +11,7 @@ from unit.controller.jobs import IMAGE, arguments, fail, finish, jobs, the_job
 from unit.controller.world import Killed, World
 
 from slipway.cluster import JOB, MODEL_REVISION, Request, Unavailable
+from slipway.outside import Egress
 
 VOLUME = {"pvc": {"claimName": "sets", "path": "fraud/v3.jsonl"}, "timeout": "2s"}
 WORSE = {"dataset": "sha256:1", "losses": 40, "wins": 5, "tiesRight": 900, "tiesWrong": 55}
@@ -82,6 +83,13 @@ async def test_a_job_is_told_what_to_replay_against_whom(shop: World) -> None:
     ):
         assert word in told
     assert the_job(shop)["metadata"]["ownerReferences"][0]["uid"] == uid
+
+
+async def test_a_job_may_reach_no_more_than_the_operator(shop: World) -> None:
+    shop.egress = Egress(("data.example.com",), public=False)
+    shop.start_operator()
+    await asked(shop)
+    assert {"--egress=data.example.com", "--no-public-egress"} <= set(arguments(the_job(shop)))
 
 
 async def test_a_first_release_is_asked_alone(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from unit.controller.builders import NAMESPACE
 from unit.controller.world import World
 
 from slipway.cluster import SECRET, Object
+from slipway.controller.logs import log_to_stderr
 from slipway.outside import Egress
 
 LOOPBACK = Egress(("127.0.0.0/8",))
@@ -188,6 +190,27 @@ async def test_credentials_come_from_a_secret_that_is_read_by_name_at_each_look(
         reads = [request for request in world.cluster.requests if request.kind == SECRET]
         assert {request.verb for request in reads} == {"get"}
         assert "s3cret" not in str(world.record("v2"))
+
+
+@pytest.mark.parametrize("status", [200, 401])
+async def test_a_token_is_in_no_log_and_in_no_object_but_its_secret(
+    world: World, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    for logger in (None, "httpx", "kopf"):
+        caplog.set_level(logging.DEBUG, logger=logger)
+    log_to_stderr(form="json", verbose=True)
+    caplog.set_level(logging.WARNING, logger="aiohttp.access")  # that of the server
+    async with a_server() as server:
+        server.status = status
+        world.cluster.put(a_secret(token="s3cret"))
+        url = f"{server.url}/counts/{{{{service}}}}?arm={{{{arm}}}}&key=qu3ry"
+        auth = {"bearer": {"name": "login", "key": "token"}}
+        await on_the_way(world, {**of_web(server, auth=auth), "web": {**of_web(server, auth=auth)["web"], "url": url}})
+        await world.pass_time(30)
+        assert {credentials for _, credentials in server.asked} == {"Bearer s3cret"}
+    written = str([request.body for request in world.writes()])
+    assert "s3cret" not in written + caplog.text
+    assert "qu3ry" not in caplog.text + str(world.record("v2"))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from unit.controller.fake_clock import FakeClock
 from unit.controller.world import World
 
 from slipway.cluster import MODEL_DEPLOYMENT
-from slipway.controller.logs import JsonFormatter, looking_at
+from slipway.controller.logs import JsonFormatter, TextFormatter, looking_at
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reconciler import Key
 from slipway.controller.telemetry import Telemetry
@@ -154,6 +154,22 @@ def test_an_error_in_json_stays_on_one_line() -> None:
         log.exception("it failed")
     (line,) = out.getvalue().splitlines()
     assert "line two" in json.loads(line)["error"]
+
+
+def test_a_line_for_people_is_one_line_and_moves_no_cursor() -> None:
+    out = io.StringIO()
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(TextFormatter())
+    log = logging.Logger("slipway.test")
+    log.addHandler(handler)
+    log.warning("it said %s", "no\n2026-05-04 INFO slipway: v2 was approved\x1b[1A\u2028")
+    (line,) = out.getvalue().splitlines()
+    assert line.endswith("it said no\\n2026-05-04 INFO slipway: v2 was approved\\x1b[1A\\u2028")
+    try:
+        raise ValueError("why")
+    except ValueError:
+        log.exception("it failed")
+    assert out.getvalue().endswith("ValueError: why\n")
 
 
 @pytest.mark.parametrize("state", ["ready", "busy", "due"])

@@ -109,6 +109,13 @@ def test_a_service_of_the_own_namespace_that_is_an_alias_of_another_ones_is_that
     reach("alias.ml.svc", "10.96.0.9", canonical="other.ml.svc.cluster.local")
 
 
+def test_a_service_that_is_an_alias_of_a_private_host_is_that_host() -> None:
+    with pytest.raises(EgressError, match="private addresses need a rule"):
+        reach("alias.ml.svc", "10.20.0.5", canonical="database.corp.example")
+    reach("alias.ml.svc", "93.184.215.14", canonical="example.com")
+    reach("alias.ml.svc", "10.20.0.5", canonical="database.corp.example", rules=("alias.ml.svc",))
+
+
 def test_names_that_a_search_list_would_complete_are_no_services() -> None:
     with pytest.raises(EgressError, match="private"):
         reach("prom.monitoring", "10.96.0.7")
