@@ -67,4 +67,4 @@ lock: ## resolve the dependencies anew (needs uv)
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header --output-file operator/requirements.lock
 
 clean: ## remove the environment and the caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build/audit .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -43,6 +43,16 @@ class Credentials:
             raise SourceError(source, "its token has characters that a header cannot hold: correct the Secret")
         return {"authorization": value}
 
+    def hidden(self, text: str) -> str:
+        """The text of a server that was shown them, without them: it may be repeating what it was sent."""
+        try:
+            sent = self.headers("").get("authorization", "").partition(" ")[2]
+        except SourceError:
+            sent = ""
+        for secret in (sent, self.bearer.strip(), self.password.strip()):
+            text = text.replace(secret, "…") if secret else text
+        return text
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:

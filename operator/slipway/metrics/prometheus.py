@@ -85,11 +85,16 @@ class Prometheus:
                 SOURCE, f"its answer (HTTP {asked.status}) is not that of a Prometheus: check its address"
             )
         if answer["status"] == "error" or asked.status != 200:
-            kind, text = answer.get("errorType"), str(answer.get("error"))[:200]
+            kind, text = self._told(answer.get("errorType")), self._told(answer.get("error"))
             raise SourceError(SOURCE, f"it cannot answer {_short(promql)} (HTTP {asked.status}, {kind}): {text}")
         if answer.get("warnings"):
-            raise SourceError(SOURCE, f"it warns about its answer: {str(answer['warnings'])[:200]}")
+            raise SourceError(SOURCE, f"it warns about its answer: {self._told(answer['warnings'])}")
         return _series(answer.get("data"), promql)
+
+    def _told(self, words: Any) -> str:
+        """What the server says, for a message that others read."""
+        text = str(words)
+        return (self.credentials.hidden(text) if self.credentials is not None else text)[:200]
 
     async def select(self, name: str, matchers: Sequence[Matcher], service: ServiceRef) -> tuple[Series, ...]:
         """The series of a revision's pods that a selector takes, as counts. Raises SourceError for a value that is no

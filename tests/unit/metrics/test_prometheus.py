@@ -253,6 +253,23 @@ async def test_credentials_are_sent_and_never_shown(credentials: Credentials | N
     assert "t0ken" not in repr(credentials)
 
 
+@pytest.mark.parametrize(
+    "credentials", [Credentials(bearer="t0ken\n"), Credentials(user="me", password="t0ken")], ids=["bearer", "basic"]
+)
+@pytest.mark.parametrize("where", ["error", "errorType", "warnings"])
+async def test_a_server_that_repeats_its_credentials_makes_nobody_else_know_them(
+    credentials: Credentials, where: str
+) -> None:
+    header = credentials.headers("")["authorization"]
+    said = f"who is {header}, with t0ken?"
+    refusal: dict[str, Any] = {"status": "error", "errorType": "auth", "error": "no"}
+    answer = a_vector(warnings=[said]) if where == "warnings" else refusal | {where: said}
+    with pytest.raises(SourceError, match="who is") as caught:
+        await counted(lambda _: answer, credentials=credentials)
+    assert "t0ken" not in str(caught.value)
+    assert header not in str(caught.value)
+
+
 async def test_a_token_that_no_header_can_hold_is_told_and_not_sent() -> None:
     with pytest.raises(SourceError, match="correct the Secret") as caught:
         await counted(lambda _: a_vector(), credentials=Credentials(bearer="a\r\nx-evil: 1"))
