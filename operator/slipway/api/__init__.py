@@ -72,6 +72,20 @@ from slipway.api.modelrevision import (
     TimelineEntry,
     WeightPoint,
 )
+from slipway.api.notifications import (
+    MAX_DELIVERIES,
+    MAX_HOLDS,
+    NAMESPACE_CONFIG_MAP,
+    NAMESPACE_KEY,
+    PLACEHOLDERS,
+    Delivery,
+    Notification,
+    Notifications,
+    NotificationsStatus,
+    NotificationWebhook,
+    Occasion,
+    UrlFromSecret,
+)
 from slipway.api.plainpattern import PlainPattern
 from slipway.api.protocol import CustomProtocol, ProtocolSpec
 from slipway.api.release import ContainerSpec, EnvVar, PodSettings, ReleaseSpec, Resources, SchemasSpec
@@ -124,6 +138,18 @@ from slipway.api.traffic import (
 from slipway.api.vectors import NamedVector
 
 __all__ = [
+    "MAX_DELIVERIES",
+    "MAX_HOLDS",
+    "NAMESPACE_CONFIG_MAP",
+    "NAMESPACE_KEY",
+    "PLACEHOLDERS",
+    "Delivery",
+    "Notification",
+    "NotificationWebhook",
+    "Notifications",
+    "NotificationsStatus",
+    "Occasion",
+    "UrlFromSecret",
     "SECONDS_IN",
     "FeedbackRequests",
     "FeedbackSource",

@@ -26,6 +26,7 @@ from slipway.api.common import (
 )
 from slipway.api.drift import DriftSpec
 from slipway.api.metrics import AnalysisSpec
+from slipway.api.notifications import MAX_NOTIFICATIONS, Notification, NotificationsStatus
 from slipway.api.release import ReleaseSpec
 from slipway.api.scaling import AutoscalingSpec, DisruptionBudget
 from slipway.api.strategy import Strategy
@@ -95,6 +96,11 @@ class ModelDeploymentSpec(SpecModel):
     analysis: AnalysisSpec | None = None
     rollback: RollbackSpec | None = None
     drift: DriftSpec | None = None
+    notifications: Annotated[
+        list[Notification] | None,
+        Field(max_length=MAX_NOTIFICATIONS, description="Who is told of decisions, beside the namespace's receivers."),
+        list_map("name"),
+    ] = None
 
 
 class RoleStatus(StatusModel):
@@ -140,6 +146,7 @@ class ModelDeploymentStatus(StatusModel):
         Text1024 | None,
         Field(description="The router that leads the traffic; another one than declared while it moves."),
     ] = None
+    notifications: NotificationsStatus | None = None
     conditions: Annotated[list[Condition] | None, Field(max_length=16), list_map("type")] = None
 
 

@@ -8,7 +8,7 @@ that shrink; the ModelDeployment's status and the Events come last, because they
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Final
 
@@ -35,9 +35,9 @@ from slipway.cluster import (
     kind_of,
 )
 from slipway.controller.observe import Scene, owned, read_status
-from slipway.controller.routing import names_revisions, read_live
+from slipway.controller.routing import names_revisions, read_live, says
 from slipway.release import revision_name
-from slipway.rollout import Beside, Decision, FleetTarget
+from slipway.rollout import Beside, Decision, FleetTarget, Notice
 from slipway.traffic import Backend, Change, Live, PlanError, Reference, RoutePlan, router_named, router_of
 from slipway.workload import (
     Owner,
@@ -63,8 +63,17 @@ _log = logging.getLogger(__name__)
 class Actor:
     """Writes to the cluster what was decided, and nothing that is so already."""
 
-    def __init__(self, cluster: Cluster, recorder: EventRecorder, *, drain: bool = False) -> None:
-        """`drain` says that the cluster's pods can pause before they end."""
+    def __init__(
+        self,
+        cluster: Cluster,
+        recorder: EventRecorder,
+        *,
+        drain: bool = False,
+        written: Callable[[Scene, Sequence[Notice]], None] | None = None,
+    ) -> None:
+        """`drain` says that the cluster's pods can pause before they end. `written` is told of messages as soon as the
+        status that has them is written: whatever fails after it, nobody else sends them."""
+        self._written = written
         self._cluster = cluster
         self._recorder = recorder
         self._drain = drain
@@ -117,6 +126,8 @@ class Actor:
     async def _write_status_of(self, scene: Scene, decision: Decision) -> None:
         if decision.status is not None:
             await self.write_status(scene.deployment, decision.status)
+            if self._written is not None and decision.notices:
+                self._written(scene, decision.notices)
 
     async def _lead_traffic(self, scene: Scene, decision: Decision) -> None:
         """Write the route. One that could not be read is written only when something was decided just now: blindly, as
@@ -282,7 +293,7 @@ class Actor:
                 await self._delete(live)
         elif not change.patch:
             await self._apply(live, change.body)
-        elif live is not None and not _says(live, change.body):
+        elif live is not None and not says(live, change.body):
             kind = kind_of({"apiVersion": change.reference.api_version, "kind": change.reference.kind})
             version = {"resourceVersion": live["metadata"]["resourceVersion"]}
             body = change.body | {"metadata": change.body.get("metadata", {}) | version}
@@ -366,17 +377,6 @@ def route_plan(scene: Scene, weights: Mapping[str, int], beside: Beside) -> Rout
         sticky=sticky,
         named=names_revisions(scene.spec) and scene.routing is not None and scene.routing.capabilities.named,
     )
-
-
-def _says(live: Object, patch: Object) -> bool:
-    """Whether a merge patch would change nothing."""
-    for name, value in patch.items():
-        if isinstance(value, dict):
-            if not _says(live.get(name) or {}, value):
-                return False
-        elif live.get(name) != value:
-            return False
-    return True
 
 
 def _owner(obj: Object, kind: str) -> Owner:

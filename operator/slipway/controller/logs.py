@@ -64,4 +64,5 @@ def log_to_stderr(*, form: Literal["text", "json"], verbose: bool) -> None:
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
     logging.getLogger("kopf").setLevel(logging.WARNING)
+    # it would say whole addresses, which may be secrets
     logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -34,6 +34,7 @@ from slipway.controller.budget import RolloutBudget
 from slipway.controller.collect import Collector
 from slipway.controller.handlers import WHERE_SERVED, registry, settings
 from slipway.controller.health import Health, serving
+from slipway.controller.notifying import Notifier
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reacting import Reactions
 from slipway.controller.reception import Reception
@@ -200,6 +201,7 @@ class _Process:
         if options.debug:
             self.health.pages["/debug/queue"] = lambda: json.dumps(queue.picture(), indent=2)
         reactions = Reactions(cluster, Outside(options.egress))
+        notifier = Notifier(cluster, Outside(options.egress))
         reconciler = Reconciler(
             cluster,
             Collector(
@@ -212,6 +214,7 @@ class _Process:
             ),
             budget=RolloutBudget(cluster, options.limits, options.namespaces),
             reactions=reactions,
+            notifier=notifier,
             drain=await cluster.version() >= SLEEPS_SINCE,
             settles=options.settle_seconds,
             telemetry=telemetry,
@@ -221,6 +224,7 @@ class _Process:
         async with working(queue, reconciler, telemetry, resync, shard):
             await _watch(queue, options, await _served(cluster, options.namespaces, WHERE_SERVED), shard, ending)
         await reactions.close()
+        await notifier.close()
 
 
 async def _served(cluster: Cluster, namespaces: Sequence[str], kinds: Sequence[Kind]) -> list[Kind]:

@@ -15,18 +15,12 @@ from typing import Final
 from slipway.api import API_VERSION, MODEL_DEPLOYMENT_KIND, format_time
 from slipway.cluster import JOB, AlreadyExists, Cluster, ClusterError
 from slipway.controller.observe import Scene, owned
-from slipway.controller.secrets import credentials
-from slipway.metrics import Credentials, SourceError
+from slipway.controller.sending import post
+from slipway.metrics import SourceError
 from slipway.outside import FetchError, Outside
 from slipway.release import revision_name
 from slipway.rollout import Reaction, ReactionOutcome, cloud_event
 from slipway.workload import Owner, reaction_job
-
-TIMEOUT: Final = 10.0
-"""Seconds that a receiver has for its whole answer."""
-
-MAX_ANSWER: Final = 64 * 1024
-"""Bytes of an answer; nobody reads it."""
 
 CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
 
@@ -93,7 +87,6 @@ class Reactions:
         if hook is None:
             raise _NotDoneError("spec.drift.onDrift.webhook is gone")
         field = "spec.drift.onDrift.webhook"
-        proof = await credentials(self._cluster, scene.namespace, hook.auth, f"{field}.auth") or Credentials()
         event = cloud_event(
             reaction.firing,
             namespace=scene.namespace,
@@ -102,15 +95,15 @@ class Reactions:
             version=scene.releases[reaction.revision].spec.release.model.version,
             release=reaction.revision,
         )
-        answer = await self._outside.request(
+        answer = await post(
+            self._cluster,
+            self._outside,
             hook.url,
+            event,
             namespace=scene.namespace,
-            timeout=TIMEOUT,
-            limit=MAX_ANSWER,
-            method="POST",
-            content=json.dumps(event).encode(),
-            headers={"content-type": CONTENT_TYPE, **proof.headers(f"{field}.auth")},
-            redirects=0,
+            content_type=CONTENT_TYPE,
+            auth=hook.auth,
+            field=field,
         )
         if not answer.ok:
             raise _NotDoneError(f"{field}.url: it answered HTTP {answer.status}: check what receives there")

@@ -13,6 +13,7 @@ from slipway.cluster import MODEL_DEPLOYMENT, Cluster, EventRecorder, Object
 from slipway.controller.act import FINALIZER, REFUSALS, Actor
 from slipway.controller.budget import RolloutBudget
 from slipway.controller.collect import Collector
+from slipway.controller.notifying import Notifier
 from slipway.controller.observe import InvalidSpecError, observe, read_spec, read_status
 from slipway.controller.reacting import Reactions
 from slipway.controller.telemetry import Telemetry
@@ -54,6 +55,7 @@ class Reconciler:
         *,
         budget: RolloutBudget | None = None,
         reactions: Reactions | None = None,
+        notifier: Notifier | None = None,
         drain: bool = False,
         settles: float | None = None,
         clock: Callable[[], datetime] = utc_now,
@@ -63,8 +65,9 @@ class Reconciler:
         self._collector = collector
         self._budget = budget or RolloutBudget(cluster, Limits())
         self._reactions = reactions or Reactions(cluster, Outside(Egress()))
+        self._notifier = notifier or Notifier(cluster, Outside(Egress()))
         self._settles = settles
-        self._actor = Actor(cluster, EventRecorder(cluster), drain=drain)
+        self._actor = Actor(cluster, EventRecorder(cluster), drain=drain, written=self._notifier.start)
         self._clock = clock
         self._telemetry = telemetry or Telemetry()
 
@@ -89,7 +92,13 @@ class Reconciler:
             seen = await self._in_turn(namespace, seen)
             seen = await self._collector.collect(scene, seen, plan(seen, trial(seen)[0]))
             seen = await self._collector.watch(scene, seen)
-            decision = decide(replace(seen, reactions=self._reactions.outcomes(namespace, name)))
+            seen = replace(
+                seen,
+                reactions=self._reactions.outcomes(namespace, name),
+                receivers=self._notifier.receivers(namespace, scene.spec.notifications, now),
+                notified=self._notifier.outcomes(seen),
+            )
+            decision = decide(seen)
             await self._actor.act(scene, decision, now)
             self._telemetry.decided(key, seen, decision)
             self._reactions.start(scene, decision.reactions)

@@ -215,3 +215,14 @@ def route_of(status: RouteStatus, hashes: Mapping[str, str]) -> Route:
         ),
         settles_in=timedelta(seconds=status.settles_in) if status.settles_in is not None else None,
     )
+
+
+def says(live: Object, patch: Object) -> bool:
+    """Whether a merge patch would change nothing."""
+    for name, value in patch.items():
+        if isinstance(value, dict):
+            if not says(live.get(name) or {}, value):
+                return False
+        elif live.get(name) != value:
+            return False
+    return True

@@ -32,6 +32,11 @@ async def credentials(cluster: Cluster, namespace: str, auth: SourceAuth | None,
     )
 
 
+async def secret_text(cluster: Cluster, namespace: str, name: str, key: str, field: str) -> str:
+    """The text under a key of a Secret. Raises as `credentials` does."""
+    return _value(await _secret(cluster, namespace, name, field), key, field)
+
+
 async def _secret(cluster: Cluster, namespace: str, name: str, field: str) -> Object:
     found = await cluster.get(SECRET, namespace, name)
     if found is None:
@@ -48,4 +53,4 @@ def _value(secret: Object, key: str, field: str) -> str:
     try:
         return base64.b64decode(data[key], validate=True).decode()
     except (binascii.Error, ValueError):
-        raise SourceError(field, f"Secret {name} holds no text under {key!r}: write the token itself there") from None
+        raise SourceError(field, f"Secret {name} holds no text under {key!r}: write the text itself there") from None

@@ -7,7 +7,7 @@ size. A JSONPath in somebody's spec runs on the operator's CPU, so `JsonPath` ta
 the document.
 """
 
-from slipway.outside.egress import Egress, EgressError, FetchError, Resolved
+from slipway.outside.egress import Egress, EgressError, FetchError, Resolved, UnreachedError
 from slipway.outside.fetch import Fetched, Outside, Resolver
 from slipway.outside.jsonpath import JsonPath, JsonPathError
 
@@ -21,4 +21,5 @@ __all__ = [
     "Outside",
     "Resolved",
     "Resolver",
+    "UnreachedError",
 ]

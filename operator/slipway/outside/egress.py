@@ -56,6 +56,10 @@ class FetchError(Exception):
     """Nothing was fetched. The message says what was asked for, without its query, and why not."""
 
 
+class UnreachedError(FetchError):
+    """No connection came about, so that nothing was delivered."""
+
+
 class EgressError(FetchError):
     """An address may not be reached on behalf of the namespace. Waiting does not help."""
 

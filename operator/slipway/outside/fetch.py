@@ -17,7 +17,7 @@ from typing import Final
 import httpx
 
 from slipway.cluster.endpoints import Answer
-from slipway.outside.egress import Egress, EgressError, FetchError, Resolved
+from slipway.outside.egress import Egress, EgressError, FetchError, Resolved, UnreachedError
 
 MAX_REDIRECTS: Final = 5
 """Hops after the first that a GET may take."""
@@ -108,7 +108,7 @@ class Outside:
         try:
             resolved = await self._resolve(host, port)
         except (OSError, UnicodeError):
-            raise FetchError(f"{shown(str(url))}: the host name cannot be resolved") from None
+            raise UnreachedError(f"{shown(str(url))}: the host name cannot be resolved") from None
         self.egress.check(host, resolved, port, namespace=wanted.namespace)
         problem = None
         for address in resolved.addresses:
@@ -118,7 +118,7 @@ class Outside:
                 problem = error
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:
                 raise FetchError(f"{shown(str(url))} gave no whole answer ({type(error).__name__})") from None
-        raise FetchError(f"{shown(str(url))} cannot be connected to{_certificate(problem)}")
+        raise UnreachedError(f"{shown(str(url))} cannot be connected to{_certificate(problem)}")
 
     async def _send(self, url: httpx.URL, address: str, wanted: _Wanted) -> tuple[Fetched, str | None]:
         async with (

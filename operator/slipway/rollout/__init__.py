@@ -11,7 +11,7 @@ from slipway.rollout.advice import ADVICE
 from slipway.rollout.budget import Limits
 from slipway.rollout.course import FULL, Course, Judging, Need, Shadow, Shift, Step, course_of, needs, problems
 from slipway.rollout.decide import decide, roles, trial
-from slipway.rollout.decision import Announcement, Decision, FleetTarget
+from slipway.rollout.decision import Announcement, Decision, FleetTarget, Notice
 from slipway.rollout.drift import DriftPlan, at_rest, drift_plan
 from slipway.rollout.evidence import EvidencePlan, GoldenRequest, plan
 from slipway.rollout.firing import Reaction, ReactionOutcome, cloud_event
@@ -30,6 +30,7 @@ from slipway.rollout.observation import (
     LabelWindow,
     LatencyWindow,
     Matured,
+    NoticeOutcome,
     NumberReading,
     Observation,
     Reported,
@@ -39,12 +40,18 @@ from slipway.rollout.observation import (
     SourceFailure,
     Waiting,
 )
+from slipway.rollout.payloads import CONTENT_TYPES, payload, text_of
 from slipway.rollout.signals import GOLDEN_ID, DistributionRequest, DistributionWindow, SignalFailure, SignalId
 from slipway.rollout.status import AVAILABLE, DRIFTED, refused
 from slipway.rollout.table import TABLE, Event, Transition
 from slipway.rollout.targets import Roles
 
 __all__ = [
+    "CONTENT_TYPES",
+    "Notice",
+    "NoticeOutcome",
+    "payload",
+    "text_of",
     "AVAILABLE",
     "DRIFTED",
     "decide",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 ADVICE: Final = {
+    "NotificationFailed": "Check the receiver's address and its Secret; status.notifications of {name} says what came of each message. It is not sent again.",
     # on the way
     "RevisionCreated": "Nothing to do: the operator has begun with it.",
     "RevisionRetried": "Nothing to do: it is tried again from the start.",

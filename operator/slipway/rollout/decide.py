@@ -25,6 +25,7 @@ from slipway.rollout.decision import Announcement, Decision
 from slipway.rollout.drift import watch_drift
 from slipway.rollout.firing import Reaction
 from slipway.rollout.moves import NOW, POLL, Move
+from slipway.rollout.notices import tell
 from slipway.rollout.observation import Observation, Revision
 from slipway.rollout.record import moment_after, note, phase_of, shorten, with_fields
 from slipway.rollout.status import summarise
@@ -99,6 +100,10 @@ def decide(seen: Observation) -> Decision:
             look.wakes.append(watched.wake_at)
     news = {hash_: record for hash_, record in records.items() if _differs(record, seen.revisions[hash_].record)}
     status = summarise(seen, who=after, records=records, answer=_answer(seen, ruling), router=_router(seen))
+    told = tell(seen, after, records)
+    status = status.model_copy(update={"notifications": told.status})
+    if told.wake_at is not None:
+        look.wakes.append(told.wake_at)
     return Decision(
         records=news,
         fleets=targets.fleet_targets(seen, after, records),
@@ -107,8 +112,9 @@ def decide(seen: Observation) -> Decision:
         abandon=_abandoned(seen),
         delete=retired.beyond_history(seen, records, keep={after.stable, after.candidate, after.standby}),
         status=status if status != seen.status else None,
-        announcements=(*_announcements(seen, news), *_told(ruling)),
+        announcements=(*_announcements(seen, news), *_told(ruling), *told.announcements),
         reactions=reactions,
+        notices=told.notices,
         wake_after=NOW if look.changed else _wake_after(seen.now, look.wakes),
     )
 

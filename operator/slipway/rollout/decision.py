@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
-from slipway.api import ModelDeploymentStatus, ModelRevisionStatus
+from slipway.api import ModelDeploymentStatus, ModelRevisionStatus, Notification, Occasion
 from slipway.rollout.firing import Reaction
 from slipway.rollout.observation import Beside, Role
 
@@ -33,6 +33,22 @@ class Announcement:
     type: Literal["Normal", "Warning"]
     reason: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A message to one receiver, which is sent once the status that names its id is written."""
+
+    id: str
+    receiver: Notification
+    on: Occasion
+    revision: str
+    """Name of the ModelRevision."""
+    version: str
+    reason: str
+    message: str
+    phase: str
+    time: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,4 +80,6 @@ class Decision:
     announcements: tuple[Announcement, ...] = ()
     reactions: tuple[Reaction, ...] = ()
     """What is to be done about drift, beside the looks, once the records are written."""
+    notices: tuple[Notice, ...] = ()
+    """What receivers are to be told, beside the looks, once the status is written."""
     wake_after: timedelta | None = None

@@ -8,7 +8,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from slipway.analysis import ArmCounts, GroupCounts, GroupOutcomes, Histogram, ItemScores, PodWindow
-from slipway.api import AnalysisSpec, Counter, DriftSpec, ModelDeploymentStatus, ModelRevisionStatus, RollbackSpec
+from slipway.api import (
+    AnalysisSpec,
+    Counter,
+    DriftSpec,
+    ModelDeploymentStatus,
+    ModelRevisionStatus,
+    Notification,
+    RollbackSpec,
+)
 from slipway.rollout.course import Course, Step
 from slipway.rollout.firing import ReactionOutcome
 from slipway.rollout.signals import DistributionWindow, SignalFailure
@@ -237,6 +245,15 @@ class Waiting:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class NoticeOutcome:
+    """How far a message of this process is: Sending, Sent or Failed."""
+
+    id: str
+    state: str
+    message: str = ""
+
+
 Evidence = (
     GoldenBatch | JobCounts | CounterWindow | LatencyWindow | NumberReading | LabelWindow | SourceFailure | Waiting
 )
@@ -281,6 +298,10 @@ class Observation:
     drift_look: DriftLook | None = None
     reactions: tuple[ReactionOutcome, ...] = ()
     """What came of what was done about drift."""
+    receivers: tuple[Notification, ...] | None = ()
+    """Who is told of decisions; None while it is not known."""
+    notified: tuple[NoticeOutcome, ...] = ()
+    """What this process has sent, and is sending."""
     autoscaled: tuple[int, int] | None = None
     """Fewest and most pods of a release with all traffic, where an autoscaler decides."""
 

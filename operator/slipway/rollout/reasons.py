@@ -139,6 +139,9 @@ DRIFT_REACTED: Final = "DriftReacted"
 DRIFT_REACTION_FAILED: Final = "DriftReactionFailed"
 """What spec.drift.onDrift asks for could not be done, and is not tried again."""
 
+NOTIFICATION_FAILED: Final = "NotificationFailed"
+"""A receiver of spec.notifications, or of the namespace's, could not be told, and is not told again."""
+
 # --- of the ModelDeployment -----------------------------------------------------------------------------------------
 
 INVALID_SPEC: Final = "InvalidSpec"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -45,6 +46,8 @@ class Outside:
     hooked: list[tuple[str, dict[str, str], dict[str, Any]]] = field(default_factory=list)
     """What a receiver of events was told: content type, headers and body."""
     hook_status: int = 204
+    hook_opens: asyncio.Event | None = None
+    """What the receiver waits for before it answers."""
     runner: web.AppRunner | None = None
     metrics_url: str = ""
 
@@ -62,9 +65,11 @@ class Outside:
         return int(address[1])
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        if request.path == "/hook":
+        if request.path.startswith("/hook"):
             headers = {name.lower(): value for name, value in request.headers.items()}
             self.hooked.append((request.content_type, headers, await request.json()))
+            if self.hook_opens is not None:
+                await self.hook_opens.wait()
             return web.Response(status=self.hook_status)
         assert request.transport is not None
         port = request.transport.get_extra_info("sockname")[1]

@@ -7,6 +7,7 @@ a rollout that stopped in the middle.
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -46,6 +47,7 @@ from slipway.cluster.endpoints import http_client
 from slipway.controller.budget import RolloutBudget
 from slipway.controller.collect import Collector
 from slipway.controller.handlers import WATCHED, WHERE_SERVED, key_of
+from slipway.controller.notifying import Notifier
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reacting import Reactions
 from slipway.controller.reconciler import Key, Reconciler, RefusedError
@@ -100,6 +102,7 @@ class World:
         self.limits = Limits()
         self.egress = Egress()
         self.image: str | None = None
+        self.pauses: list[float] = []
         self.start_operator()
         self.cluster.subscribe(self._on_event)
         self.cluster.subscribe(self._watch_over)
@@ -125,12 +128,14 @@ class World:
         budget = RolloutBudget(self.cluster, self.limits)
         self.telemetry = Telemetry()
         self.reactions = Reactions(self.cluster, reach.Outside(self.egress))
+        self.notifier = Notifier(self.cluster, reach.Outside(self.egress), pause=self._paused)
         self.reconciler = Watched(
             Reconciler(
                 self.cluster,
                 collector,
                 budget=budget,
                 reactions=self.reactions,
+                notifier=self.notifier,
                 drain=drain,
                 clock=self.now,
                 telemetry=self.telemetry,
@@ -138,6 +143,11 @@ class World:
         )
         for obj in self.mirror.objects(MODEL_DEPLOYMENT):
             self._on_event("ADDED", obj)
+
+    async def _paused(self, seconds: float) -> None:
+        """A pause between two attempts, which takes no time here."""
+        self.pauses.append(seconds)
+        await asyncio.sleep(0)
 
     def restart_operator(self, *, drain: bool) -> None:
         """Another process, in a cluster whose pods can pause before they end."""
