@@ -19,7 +19,7 @@ import yaml
 from pydantic import ValidationError
 
 from slipway.api import NAMESPACE_CONFIG_MAP, NAMESPACE_KEY, Notification, Notifications
-from slipway.cluster import CONFIG_MAP, Cluster, ClusterError
+from slipway.cluster import CONFIG_MAP, Cluster, ClusterError, Forbidden
 from slipway.controller.observe import Scene
 from slipway.controller.secrets import secret_text
 from slipway.controller.sending import post
@@ -142,8 +142,11 @@ class Notifier:
             found = await self._cluster.get(CONFIG_MAP, namespace, NAMESPACE_CONFIG_MAP)
             receivers = read_receivers((found or {}).get("data") or {}) if found is not None else ()
             problem = ""
-        except (ClusterError, ValueError) as error:
+        except (Forbidden, ValueError) as error:
             receivers, problem = before or (), str(error)[:LONGEST_PROBLEM]
+        except ClusterError as error:  # who is told is not known: what is due waits
+            _log.warning("ConfigMap %s/%s could not be read: %s", namespace, NAMESPACE_CONFIG_MAP, error)
+            return
         if problem and problem != self._said.get(namespace):
             _log.warning("ConfigMap %s/%s is not followed: %s", namespace, NAMESPACE_CONFIG_MAP, problem)
         self._said[namespace] = problem

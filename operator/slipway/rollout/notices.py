@@ -72,8 +72,8 @@ def tell(seen: Observation, who: Roles, records: Mapping[str, ModelRevisionStatu
     before = seen.status.notifications
     if seen.receivers is None:
         return Told(before, wake_at=seen.now + LISTEN if before is not None else None)
-    if not seen.receivers:
-        return Told(None)
+    if not seen.receivers and before is None:
+        return Told(None)  # what was told is kept while nobody is named, so that whoever comes back is not told anew
     known = before or NotificationsStatus(since=seen.now)
     fresh = sorted(_decided(records, known.since), key=lambda news: news.time)
     since = max([known.since, *(news.time for news in fresh)])
@@ -82,10 +82,10 @@ def tell(seen: Observation, who: Roles, records: Mapping[str, ModelRevisionStatu
     if held is not None and held.identity not in holds:
         holds = [*holds, held.identity][-MAX_HOLDS:]
         fresh.append(held)
-    notices = tuple(
-        _notice(seen, news, receiver) for news in fresh for receiver in seen.receivers if _wants(receiver, news)
-    )
     heard, ended = _heard(seen, known.deliveries or ())
+    written = {one.id for one in heard}
+    due = (_notice(seen, news, receiver) for news in fresh for receiver in seen.receivers if _wants(receiver, news))
+    notices = tuple({notice.id: notice for notice in due if notice.id not in written}.values())
     deliveries = [*heard, *(_written(seen, notice) for notice in notices)][-MAX_DELIVERIES:]
     after = NotificationsStatus(since=since, holds=holds or None, deliveries=deliveries or None)
     failed = tuple(

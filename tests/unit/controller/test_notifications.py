@@ -13,7 +13,7 @@ import pytest
 from unit.controller.builders import NAMESPACE, a_model_deployment
 from unit.controller.world import Killed, World, a_world
 
-from slipway.cluster import CONFIG_MAP, EVENT, SECRET
+from slipway.cluster import CONFIG_MAP, EVENT, SECRET, Unavailable
 from slipway.controller.notifying import MOST_WAITING, PAUSES
 from slipway.controller.observe import InvalidSpecError, read_spec
 from slipway.outside import Egress
@@ -101,6 +101,25 @@ async def test_an_approval_is_asked_for_once_while_it_lasts(world: World) -> Non
     await world.pass_time(120)
     await world.notifier.idle()
     assert [(body["on"], body["phase"]) for body in bodies(world)] == [("AwaitingApproval", "AwaitingApproval")]
+
+
+async def test_a_hold_is_told_once_also_where_its_receiver_was_away_or_could_not_be_read(world: World) -> None:
+    strategy = {"canary": {"steps": [{"weight": 20, "approval": "Required"}, {"weight": 60}]}}
+    put_config_map(world, json.dumps({"notifications": [receiver(world)]}))
+    await serving(world)
+    world.declare("v2", strategy=strategy)
+    await world.run(lambda: world.status.get("phase") == "AwaitingApproval")
+    await world.notifier.idle()
+    world.kill_operator()
+    world.cluster.fail_next("get", CONFIG_MAP, Unavailable("no leader"))
+    world.start_operator()
+    await world.pass_time(61)
+    put_config_map(world, "notifications: []")
+    await world.pass_time(130)
+    put_config_map(world, json.dumps({"notifications": [receiver(world)]}))
+    await world.pass_time(130)
+    await world.notifier.idle()
+    assert [body["on"] for body in bodies(world)] == ["AwaitingApproval"]
 
 
 async def test_a_receiver_that_is_new_is_not_told_of_what_is_over(world: World) -> None:
