@@ -114,6 +114,11 @@ class Notifier:
             self._note(NoticeOutcome(notice.id, "Sending"))
             self._begin(self._tell(scene.namespace, scene.name, notice), f"{scene.namespace}/{scene.name}: {notice.id}")
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything is under way."""
+        return bool(self._tasks)
+
     async def idle(self) -> None:
         """Wait until nothing is under way."""
         while self._tasks:

@@ -215,6 +215,8 @@ class World:
             if due.depth:
                 await self.look()
             elif due.delayed:
+                if self.notifier.busy:
+                    await asyncio.sleep(0.01)  # real requests are under way, and time here would run on without them
                 self.clock.advance_to_next()
             else:
                 assert until is None, f"the operator fell asleep: {self.story()}"
