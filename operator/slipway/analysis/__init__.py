@@ -18,6 +18,7 @@ and a Fail stays one), is folded with disjoint counts or readings, is judged whe
 | labelled items, asked of a first release | `SingleEvidence` |
 | either of the two, with groups of items that are judged as well | `GroupedEvidence` |
 | labelled items by another measure than right and wrong | `MeasureEvidence` |
+| how well one label is found, F1 | `F1Evidence` |
 | inputs without labels, answered like stable or otherwise | `AgreementEvidence` |
 | labels that come hours later | `LabelEvidence` |
 | paired scores in [0, 1] | `ScoreEvidence` |
@@ -38,6 +39,8 @@ from slipway.analysis.budget import alpha_budget
 from slipway.analysis.dispersion import Dispersion
 from slipway.analysis.drift import DriftEvidence, Moved, Stability, binned, decile_edges, grouped
 from slipway.analysis.eprocess import NO_REQUESTS, ArmCounts
+from slipway.analysis.f1 import Cell as F1Cell
+from slipway.analysis.f1 import F1Evidence
 from slipway.analysis.gaps import (
     FairnessMeasure,
     Gap,
@@ -101,6 +104,8 @@ __all__ = [
     "AgreementEvidence",
     "ItemScores",
     "MeasureEvidence",
+    "F1Cell",
+    "F1Evidence",
     "GroupedEvidence",
     "FairnessMeasure",
     "Gap",

@@ -334,6 +334,10 @@ class GoldenSetSource(SpecModel):
             "slices and fairness are judged by right and wrong answers: leave measure out",
         ),
         (
+            "has(self.positive) == (has(self.measure) && self.measure == 'F1')",
+            "F1 is of one label, which positive names; other measures have none",
+        ),
+        (
             "!has(self.match) || !has(self.measure) || self.measure in ['Accuracy', 'BalancedAccuracy']",
             "match says which answers are right, and this measure does not ask: leave it out",
         ),
@@ -391,6 +395,7 @@ class GoldenSetSource(SpecModel):
         Literal[
             "Accuracy",
             "BalancedAccuracy",
+            "F1",
             "Brier",
             "LogLoss",
             "AbsoluteError",
@@ -399,9 +404,10 @@ class GoldenSetSource(SpecModel):
             "EmbeddingDistance",
         ],
         Field(
-            description="What is compared. Accuracy and BalancedAccuracy: right answers, as match says. Brier, LogLoss: the probabilities of classes. The errors: numbers. Margins of a loss are shares of its scale. Default: Accuracy."
+            description="What is compared. Accuracy and BalancedAccuracy: right answers, as match says. F1: how well one label is found, at the end of the set. Brier, LogLoss: the probabilities of classes. The errors: numbers. Margins of a loss are shares of its scale. Default: Accuracy."
         ),
     ] = "Accuracy"
+    positive: Annotated[Text64 | None, Field(description="The label that F1 is of, as the items have it.")] = None
     scale: Annotated[
         float | None,
         Field(

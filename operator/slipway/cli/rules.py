@@ -225,6 +225,9 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
     "!has(self.measure) || self.measure == 'Accuracy' || !(has(self.slices) || has(self.fairness))": lambda it: (
         it.get("measure", "Accuracy") == "Accuracy" or not {"slices", "fairness"} & it.keys()
     ),
+    "has(self.positive) == (has(self.measure) && self.measure == 'F1')": lambda it: (
+        ("positive" in it) == (it.get("measure") == "F1")
+    ),
     "!has(self.match) || !has(self.measure) || self.measure in ['Accuracy', 'BalancedAccuracy']": lambda it: (
         "match" not in it or it.get("measure", "Accuracy") in ("Accuracy", "BalancedAccuracy")
     ),

@@ -19,6 +19,7 @@ from slipway.controller.grouping import (
     group_counts,
     group_outcomes,
     group_sizes,
+    label_named,
     positive_label,
     without_group,
 )
@@ -35,11 +36,13 @@ from slipway.probes import (
     ProbeError,
     Reason,
     Replay,
+    Scalar,
     agreement,
     balanced,
     balanced_scores,
     embedding_within,
     exact,
+    f1_cells,
     loss_scores,
     replay,
     same_text,
@@ -81,6 +84,7 @@ class GoldenSets:
             sizes = group_sizes(items, slices, where=f"{request.field}.slices")
             fairness = labelled.fairness if labelled is not None else None
             positive = positive_label(items, fairness, where=f"{request.field}.fairness") if fairness else None
+            label = _f1_label(labelled, items, where=f"{request.field}.positive")
             batch = items[start : start + request.limit]
             if not batch:
                 return None
@@ -110,6 +114,7 @@ class GoldenSets:
             groups=group_counts(sizes, asked),
             outcomes=group_outcomes(items, asked, fairness, positive) if fairness and positive is not None else (),
             durations=_durations(answers),
+            cells=f1_cells(asked, label) if label is not None else None,
             **_scores(labelled, items, asked),
         )
 
@@ -170,12 +175,17 @@ class _Scores(TypedDict, total=False):
 
 def _scores(source: GoldenSetSource | None, items: Sequence[GoldenItem], asked: Sequence[Asked]) -> _Scores:
     """What the items score, where more than right and wrong is asked for."""
-    if source is None or source.measure == "Accuracy":
+    if source is None or source.measure in {"Accuracy", "F1"}:
         return {}
     if source.measure == "BalancedAccuracy":
         weights, scale = balanced(items)
         return {"scores": balanced_scores(asked, weights), "scale": scale}
     return {"scores": loss_scores(asked, source.measure, source.scale)}
+
+
+def _f1_label(source: GoldenSetSource | None, items: Sequence[GoldenItem], *, where: str) -> Scalar | None:
+    """The label that F1 is of, where that is asked for. Raises GoldenSetError for one that no item has."""
+    return label_named(items, source.positive, where=where) if source is not None and source.positive else None
 
 
 def _compared(

@@ -85,13 +85,9 @@ def positive_label(items: Sequence[GoldenItem], spec: FairnessSpec, *, where: st
     fairness: fewer than two groups with enough of them.
     """
     group_sizes(items, [spec.slice], where=f"{where}.slice")
-    labels = {item.expected[0] for item in items if len(item.expected) == 1}
-    found = [label for label in labels if _written(label) == spec.positive]
-    if not found:
-        known = ", ".join(sorted(map(_written, labels)))[:120] or "none of a single value"
-        raise GoldenSetError(f"{where}.positive: no item is labelled {spec.positive!r} (the labels are {known})")
+    found = label_named(items, spec.positive, where=f"{where}.positive")
     sizes = Counter(item.slices.get(spec.slice) for item in items)
-    labelled = Counter(item.slices.get(spec.slice) for item in items if item.expected == (found[0],))
+    labelled = Counter(item.slices.get(spec.slice) for item in items if item.expected == (found,))
     for field, limit, counts in (
         ("demographicParity", spec.demographic_parity, sizes),
         ("equalOpportunity", spec.equal_opportunity, labelled),
@@ -102,6 +98,16 @@ def positive_label(items: Sequence[GoldenItem], spec: FairnessSpec, *, where: st
             raise GoldenSetError(
                 f"{where}.{field}: no two groups of {spec.slice!r} have {MIN_GROUP_ITEMS} {about}: label more items"
             )
+    return found
+
+
+def label_named(items: Sequence[GoldenItem], text: str, *, where: str) -> Scalar:
+    """The label that is written so, as the items have it. Raises GoldenSetError for one that no item has."""
+    labels = {item.expected[0] for item in items if len(item.expected) == 1}
+    found = [label for label in labels if _written(label) == text]
+    if not found:
+        known = ", ".join(sorted(map(_written, labels)))[:120] or "none of a single value"
+        raise GoldenSetError(f"{where}: no item is labelled {text!r} (the labels are {known})")
     return found[0]
 
 

@@ -28,7 +28,7 @@ from slipway.probes.registry import PROTOCOLS
 from slipway.probes.replay import Asked, Outcome, ProbeError, Replay, replay, sliced
 from slipway.probes.rows import Format
 from slipway.probes.schema import BodySchema, SchemaError, schema_problem
-from slipway.probes.scores import balanced, balanced_scores, loss_scores
+from slipway.probes.scores import balanced, balanced_scores, f1_cells, loss_scores
 from slipway.probes.scoring import HIGHER_IS_BETTER, Metric, Score, label_of, match_rate, score
 from slipway.probes.torchserve import TorchServe
 
@@ -69,6 +69,7 @@ __all__ = [
     "agreement",
     "balanced",
     "balanced_scores",
+    "f1_cells",
     "loss_scores",
     "embedding_within",
     "exact",

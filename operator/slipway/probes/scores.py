@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from slipway.analysis import ItemScores
+from slipway.analysis import F1Cell, ItemScores
 from slipway.probes.protocol import GoldenItem, Scalar
 from slipway.probes.replay import Asked, Outcome
-from slipway.probes.scoring import Metric, Values, score
+from slipway.probes.scoring import Metric, Values, label_of, score
 
 _LOSSES: Final[Mapping[str, Metric]] = {
     "Brier": Metric.BRIER,
@@ -59,6 +59,24 @@ def loss_scores(asked: Iterable[Asked], measure: str, scale: float | None) -> tu
     """One minus each item's loss in shares of `scale`, at which it is cut off; None for what has none on either arm."""
     single = _single(_LOSSES[measure], scale)
     return tuple(_both(one, single) for one in asked)
+
+
+def f1_cells(asked: Iterable[Asked], positive: Scalar) -> tuple[F1Cell | None, ...]:
+    """What each item is to F1 of a label; None for what neither arm answered. One missing answer is a wrong one."""
+    return tuple(_cell(one, positive) for one in asked)
+
+
+def _cell(one: Asked, positive: Scalar) -> F1Cell | None:
+    if one.outcome is Outcome.EXCLUDED:
+        return None
+    labelled = one.item.expected == (positive,)
+
+    def called(values: Values | None) -> bool:
+        if values is None:
+            return not labelled
+        return label_of(one.item.expected, values) == (positive,)
+
+    return F1Cell(labelled, called(one.candidate.values), called(one.stable.values if one.stable is not None else None))
 
 
 def _both(one: Asked, single: Callable[[Values, Values], float | None]) -> ItemScores | None:

@@ -14,6 +14,7 @@ from typing import Final
 from slipway.analysis import (
     AgreementEvidence,
     EvidenceError,
+    F1Evidence,
     GroupedEvidence,
     GroupName,
     GroupStanding,
@@ -24,6 +25,7 @@ from slipway.analysis import (
     Verdict,
 )
 from slipway.analysis.agreement import MARK
+from slipway.analysis.f1 import F1_MARK
 from slipway.analysis.measures import MEASURE_MARK
 from slipway.api import MetricSpec, MetricStatus, ModelRevisionStatus, Phase, SliceStatus
 from slipway.rollout import history
@@ -36,7 +38,7 @@ from slipway.rollout.timing import Timing, timing_sentence
 OUTAGE_ITEMS: Final = 16
 """So many items without one that could be judged are no bad items: whatever was in the way, they are asked again."""
 
-Replayed = GroupedEvidence | AgreementEvidence | MeasureEvidence
+Replayed = GroupedEvidence | AgreementEvidence | MeasureEvidence | F1Evidence
 
 _State = tuple[tuple[str, tuple[float, ...]], ...]
 _States = tuple[tuple[GroupName, tuple[float, ...]], ...]
@@ -82,6 +84,8 @@ def _read(vectors: Vectors, groups: Mapping[GroupName, tuple[float, ...]], *, pa
     """The evidence of whichever kind was written. Raises EvidenceError."""
     if MARK in vectors:
         return AgreementEvidence.from_vectors(vectors)
+    if F1_MARK in vectors:
+        return F1Evidence.from_vectors(vectors)
     if MEASURE_MARK in vectors:
         return MeasureEvidence.from_vectors(vectors)
     return GroupedEvidence.restore(vectors, groups, paired=paired)
@@ -151,6 +155,8 @@ def _begun(seen: Observation, record: ModelRevisionStatus, metric: MetricSpec, b
     gates = gates_of(metric, seen)
     if metric.agreement is not None:
         return AgreementEvidence.begin(gates, batch.size)
+    if batch.cells is not None:
+        return F1Evidence.begin(gates, batch.size)
     if batch.scores is not None:
         return MeasureEvidence.begin(gates, batch.size, batch.scale)
     sizes = {group.name: group.size for group in batch.groups}
@@ -164,7 +170,9 @@ def _untold(metric: MetricSpec, batch: GoldenBatch) -> str:
     fields = {
         "slices": source is not None and source.slices and not batch.groups,
         "fairness": source is not None and source.fairness and not batch.outcomes,
-        "measure": source is not None and source.measure != "Accuracy" and batch.scores is None,
+        "measure": source is not None
+        and source.measure != "Accuracy"
+        and (batch.cells if source.measure == "F1" else batch.scores) is None,
     }
     missing = [f"goldenSet.{name}" for name, untold in fields.items() if untold]
     return f"{', '.join(missing)}: what replayed the set does not tell: leave it out, or job" if missing else ""
@@ -176,6 +184,9 @@ def _folded(evidence: Replayed, batch: GoldenBatch) -> Replayed:
     if isinstance(evidence, MeasureEvidence):
         scored = [one for one in batch.scores or () if one is not None]
         return evidence.fold(scored, excluded=batch.items - len(scored))
+    if isinstance(evidence, F1Evidence):
+        cells = [one for one in batch.cells or () if one is not None]
+        return evidence.fold(cells, excluded=batch.items - len(cells))
     counts = PairedBatch(batch.losses, batch.wins, batch.ties_right, batch.ties_wrong, batch.excluded)
     return evidence.fold(counts, batch.groups)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from slipway.analysis import ArmCounts, GroupCounts, GroupOutcomes, Histogram, ItemScores, PodWindow
+from slipway.analysis import ArmCounts, F1Cell, GroupCounts, GroupOutcomes, Histogram, ItemScores, PodWindow
 from slipway.api import (
     AnalysisSpec,
     Counter,
@@ -133,6 +133,8 @@ class GoldenBatch:
     """What each group was predicted to be, where fairness is asked for: each group of the whole set."""
     scores: tuple[ItemScores | None, ...] | None = None
     """What each item scores, where it is not right and wrong answers that are counted; None for one without a score."""
+    cells: tuple[F1Cell | None, ...] | None = None
+    """What each item is to F1, where that is asked for; None for one that neither arm answered."""
     scale: float = 1.0
     """What the mean of scores is to be multiplied by to be the measure's."""
     durations: Durations = field(default_factory=Durations)

@@ -57,3 +57,26 @@ async def test_labels_that_a_measure_cannot_take_hold_the_release(world: World) 
     await world.pass_time(30)
     assert world.condition("Ready")["reason"] == "MetricsUnavailable"
     assert "usable answer" in world.condition("Ready")["message"]
+
+
+async def test_a_rare_label_that_is_missed_shows_in_f1(world: World) -> None:
+    """The same v2 finds none of the 40 items of the second class."""
+    rows = [json.loads(line) for line in golden_text(640).splitlines()]
+    common, rare = rows[0:560:2], rows[561:640:2]
+    await serving(world, 640, "\n".join(map(json.dumps, [*common, *rare])))
+    await world.model("v2", accuracy=560 / 640)
+    world.declare("v2", analysis=measured("F1", positive="1"))
+    await world.run()
+    assert world.phase("v2") == "RolledBack"
+    assert "F1 0.00% beside stable's 100.00%" in world.metric("v2", "measured")["message"]
+    world.declare("v3", analysis=measured("F1", positive="1"))
+    await world.run()
+    assert world.stable == "v3"
+
+
+async def test_f1_of_a_label_that_no_item_has_holds_the_release_and_names_the_labels(world: World) -> None:
+    await serving(world, 40)
+    world.declare("v2", analysis=measured("F1", positive="fraud"))
+    await world.pass_time(30)
+    message = world.condition("Ready")["message"]
+    assert "goldenSet.positive: no item is labelled 'fraud' (the labels are 0, 1)" in message
