@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import httpx
 from aiohttp import web
 
 from slipway.api import Traffic
-from slipway.cluster import CONFIG_MAP, Cluster, Object, kind_of
+from slipway.cluster import CONFIG_MAP, Cluster, Conflict, Object, kind_of
 from slipway.traffic import Reference, RoutePlan, RouteStatus, router_of
 from slipway.workload import needs_apply
 
@@ -152,6 +153,9 @@ class Route:
 
     async def write(self, plan: RoutePlan) -> int:
         """Carry a plan out; returns how many writes it took."""
+        return await _looking_again(lambda: self._write(plan))
+
+    async def _write(self, plan: RoutePlan) -> int:
         router, settings = router_of(self.traffic)
         owner = {"apiVersion": "v1", "kind": CONFIG_MAP.kind, "name": self.name, "uid": self.uid}
         live = await self.live()
@@ -166,6 +170,10 @@ class Route:
         return await self._carry_out(changes, live)
 
     async def restore(self) -> int:
+        """Give back what is the user's; returns how many writes it took."""
+        return await _looking_again(self._restore)
+
+    async def _restore(self) -> int:
         router, settings = router_of(self.traffic)
         live = await self.live()
         return await self._carry_out(router.restored(traffic=settings, owner_uid=self.uid, live=live), live)
@@ -210,6 +218,14 @@ class Route:
 
         found: RouteStatus = await eventually(observed)
         return found
+
+
+async def _looking_again(work: Callable[[], Awaitable[int]]) -> int:
+    """As the operator does when an object changed after it was read: a gateway writes its status at any time."""
+    for _ in range(10):
+        with contextlib.suppress(Conflict):
+            return await work()
+    return await work()
 
 
 def _kind(reference: Reference) -> Any:
