@@ -237,11 +237,11 @@ class StateFolder:
 
 @contextlib.contextmanager
 def _watched(pid: int | None) -> Iterator[list[int]]:
-    """A descriptor that becomes readable when the process has ended; none for a process that has."""
+    """A descriptor that becomes readable when the process has ended; none where there is nothing to wait for."""
     with contextlib.ExitStack() as stack:
         watched = []
         if pid is not None:
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(OSError):  # it has ended, or this kernel has no such descriptors
                 watched.append(os.pidfd_open(pid))
                 stack.callback(os.close, watched[0])
         yield watched
