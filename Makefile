@@ -63,7 +63,8 @@ generate: $(READY) ## write the files that are generated from the code
 lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-header --output-file requirements.lock
-	echo setuptools | uv pip compile pyproject.toml - --constraint requirements.lock --universal --python-version 3.11 \
+	echo setuptools | uv pip compile pyproject.toml - --extra stores --extra delivery --extra signing --extra traces \
+	  --constraint requirements.lock --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header --output-file operator/requirements.lock
 
 clean: ## remove the environment and the caches
