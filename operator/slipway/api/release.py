@@ -42,6 +42,9 @@ PortReference = Annotated[
 ]
 """A port's number or its name."""
 
+MAX_ID = 2147483647
+"""The largest number of a user or a group that Kubernetes takes."""
+
 EnvName = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[-._a-zA-Z][-._a-zA-Z0-9]*$")]
 ResourceMap = Annotated[dict[Annotated[str, Field(max_length=128)], Quantity], Field(max_length=16)]
 LabelMap = Annotated[
@@ -234,6 +237,26 @@ class PullSecret(SpecModel):
     name: ObjectName
 
 
+class PodSecurity(SpecModel):
+    """As whom the pods run. Left out, as whom the image says; written, a namespace that enforces the Pod Security
+    Standard `restricted` takes them."""
+
+    run_as_non_root: Annotated[
+        bool | None,
+        Field(
+            description="Refuse to start an image that runs as root. The Pod Security Standard restricted demands it."
+        ),
+    ] = None
+    run_as_user: Annotated[
+        int | None,
+        Field(ge=1, le=MAX_ID, description="The user's number; for an image that names root, a name, or nobody."),
+    ] = None
+    run_as_group: Annotated[int | None, Field(ge=0, le=MAX_ID, description="The number of its first group.")] = None
+    fs_group: Annotated[
+        int | None, Field(ge=0, le=MAX_ID, description="A group that mounted volumes are readable for.")
+    ] = None
+
+
 class PodSettings(SpecModel):
     """What may be said of the pods: an allow-list."""
 
@@ -244,6 +267,7 @@ class PodSettings(SpecModel):
     priority_class_name: ObjectName | None = None
     runtime_class_name: ObjectName | None = None
     termination_grace_period_seconds: Annotated[int | None, Field(ge=1, le=3600)] = None
+    security_context: PodSecurity | None = None
 
 
 class FeaturePipeline(SpecModel):

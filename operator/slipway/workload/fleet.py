@@ -51,11 +51,35 @@ def _deployment_problem(conditions: Sequence[Mapping[str, Any]]) -> str | None:
     by_type = {condition.get("type"): condition for condition in conditions}
     failure, progress = by_type.get("ReplicaFailure", {}), by_type.get("Progressing", {})
     if failure.get("status") == "True":
-        return f"pods cannot be created: {failure.get('reason', 'ReplicaFailure')}: {cut(failure.get('message'))}"
+        said = str(failure.get("message") or "")
+        return f"pods cannot be created: {failure.get('reason', 'ReplicaFailure')}: {cut(said)}{_refusal_fix(said)}"
     if progress.get("status") == "False":
         return f"pods make no progress: {progress.get('reason', 'Progressing')}: {cut(progress.get('message'))}"
     return None
 
+
+_POD_SECURITY: Final = 'violates PodSecurity "'
+"""How an API server's refusal of a pod begins that its namespace is too strict for."""
+_NON_ROOT: Final = "runAsNonRoot"
+_SECURITY: Final = "spec.release.pod.securityContext"
+
+
+def _refusal_fix(said: str) -> str:
+    """What to do about a pod that Pod Security Admission refuses; empty for other refusals.
+
+    A release can say one of the things that the standard `restricted` asks for; the others are said of every pod, so
+    that what is refused then was put there by somebody else.
+    """
+    if _POD_SECURITY not in said:
+        return ""
+    if _NON_ROOT in said:
+        return f"; set {_SECURITY}.runAsNonRoot: true, and runAsUser where the image names no other user than root"
+    return "; look for a webhook that changes pods, or label the namespace with another level"
+
+
+_ROOT_IMAGE: Final = (
+    f"set {_SECURITY}.runAsUser to the number of a user that the image can run as, or name an image that has one"
+)
 
 # The most telling reason first: what can only be repaired by a changed manifest, then what may pass.
 _IMAGE: Final = "spec.release.container.image"
@@ -119,7 +143,10 @@ def _container_findings(pod: str, container: Mapping[str, Any]) -> Iterator[_Fin
     ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
     if reason in _WAITING:
         rank, fix = _WAITING[reason]
-        yield rank, pod, f"{where}: {reason}: {cut(waiting.get('message'))}{_fix(name, fix)}"
+        message = str(waiting.get("message") or "")
+        if reason == "CreateContainerConfigError" and _NON_ROOT in message:
+            fix = _ROOT_IMAGE
+        yield rank, pod, f"{where}: {reason}: {cut(message)}{_fix(name, fix)}"
     elif reason == "CrashLoopBackOff" or ended.get("exitCode", 0) != 0:
         loop = "CrashLoopBackOff: " if reason == "CrashLoopBackOff" else ""
         yield _RANK_CRASH, pod, f"{where}: {loop}{_crash(pod, container, ended)}"

@@ -188,10 +188,11 @@ def pod_spec(release: ReleaseSpec, *, drain: bool = False) -> dict[str, Any]:
     namespace into the environment, and would make a pod depend on its neighbours.
     """
     settings = as_written(release.pod) if release.pod is not None else {}
+    security = {"seccompProfile": {"type": "RuntimeDefault"}, **settings.pop("securityContext", {})}
     return {
         "containers": [_drained(_container(release), release) if drain else _container(release)],
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": security,
         **{name: value for name, value in settings.items() if value not in ({}, [])},
     }

@@ -55,6 +55,29 @@ def test_the_deployment_controllers_own_complaint_is_passed_on(condition: Any, s
     assert fleet_status(a_live_deployment(conditions=[condition])).problem == said
 
 
+def refused_by(standard: str, *violations: str) -> dict[str, Any]:
+    """A Deployment whose pods Pod Security Admission refuses, in the words of an API server."""
+    message = f'pods "fraud-1a2b3c4d-7d9c-x2x" is forbidden: violates PodSecurity "{standard}": {", ".join(violations)}'
+    return a_live_deployment(
+        conditions=[{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}]
+    )
+
+
+def test_a_namespace_that_wants_no_root_is_told_with_the_field_that_says_so() -> None:
+    said = 'runAsNonRoot != true (pod or container "model" must set securityContext.runAsNonRoot=true)'
+    problem = fleet_status(refused_by("restricted:latest", said)).problem
+    assert problem is not None
+    assert problem.startswith("pods cannot be created: FailedCreate: pods ")
+    assert "spec.release.pod.securityContext.runAsNonRoot: true" in problem
+    assert "runAsUser" in problem
+
+
+def test_a_namespace_that_refuses_what_no_release_says_is_not_blamed_on_the_release() -> None:
+    problem = fleet_status(refused_by("baseline:v1.34", 'privileged (container "mesh" must not set it)')).problem
+    assert problem is not None
+    assert problem.endswith("; look for a webhook that changes pods, or label the namespace with another level")
+
+
 def _waiting(reason: str, message: str = "told by the kubelet") -> dict[str, Any]:
     return {"waiting": {"reason": reason, "message": message}}
 
@@ -71,6 +94,12 @@ def _waiting(reason: str, message: str = "told by the kubelet") -> dict[str, Any
         (
             a_pod(state=_waiting("CreateContainerConfigError", 'secret "s" not found')),
             ["CreateContainerConfigError", 'secret "s" not found', "spec.release.container.env"],
+        ),
+        (
+            a_pod(
+                state=_waiting("CreateContainerConfigError", "container has runAsNonRoot and image will run as root")
+            ),
+            ["image will run as root", "set spec.release.pod.securityContext.runAsUser"],
         ),
         (a_pod(state=_waiting("RunContainerError")), ["RunContainerError", "spec.release.container.command"]),
         (

@@ -121,6 +121,20 @@ def test_a_pod_can_neither_raise_its_privileges_nor_talk_to_the_api() -> None:
     assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
+def test_what_a_release_says_of_its_user_stands_beside_what_is_said_of_every_pod() -> None:
+    user = {"runAsNonRoot": True, "runAsUser": 1000, "runAsGroup": 0, "fsGroup": 1000}
+    release = ReleaseSpec.model_validate(a_raw_release() | {"pod": {"securityContext": user}})
+    pod = a_deployment(release)["spec"]["template"]["spec"]
+    assert pod["securityContext"] == {"seccompProfile": {"type": "RuntimeDefault"}, **user}
+
+
+@pytest.mark.parametrize("pod", [{}, {"securityContext": {}}, {"securityContext": {"runAsUser": None}}])
+def test_a_release_that_says_nothing_of_its_user_has_the_pods_and_the_hash_that_it_had(pod: dict[str, Any]) -> None:
+    silent, empty = a_raw_release(), a_raw_release() | {"pod": pod}
+    assert release_hash(empty) == release_hash(silent)
+    assert a_deployment(ReleaseSpec.model_validate(empty)) == a_deployment(ReleaseSpec.model_validate(silent))
+
+
 def test_the_facts_of_the_model_come_first_and_only_those_that_are_given() -> None:
     release = a_release(env=[{"name": "WEIGHTS", "value": "$(SLIPWAY_MODEL_URI)/weights"}])
     assert _env(release) == [
@@ -310,3 +324,18 @@ def test_whether_pods_drain_is_read_off_the_live_deployment() -> None:
     assert drains(a_deployment(drain=True))
     assert not drains(a_deployment())
     assert not drains({})
+
+
+def test_a_release_that_names_a_user_fits_the_pod_security_standard_restricted() -> None:
+    """Every rule of the standard, version 1.37, of which a pod without volumes can be asked:
+    https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted."""
+    release = ReleaseSpec.model_validate(a_raw_release(pod={"securityContext": {"runAsNonRoot": True}}))
+    pod = a_deployment(release, drain=True)["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    assert not pod.keys() & {"hostNetwork", "hostPID", "hostIPC", "volumes", "initContainers", "hostUsers"}
+    assert pod["securityContext"] == {"seccompProfile": {"type": "RuntimeDefault"}, "runAsNonRoot": True}
+    assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    assert all("hostPort" not in port for port in container["ports"])
+    probes = [value for name, value in container.items() if name.endswith("Probe")]
+    assert probes
+    assert all("host" not in action for probe in probes for action in probe.values() if isinstance(action, dict))
