@@ -1,11 +1,15 @@
-"""Writes what Argo CD's tests read: `python tests/unit/gitops/record.py gitops`."""
+"""Writes what Argo CD's tests read, and the Kustomize base: `python tests/unit/gitops/record.py gitops`."""
 
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
 import yaml
+from chart import kustomize
+from chart.kit import Chart
+from sandbox.clients.helmfetch import UnavailableError
 from unit.gitops.lua import action, actions, health
 from unit.gitops.recorded import STORIES, record
 
@@ -84,8 +88,14 @@ def _yaml(obj: object) -> str:
 
 
 def main(folder: Path) -> None:
-    """Write them."""
-    for path, text in files().items():
+    """Write them. What Helm renders stays as it is where there is no Helm, which is said."""
+    found = files()
+    with tempfile.TemporaryDirectory() as home:
+        try:
+            found |= kustomize.files(Chart("helm4", Path(home)))
+        except UnavailableError as why:
+            print(f"{folder}/kustomize is not written anew: {why}", file=sys.stderr)
+    for path, text in found.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
 
