@@ -44,7 +44,6 @@ from slipway.workload import (
     autoscaler_manifest,
     deployment_manifest,
     disruption_budget_manifest,
-    drains,
     named_ports,
     needs_apply,
     revision_manifest,
@@ -211,7 +210,8 @@ class Actor:
             replicas=target.replicas,
             role=target.role.value,
             owner=owner,
-            drain=self._drain if live is None else drains(live),
+            drain=self._drain,
+            live=live,
         )
         await self._apply(scene.services.get(name), service)
         unknown: NotServed | None = None

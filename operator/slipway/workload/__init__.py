@@ -4,16 +4,18 @@ Raw dicts are the right currency here. A manifest is compared with what an API s
 than any model of ours, and is written by server-side apply, where a field that is not said is as much of a statement
 as one that is.
 
-`manifests` builds the children of a revision, `podspec` the pod inside, and both are the same for the same release
-for ever. `autoscaler` builds what scales a revision. `job` builds a Job that runs beside it, and says how that ended.
-`drift` says whether the cluster still has them as applied. `fleet` reads Deployments and pods, and `unscaled`
-autoscalers: counts for the machine, and one sentence, which names the field to fix, for the person. `quantity` knows
-how an API server writes an amount.
+`manifests` builds the children of a revision, `podspec` the pod inside, and both are the same for the same release for
+ever; `forms` numbers the forms that pods have been given, so that an upgrade restarts nobody's. `autoscaler` builds
+what scales a revision. `job` builds a Job that runs beside it, and says how that ended. `drift` says whether the
+cluster still has them as applied. `fleet` reads Deployments and pods, and `unscaled` autoscalers: counts for the
+machine, and one sentence, which names the field to fix, for the person. `quantity` knows how an API server writes an
+amount.
 """
 
 from slipway.workload.autoscaler import autoscaler_manifest
 from slipway.workload.drift import needs_apply
 from slipway.workload.fleet import FleetStatus, fleet_status, pod_problem
+from slipway.workload.forms import ANNOTATION_FORM, FORMS, PodForm
 from slipway.workload.job import (
     RESULT_PATH,
     JobPod,
@@ -39,8 +41,10 @@ from slipway.workload.reaction import reaction_job
 from slipway.workload.unscaled import autoscaler_problem
 
 __all__ = [
+    "ANNOTATION_FORM",
     "CONTAINER_NAME",
     "DEFAULT_PORT",
+    "FORMS",
     "RESULT_PATH",
     "SLEEPS_SINCE",
     "FleetStatus",
@@ -50,6 +54,7 @@ __all__ = [
     "NamedPort",
     "Object",
     "Owner",
+    "PodForm",
     "Progress",
     "Role",
     "autoscaler_manifest",

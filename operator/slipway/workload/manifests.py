@@ -24,7 +24,8 @@ from slipway.api import (
     stamped,
 )
 from slipway.release import revision_name, short_hash
-from slipway.workload.podspec import free_name, named_ports, pod_spec
+from slipway.workload.forms import ANNOTATION_FORM, FORMS, form_of, newest_form
+from slipway.workload.podspec import drains, free_name, named_ports
 
 Object = dict[str, Any]
 """A raw API object, exactly as its JSON."""
@@ -122,41 +123,50 @@ def deployment_manifest(
     role: Role,
     owner: Owner,
     drain: bool = False,
+    live: Mapping[str, Any] | None = None,
 ) -> Object:
     """The Deployment that runs a revision's pods. With `drain` they pause before they end.
+
+    `live` is the Deployment where there is one already. Its pods stay what they were born as, whatever `drain` says and
+    whatever newer versions of the operator give to new pods: anything else would restart the fleet on an upgrade.
 
     The role is a label of the Deployment alone: in the pod template it would restart the fleet at promotion. No old
     ReplicaSet is kept, because a revision never changes: going back is another revision's Deployment. The number of
     pods is no part of the stamp: it is always said, and an autoscaler that changed it has not made another manifest.
     """
+    form = newest_form() if live is None else form_of(live)
+    if live is not None and form > newest_form():  # a newer version of the operator made it: nobody here knows how
+        template = copy.deepcopy(live["spec"]["template"])
+    else:
+        pods = FORMS[form - 1](release, drain=drain if live is None else drains(live))
+        template = _template(model_deployment, full_hash, pods)
+    metadata = child_metadata(
+        model_deployment=model_deployment,
+        namespace=namespace,
+        full_hash=full_hash,
+        owner=owner,
+        component="model",
+        role=role,
+    )
     manifest = stamped(
         {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
-            "metadata": child_metadata(
-                model_deployment=model_deployment,
-                namespace=namespace,
-                full_hash=full_hash,
-                owner=owner,
-                component="model",
-                role=role,
-            ),
+            "metadata": metadata if form == 1 else metadata | {"annotations": {ANNOTATION_FORM: str(form)}},
             "spec": {
                 "revisionHistoryLimit": 0,
                 "selector": {"matchLabels": pod_selector(model_deployment, full_hash)},
                 "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
-                "template": {
-                    "metadata": {
-                        "labels": child_labels(
-                            model_deployment=model_deployment, component="model", revision=short_hash(full_hash)
-                        )
-                    },
-                    "spec": pod_spec(release, drain=drain),
-                },
+                "template": template,
             },
         }
     )
     return {**manifest, "spec": {"replicas": replicas, **manifest["spec"]}}
+
+
+def _template(model_deployment: str, full_hash: str, pods: Object) -> Object:
+    labels = child_labels(model_deployment=model_deployment, component="model", revision=short_hash(full_hash))
+    return {"metadata": {"labels": labels}, "spec": pods}
 
 
 def _service_ports(release: ReleaseSpec) -> list[Object]:

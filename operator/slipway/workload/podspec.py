@@ -2,7 +2,7 @@
 
 Nothing is passed through unseen: the API's models are an allow-list, and what is not in them cannot reach a pod.
 Whatever is rendered here is the same for the same release for ever, because a changed pod template restarts every
-model of every user on the day that the operator is upgraded.
+model of every user on the day that the operator is upgraded. Another form of pods goes into `slipway.workload.forms`.
 """
 
 from __future__ import annotations
