@@ -1,6 +1,6 @@
 # Slipway's two commands are `make demo` and `make test`; the rest is for contributors.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types audit bench bench-judge generate lock clean
+.PHONY: help demo test lint types audit bench bench-judge generate docs lock clean
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
     command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -55,10 +55,14 @@ bench-judge: $(READY) ## simulate how often the judge is wrong, and write docs/b
 
 generate: $(READY) ## write the files that are generated from the code
 	$(BIN)/python -m slipway.api.crd crds
+	$(BIN)/python -m slipway.api.document docs/reference
 	$(BIN)/python -m slipway.rollout.document docs
 	$(BIN)/python -m slipway.cli.document docs
 	$(BIN)/python charts/generate.py
 	PYTHONPATH=tests:examples $(BIN)/python tests/unit/gitops/record.py gitops
+
+docs: $(READY) ## build the documentation site into build/site
+	$(BIN)/python -m mkdocs build --strict --quiet
 
 lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \

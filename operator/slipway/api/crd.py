@@ -10,7 +10,7 @@ from typing import Any, Final
 import yaml
 from pydantic import BaseModel
 
-from slipway.api.common import GROUP, VERSION
+from slipway.api.common import API_VERSION, GROUP, VERSION
 from slipway.api.modeldeployment import MODEL_DEPLOYMENT_KIND, ModelDeployment
 from slipway.api.modelrevision import MODEL_REVISION_KIND, ModelRevision
 
@@ -126,9 +126,12 @@ def _object_schema(model: type[BaseModel]) -> Schema:
         "type": "object",
         "required": ["spec"],
         "properties": {
-            "apiVersion": {"type": "string", "maxLength": 64},
-            "kind": {"type": "string", "maxLength": 64},
-            "metadata": {"type": "object"},
+            "apiVersion": {"type": "string", "maxLength": 64, "description": f"Always {API_VERSION}."},
+            "kind": {"type": "string", "maxLength": 64, "description": "The name of this kind."},
+            "metadata": {
+                "type": "object",
+                "description": "Name, namespace, labels and annotations, as of every object.",
+            },
             "spec": spec,
             "status": status,
         },

@@ -71,7 +71,9 @@ class PodsDistribution(SpecModel):
     model_config = validations(*_ONE_DISTRIBUTION)
 
     port: Annotated[PortName | None, Field(description="Name of a container port. Default: the first port.")] = None
-    path: Annotated[str, Field(max_length=1024, pattern=r"^/", description="Default: /metrics.")] = "/metrics"
+    path: Annotated[
+        str, Field(max_length=1024, pattern=r"^/", description="Path of the metrics page. Default: /metrics.")
+    ] = "/metrics"
     histogram: DistributionHistogram = None
     counter: ClassCounter = None
     label: ClassLabel = None
@@ -207,8 +209,16 @@ class DriftSpec(SpecModel):
         Duration,
         Field(description="Shortest time between two times that onDrift is carried out, 1m to 8760h. Default: 24h."),
     ] = timedelta(hours=24)
-    features: Annotated[list[DriftSignal] | None, Field(min_length=1, max_length=12), list_map("name")] = None
-    predictions: Annotated[list[DriftSignal] | None, Field(min_length=1, max_length=4), list_map("name")] = None
+    features: Annotated[
+        list[DriftSignal] | None,
+        Field(description="Distributions of what the model is asked.", min_length=1, max_length=12),
+        list_map("name"),
+    ] = None
+    predictions: Annotated[
+        list[DriftSignal] | None,
+        Field(description="Distributions of what the model answers.", min_length=1, max_length=4),
+        list_map("name"),
+    ] = None
     golden_set: DriftGoldenSet | None = None
     reference: DriftReference = DriftReference()
     max_index: Annotated[
@@ -231,7 +241,7 @@ Count = Annotated[float, Field(ge=0)]
 class BinCounts(StatusModel):
     """What one pod had counted at the last look: where the next window begins."""
 
-    source: Text256
+    source: Annotated[Text256, Field(description="The pod.")]
     values: Annotated[list[Count], Field(max_length=MAX_BINS, description="Raw counts, bin by bin.")]
 
 
@@ -239,21 +249,29 @@ class DriftSignalStatus(StatusModel):
     """What is known of one signal."""
 
     kind: Annotated[Literal["Feature", "Prediction", "GoldenSet"], Field(description="What it is of.")]
-    name: Label63
+    name: Annotated[Label63, Field(description="Name of the signal.")]
     verdict: Annotated[Text64, Field(description="Recording, Collecting, Steady, Drifted or Error.")]
-    message: Sentence
+    message: Annotated[Sentence, Field(description="The verdict in one sentence, with its numbers.")]
     settings: Annotated[Text64, Field(description="Short hash of what it is read from and compared with.")]
     since: Annotated[Timestamp | None, Field(description="When the reference was begun.")] = None
     recorded: Annotated[Timestamp | None, Field(description="When the reference was complete.")] = None
     looked_at: Annotated[Timestamp | None, Field(description="When it was last asked.")] = None
     decided_at: Annotated[Timestamp | None, Field(description="When it was last found steady or drifted.")] = None
-    error_since: Timestamp | None = None
+    error_since: Annotated[
+        Timestamp | None, Field(description="Since when it could not be read; absent while it can.")
+    ] = None
     bins: Annotated[
         list[Text256] | None, Field(max_length=MAX_BINS, description="Upper edges of the bins, or classes.")
     ] = None
     reference: Annotated[list[Count] | None, Field(max_length=MAX_BINS, description="Counts of the reference.")] = None
-    counters: Annotated[list[BinCounts] | None, Field(max_length=MAX_DRIFT_SOURCES), list_map("source")] = None
-    state: Annotated[list[NamedVector] | None, Field(max_length=32), list_map("name")] = None
+    counters: Annotated[
+        list[BinCounts] | None,
+        Field(description="What each pod had counted at the last look.", max_length=MAX_DRIFT_SOURCES),
+        list_map("source"),
+    ] = None
+    state: Annotated[
+        list[NamedVector] | None, Field(description="Where the test stands.", max_length=32), list_map("name")
+    ] = None
     dataset: Annotated[Text256 | None, Field(description="Digest of the golden set that was replayed.")] = None
 
 
@@ -261,8 +279,8 @@ class DriftFinding(StatusModel):
     """A signal that had drifted when onDrift was carried out."""
 
     kind: Annotated[Text64, Field(description="What it is of: Feature, Prediction or GoldenSet.")]
-    name: Label63
-    message: Sentence
+    name: Annotated[Label63, Field(description="Name of the signal.")]
+    message: Annotated[Sentence, Field(description="What was found, in one sentence.")]
 
 
 class DriftAction(StatusModel):
@@ -274,23 +292,33 @@ class DriftAction(StatusModel):
         int, Field(ge=0, description="How often it was tried, without counting the one that is on.")
     ] = 0
     next_attempt: Annotated[Timestamp | None, Field(description="When it is tried next.")] = None
-    message: Sentence = ""
+    message: Annotated[Sentence, Field(description="What came of it, or why it failed.")] = ""
 
 
 class DriftFiring(StatusModel):
     """One time that onDrift was carried out. Written before anything is done."""
 
     id: Annotated[Text64, Field(description="Id of the CloudEvent; the same for each delivery.")]
-    time: Timestamp
-    findings: Annotated[list[DriftFinding] | None, Field(max_length=17), list_map("kind", "name")] = None
-    actions: Annotated[list[DriftAction] | None, Field(max_length=2), list_map("kind")] = None
+    time: Annotated[Timestamp, Field(description="When drift was found.")]
+    findings: Annotated[
+        list[DriftFinding] | None,
+        Field(description="The signals that had drifted.", max_length=17),
+        list_map("kind", "name"),
+    ] = None
+    actions: Annotated[
+        list[DriftAction] | None, Field(description="What follows, and how far it is.", max_length=2), list_map("kind")
+    ] = None
 
 
 class DriftStatus(StatusModel):
     """What the watch over the stable release has found."""
 
     verdict: Annotated[Text64, Field(description="Collecting, Steady, Drifted or Error: what all signals come to.")]
-    reason: Reason
-    message: Sentence
-    signals: Annotated[list[DriftSignalStatus] | None, Field(max_length=17), list_map("kind", "name")] = None
+    reason: Annotated[Reason, Field(description="Why, in one word.")]
+    message: Annotated[Sentence, Field(description="The verdict in one sentence.")]
+    signals: Annotated[
+        list[DriftSignalStatus] | None,
+        Field(description="What is known of each signal.", max_length=17),
+        list_map("kind", "name"),
+    ] = None
     firing: Annotated[DriftFiring | None, Field(description="The last time that onDrift was carried out.")] = None

@@ -37,9 +37,17 @@ class JobSettings(SpecModel):
 class JobContainer(SpecModel):
     """A Job with a container of the user, in the ModelDeployment's namespace: restricted, without a token for the API."""
 
-    image: Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[^\s]+$")]
-    command: Annotated[list[Text1024] | None, Field(max_length=64)] = None
-    args: Annotated[list[Annotated[str, Field(max_length=4096)]] | None, Field(max_length=128)] = None
+    image: Annotated[
+        str, Field(description="Image of the container.", min_length=1, max_length=1024, pattern=r"^[^\s]+$")
+    ]
+    command: Annotated[
+        list[Text1024] | None,
+        Field(description="Command that is run in the place of the image's entry point.", max_length=64),
+    ] = None
+    args: Annotated[
+        list[Annotated[str, Field(max_length=4096)]] | None,
+        Field(description="Arguments of the command.", max_length=128),
+    ] = None
     env: JobEnv = None
     resources: Resources | None = None
     timeout: JobTimeout = JOB_TIMEOUT

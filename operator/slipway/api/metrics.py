@@ -282,5 +282,14 @@ class AnalysisSpec(SpecModel):
         Literal["Hold", "Rollback"],
         Field(description="What follows when a source gave no data for errorTimeout. Default: Hold."),
     ] = "Hold"
-    error_timeout: Annotated[Duration, Field(description="Default: 5m.")] = timedelta(minutes=5)
-    metrics: Annotated[list[MetricSpec] | None, Field(max_length=16), list_map("name")] = None
+    error_timeout: Annotated[
+        Duration, Field(description="How long a source may give no data before onMetricError follows. Default: 5m.")
+    ] = timedelta(minutes=5)
+    metrics: Annotated[
+        list[MetricSpec] | None,
+        Field(
+            description="What the candidate is judged on. Without metrics, a step is passed when its time is over.",
+            max_length=16,
+        ),
+        list_map("name"),
+    ] = None

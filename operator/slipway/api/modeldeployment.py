@@ -107,12 +107,12 @@ class RoleStatus(StatusModel):
     """A revision in a role."""
 
     revision: Annotated[ObjectName, Field(description="Name of the ModelRevision.")]
-    hash: Hash
+    hash: Annotated[Hash, Field(description="Hash of the release.")]
     version: Annotated[Text64, Field(description="The model's version, for people.")]
     weight: Annotated[Share, Field(description="Percent of the traffic, as the gateway was seen to apply it.")]
-    ready_replicas: Annotated[int, Field(ge=0)] = 0
+    ready_replicas: Annotated[int, Field(description="Pods that are ready.", ge=0)] = 0
     step: Annotated[int | None, Field(ge=1, description="Step of the ladder, counted from 1.")] = None
-    steps: Annotated[int | None, Field(ge=1)] = None
+    steps: Annotated[int | None, Field(description="How many steps the ladder has.", ge=1)] = None
 
 
 class CommandStatus(StatusModel):
@@ -120,17 +120,23 @@ class CommandStatus(StatusModel):
 
     command: Annotated[Text256, Field(description="The annotation slipway.dev/command, word for word.")]
     outcome: Annotated[Text64, Field(description="Accepted or Refused.")]
-    message: Message
-    time: Timestamp
+    message: Annotated[Message, Field(description="What was done, or why it was refused.")]
+    time: Annotated[Timestamp, Field(description="When it was answered.")]
 
 
 class ModelDeploymentStatus(StatusModel):
     """What is so. Conditions are the contract; ``phase`` and ``message`` are for people."""
 
-    observed_generation: Annotated[int, Field(ge=-1)] = -1
-    phase: Text64 | None = None
-    reason: Reason | None = None
-    message: Message | None = None
+    observed_generation: Annotated[
+        int,
+        Field(description="Generation of the specification that the status is about; -1 before the first look.", ge=-1),
+    ] = -1
+    phase: Annotated[
+        Text64 | None,
+        Field(description="The candidate's phase, or how it rests; the stable release's where there is no candidate."),
+    ] = None
+    reason: Annotated[Reason | None, Field(description="Why it is in its phase, in one word.")] = None
+    message: Annotated[Message | None, Field(description="Why it is in its phase, in one sentence.")] = None
     progress: Annotated[
         Text64 | None, Field(description="The candidate's weight and step in one short text, such as 10% (1/3).")
     ] = None
@@ -147,7 +153,14 @@ class ModelDeploymentStatus(StatusModel):
         Field(description="The router that leads the traffic; another one than declared while it moves."),
     ] = None
     notifications: NotificationsStatus | None = None
-    conditions: Annotated[list[Condition] | None, Field(max_length=16), list_map("type")] = None
+    conditions: Annotated[
+        list[Condition] | None,
+        Field(
+            description="What is true of the ModelDeployment: Ready, Available, Reconciling, Stalled, Paused and Drifted.",
+            max_length=16,
+        ),
+        list_map("type"),
+    ] = None
 
 
 class ModelDeployment(SpecModel):

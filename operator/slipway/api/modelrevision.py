@@ -60,7 +60,7 @@ class ModelRevisionSpec(SpecModel):
 
     model_config = validations(("self == oldSelf", "a revision is immutable: a changed release is a new revision"))
 
-    model_deployment: Label63
+    model_deployment: Annotated[Label63, Field(description="Name of the ModelDeployment that declared the release.")]
     hash: Annotated[Hash, Field(description="SHA-256 of the release's canonical form.")]
     release: ReleaseSpec
 
@@ -69,8 +69,8 @@ class Counter(StatusModel):
     """The last raw value of a counter: where the next window begins."""
 
     source: Annotated[Text256, Field(description="The pod or gateway, and the arm, that the counter was read from.")]
-    bad: Annotated[float, Field(ge=0)]
-    total: Annotated[float, Field(ge=0)]
+    bad: Annotated[float, Field(description="Bad outcomes since the counter began.", ge=0)]
+    total: Annotated[float, Field(description="All outcomes since the counter began.", ge=0)]
 
 
 class EvidenceNeeded(StatusModel):
@@ -83,8 +83,8 @@ class EvidenceNeeded(StatusModel):
 class MetricPoint(StatusModel):
     """How a metric stood at one look. One of difference, rate, accuracy, relative and value is what was estimated."""
 
-    time: Timestamp
-    verdict: Text64
+    time: Annotated[Timestamp, Field(description="When it was looked at.")]
+    verdict: Annotated[Text64, Field(description="The verdict of that look.")]
     samples: Annotated[int, Field(ge=0, description="Requests or items of the candidate so far.")] = 0
     harm: Annotated[float | None, Field(ge=-99, le=99, description="Evidence of harm, as a power of ten.")] = None
     safety: Annotated[float | None, Field(ge=-99, le=99, description="Evidence of safety, as a power of ten.")] = None
@@ -103,28 +103,30 @@ class MetricPoint(StatusModel):
 class WeightPoint(StatusModel):
     """A weight that was asked of the gateway."""
 
-    time: Timestamp
-    weight: Share
+    time: Annotated[Timestamp, Field(description="When it was asked for.")]
+    weight: Annotated[Share, Field(description="The candidate's share in percent.")]
 
 
 class SliceStatus(StatusModel):
     """One group of a golden set's items so far."""
 
-    slice: Text64
-    group: Text64
+    slice: Annotated[Text64, Field(description="Name of the slice.")]
+    group: Annotated[Text64, Field(description="Value of the slice that the items share.")]
     size: Annotated[int, Field(ge=0, description="Items of the group in the set.")]
     items: Annotated[int, Field(ge=0, description="Those that were judged so far.")]
     candidate: Annotated[float | None, Field(ge=0, le=1, description="The candidate's accuracy on them.")] = None
     stable: Annotated[float | None, Field(ge=0, le=1, description="The stable release's.")] = None
     verdict: Annotated[Text64, Field(description="NoData for a group that is too small to be judged.")]
-    state: Annotated[list[Annotated[float, Field(ge=0)]], Field(max_length=16)]
+    state: Annotated[
+        list[Annotated[float, Field(ge=0)]], Field(description="Where the test of the group stands.", max_length=16)
+    ]
 
 
 class GroupStatus(StatusModel):
     """What the items of one group were predicted to be so far."""
 
-    group: Text64
-    items: Annotated[int, Field(ge=0)]
+    group: Annotated[Text64, Field(description="Value of the slice that the items share.")]
+    items: Annotated[int, Field(description="Items of the group that were judged so far.", ge=0)]
     predicted: Annotated[int, Field(ge=0, description="Those that are predicted to be positive.")]
     labelled: Annotated[int, Field(ge=0, description="Those that are labelled positive.")]
     hits: Annotated[int, Field(ge=0, description="Those that are both.")]
@@ -133,22 +135,26 @@ class GroupStatus(StatusModel):
 class GapStatus(StatusModel):
     """How far the groups are apart in one measure."""
 
-    measure: Text64
-    max: Annotated[float, Field(ge=0, le=1)]
-    verdict: Text64
+    measure: Annotated[Text64, Field(description="What groups are compared in.")]
+    max: Annotated[float, Field(description="The largest gap that is allowed.", ge=0, le=1)]
+    verdict: Annotated[Text64, Field(description="Pass, Fail, Continue or NoData.")]
     gap: Annotated[float | None, Field(ge=0, le=1, description="The largest difference between two groups.")] = None
     low: Annotated[float | None, Field(ge=0, le=1, description="What it is at least.")] = None
     high: Annotated[float | None, Field(ge=0, le=1, description="What it is at most.")] = None
     more: Annotated[Text64 | None, Field(description="The group with the larger share of the two.")] = None
-    less: Text64 | None = None
+    less: Annotated[Text64 | None, Field(description="The group with the smaller share of the two.")] = None
 
 
 class FairnessStatus(StatusModel):
     """What each group gets, and how far groups are apart."""
 
-    slice: Text64
-    groups: Annotated[list[GroupStatus], Field(max_length=64), list_map("group")]
-    gaps: Annotated[list[GapStatus], Field(max_length=2), list_map("measure")]
+    slice: Annotated[Text64, Field(description="Name of the slice whose groups are compared.")]
+    groups: Annotated[list[GroupStatus], Field(description="What each group gets.", max_length=64), list_map("group")]
+    gaps: Annotated[
+        list[GapStatus],
+        Field(description="How far groups are apart, in each measure.", max_length=2),
+        list_map("measure"),
+    ]
 
 
 Seconds = Annotated[float, Field(ge=0)]
@@ -157,26 +163,42 @@ Seconds = Annotated[float, Field(ge=0)]
 class ReplayStatus(StatusModel):
     """How long the answers to replayed items took, as the operator saw it."""
 
-    items_per_second: Annotated[float, Field(ge=0)]
-    candidate_median_seconds: Seconds | None = None
-    candidate_p99_seconds: Seconds | None = None
-    stable_median_seconds: Seconds | None = None
-    stable_p99_seconds: Seconds | None = None
+    items_per_second: Annotated[float, Field(description="Items that were replayed in a second.", ge=0)]
+    candidate_median_seconds: Annotated[
+        Seconds | None, Field(description="Half of the candidate's answers took no longer.")
+    ] = None
+    candidate_p99_seconds: Annotated[
+        Seconds | None, Field(description="99 % of the candidate's answers took no longer.")
+    ] = None
+    stable_median_seconds: Annotated[
+        Seconds | None, Field(description="Half of the stable release's answers took no longer.")
+    ] = None
+    stable_p99_seconds: Annotated[
+        Seconds | None, Field(description="99 % of the stable release's answers took no longer.")
+    ] = None
 
 
 class MetricStatus(StatusModel):
     """The evidence of one metric so far."""
 
-    name: Label63
-    verdict: Text64
-    message: Message
+    name: Annotated[Label63, Field(description="Name of the metric.")]
+    verdict: Annotated[Text64, Field(description="Pass, Fail, Continue, NoData or Error.")]
+    message: Annotated[Message, Field(description="The verdict in one sentence, with its numbers.")]
     cursor: Annotated[Timestamp | None, Field(description="End of the last window that was folded into the state.")] = (
         None
     )
-    counters: Annotated[list[Counter] | None, Field(max_length=512), list_map("source")] = None
-    state: Annotated[list[NamedVector] | None, Field(max_length=32), list_map("name")] = None
+    counters: Annotated[
+        list[Counter] | None,
+        Field(description="The last raw values of the source's counters.", max_length=512),
+        list_map("source"),
+    ] = None
+    state: Annotated[
+        list[NamedVector] | None, Field(description="Where the tests stand.", max_length=32), list_map("name")
+    ] = None
     looked_at: Annotated[Timestamp | None, Field(description="When the source was last asked.")] = None
-    error_since: Timestamp | None = None
+    error_since: Annotated[
+        Timestamp | None, Field(description="Since when the source does not answer; absent while it does.")
+    ] = None
     dataset: Annotated[
         Text256 | None, Field(description="Digest of the golden set that was replayed, or the Job that measured.")
     ] = None
@@ -189,7 +211,11 @@ class MetricStatus(StatusModel):
             json_schema_extra={"x-kubernetes-list-type": "atomic"},
         ),
     ] = None
-    slices: Annotated[list[SliceStatus] | None, Field(max_length=64), list_map("slice", "group")] = None
+    slices: Annotated[
+        list[SliceStatus] | None,
+        Field(description="How each group of the golden set's items fares.", max_length=64),
+        list_map("slice", "group"),
+    ] = None
     fairness: FairnessStatus | None = None
     replay: ReplayStatus | None = None
 
@@ -197,31 +223,39 @@ class MetricStatus(StatusModel):
 class ShareStatus(StatusModel):
     """Whether the gateway shares requests out as the weight says: the evidence at the present weight."""
 
-    message: Message
+    message: Annotated[Message, Field(description="What is known, in one sentence.")]
     since: Annotated[
         Timestamp | None, Field(description="Since when nothing else than the weight was on the route.")
     ] = None
-    state: Annotated[list[NamedVector] | None, Field(max_length=32), list_map("name")] = None
+    state: Annotated[
+        list[NamedVector] | None, Field(description="Where the test stands.", max_length=32), list_map("name")
+    ] = None
 
 
 class TimelineEntry(StatusModel):
     """One decision."""
 
-    time: Timestamp
-    phase: Text64
-    reason: Reason
-    message: Message
-    weight: Share | None = None
+    time: Annotated[Timestamp, Field(description="When it was decided.")]
+    phase: Annotated[Text64, Field(description="The phase after the decision.")]
+    reason: Annotated[Reason, Field(description="Why, in one word.")]
+    message: Annotated[Message, Field(description="Why, in one sentence with its numbers.")]
+    weight: Annotated[
+        Share | None, Field(description="The candidate's share of the traffic after the decision, in percent.")
+    ] = None
 
 
 class ModelRevisionStatus(StatusModel):
     """Where the revision is, on what evidence, and how it came there."""
 
-    observed_generation: Annotated[int, Field(ge=-1)] = -1
-    phase: Text64 | None = None
-    reason: Reason | None = None
-    message: Message | None = None
-    progress: Text64 | None = None
+    observed_generation: Annotated[
+        int, Field(description="Generation of the revision that the status is about; -1 before the first look.", ge=-1)
+    ] = -1
+    phase: Annotated[Text64 | None, Field(description="Where the revision is: see the state machine.")] = None
+    reason: Annotated[Reason | None, Field(description="Why it is in its phase, in one word.")] = None
+    message: Annotated[Message | None, Field(description="Why it is in its phase, in one sentence.")] = None
+    progress: Annotated[Text64 | None, Field(description="Weight and step in one short text, such as 10% (1/3).")] = (
+        None
+    )
     attempt: Annotated[int | None, Field(ge=1, description="Counts the times that this release was a candidate.")] = (
         None
     )
@@ -231,11 +265,14 @@ class ModelRevisionStatus(StatusModel):
     baseline: Annotated[Hash | None, Field(description="Hash of the stable release that it is compared with.")] = None
     step: Annotated[int | None, Field(ge=0, description="Index of the ladder's step, from 0.")] = None
     weight: Annotated[Share | None, Field(description="Weight that was last asked of the gateway.")] = None
-    phase_since: Timestamp | None = None
+    phase_since: Annotated[Timestamp | None, Field(description="When it came into its phase.")] = None
     weight_observed_at: Annotated[
         Timestamp | None, Field(description="When the gateway was first seen to apply the weight.")
     ] = None
-    capacity_lost_at: Timestamp | None = None
+    capacity_lost_at: Annotated[
+        Timestamp | None,
+        Field(description="Since when it has fewer ready pods than its share needs; absent while it has enough."),
+    ] = None
     command: Annotated[Text256 | None, Field(description="The last command that was carried out on it.")] = None
     paused: Annotated[bool | None, Field(description="A person paused it, and has not resumed it.")] = None
     approved: Annotated[
@@ -254,14 +291,20 @@ class ModelRevisionStatus(StatusModel):
     idle_since: Annotated[
         Timestamp | None, Field(description="When the gateway was first seen to route nothing to it.")
     ] = None
-    metrics: Annotated[list[MetricStatus] | None, Field(max_length=16), list_map("name")] = None
+    metrics: Annotated[
+        list[MetricStatus] | None, Field(description="The evidence of each metric.", max_length=16), list_map("name")
+    ] = None
     share: Annotated[
         ShareStatus | None, Field(description="Where the gateway counts requests: whether they follow the weight.")
     ] = None
     drift: DriftStatus | None = None
     timeline: Annotated[
         list[TimelineEntry] | None,
-        Field(max_length=MAX_TIMELINE, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+        Field(
+            description="Every decision, the first one and the latest ones.",
+            max_length=MAX_TIMELINE,
+            json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        ),
     ] = None
     weights: Annotated[
         list[WeightPoint] | None,

@@ -88,8 +88,8 @@ Template = Annotated[
 class UrlFromSecret(SpecModel):
     """An address in a Secret in the ModelDeployment's namespace."""
 
-    name: ObjectName
-    key: ConfigMapKey
+    name: Annotated[ObjectName, Field(description="Name of the Secret.")]
+    key: Annotated[ConfigMapKey, Field(description="Key of the address in the Secret.")]
 
 
 class NotificationWebhook(SpecModel):
@@ -117,12 +117,12 @@ class Notification(SpecModel):
         Field(
             min_length=1,
             max_length=len(Occasion),
-            description="Default: Promoted, RolledBack, AwaitingApproval, Holding and DriftFound.",
+            description="Which decisions it is told of. Default: Promoted, RolledBack, AwaitingApproval, Holding and DriftFound.",
             json_schema_extra={"x-kubernetes-list-type": "set"},
         ),
     ] = None
     webhook: NotificationWebhook
-    format: Annotated[Format, Field(description="Default: JSON.")] = "JSON"
+    format: Annotated[Format, Field(description="Form of the message. Default: JSON.")] = "JSON"
     template: Annotated[Template | None, Field(description="The text, in the place of the usual one.")] = None
 
     @property
@@ -141,11 +141,11 @@ class Delivery(StatusModel):
     """A message to one receiver. Written before it is sent, and sent by whoever wrote it only."""
 
     id: Annotated[Text64, Field(description="Id of the message, as the receiver sees it.")]
-    receiver: Label63
+    receiver: Annotated[Label63, Field(description="Name of the receiver.")]
     on: Annotated[Text64, Field(description="What it tells of.")]
     state: Annotated[Text64, Field(description="Sending, Sent, Failed, or Unknown after a restart while it was sent.")]
     time: Annotated[Timestamp, Field(description="When it was written down.")]
-    message: Message = ""
+    message: Annotated[Message, Field(description="What came of it, where it was not sent.")] = ""
 
 
 class NotificationsStatus(StatusModel):
@@ -160,4 +160,6 @@ class NotificationsStatus(StatusModel):
             json_schema_extra={"x-kubernetes-list-type": "set"},
         ),
     ] = None
-    deliveries: Annotated[list[Delivery] | None, Field(max_length=MAX_DELIVERIES), list_map("id")] = None
+    deliveries: Annotated[
+        list[Delivery] | None, Field(description="The latest messages.", max_length=MAX_DELIVERIES), list_map("id")
+    ] = None

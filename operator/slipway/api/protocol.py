@@ -27,7 +27,9 @@ class CustomProtocol(SpecModel):
         ),
     ]
     output: Annotated[Text1024, Field(description="JSONPath of the prediction in the answer.")]
-    method: Annotated[Literal["POST", "PUT", "PATCH"] | None, Field(description="Default: POST.")] = None
+    method: Annotated[
+        Literal["POST", "PUT", "PATCH"] | None, Field(description="HTTP method of a prediction. Default: POST.")
+    ] = None
 
 
 class ProtocolSpec(SpecModel):
@@ -40,7 +42,8 @@ class ProtocolSpec(SpecModel):
         )
     )
 
-    name: Literal[
-        "OpenInferenceV2", "KServeV1", "MLflow", "OpenAIChat", "OpenAICompletions", "TorchServe", "CustomHTTP"
+    name: Annotated[
+        Literal["OpenInferenceV2", "KServeV1", "MLflow", "OpenAIChat", "OpenAICompletions", "TorchServe", "CustomHTTP"],
+        Field(description="Which protocol the server speaks."),
     ]
     custom: CustomProtocol | None = None

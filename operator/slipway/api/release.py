@@ -77,8 +77,8 @@ class ModelSpec(SpecModel):
 class SecretKey(SpecModel):
     """A key of a Secret in the ModelDeployment's namespace."""
 
-    name: ObjectName
-    key: ConfigMapKey
+    name: Annotated[ObjectName, Field(description="Name of the Secret.")]
+    key: Annotated[ConfigMapKey, Field(description="Key in the Secret.")]
     optional: bool | None = None
 
 
@@ -118,7 +118,7 @@ class EnvSource(SpecModel):
 
 
 class EnvVar(SpecModel):
-    """An environment variable of the container."""
+    """An environment variable of the container, as in a pod."""
 
     model_config = validations(
         ("!(has(self.value) && has(self.valueFrom))", "a variable takes value or valueFrom, not both")
@@ -132,16 +132,22 @@ class EnvVar(SpecModel):
 class ContainerPort(SpecModel):
     """A port that the container listens on. The first one is where inference requests go."""
 
-    name: PortName | None = None
-    container_port: Port
-    protocol: Literal["TCP"] | None = None
+    name: Annotated[
+        PortName | None, Field(description="Name of the port, by which probes and metric sources may refer to it.")
+    ] = None
+    container_port: Annotated[Port, Field(description="Number of the port.")]
+    protocol: Annotated[Literal["TCP"] | None, Field(description="Always TCP.")] = None
 
 
 class Resources(SpecModel):
     """Compute resources, as in a pod."""
 
-    requests: ResourceMap | None = None
-    limits: ResourceMap | None = None
+    requests: Annotated[
+        ResourceMap | None, Field(description="What is set aside for the container, such as cpu: 500m or memory: 2Gi.")
+    ] = None
+    limits: Annotated[
+        ResourceMap | None, Field(description="What the container may use at most. Accelerators are asked for here.")
+    ] = None
 
 
 class HttpGet(SpecModel):
@@ -201,10 +207,28 @@ class ContainerSpec(SpecModel):
         ),
     )
 
-    image: Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[^\s]+$")]
-    command: Annotated[list[Text1024] | None, Field(max_length=64)] = None
-    args: Annotated[list[Annotated[str, Field(max_length=4096)]] | None, Field(max_length=128)] = None
-    env: Annotated[list[EnvVar] | None, Field(max_length=128), list_map("name")] = None
+    image: Annotated[
+        str,
+        Field(
+            description="Image of the model server, with a tag or a digest.",
+            min_length=1,
+            max_length=1024,
+            pattern=r"^[^\s]+$",
+        ),
+    ]
+    command: Annotated[
+        list[Text1024] | None,
+        Field(description="Command that is run in the place of the image's entry point.", max_length=64),
+    ] = None
+    args: Annotated[
+        list[Annotated[str, Field(max_length=4096)]] | None,
+        Field(description="Arguments of the command.", max_length=128),
+    ] = None
+    env: Annotated[
+        list[EnvVar] | None,
+        Field(description="Environment variables of the container.", max_length=128),
+        list_map("name"),
+    ] = None
     ports: Annotated[
         list[ContainerPort] | None,
         Field(max_length=8, description="The first port takes the inference requests. Default: 8080."),
@@ -214,7 +238,7 @@ class ContainerSpec(SpecModel):
     readiness_probe: Annotated[
         Probe | None,
         Field(
-            description="Default: GET on the first port, every 2 s, of the path by which the protocol tells that the server is ready, such as /v2/health/ready."
+            description="How the container tells that it can answer, as in a pod. Default: GET on the first port, every 2 s, of the path by which the protocol tells that the server is ready, such as /v2/health/ready."
         ),
     ] = None
     liveness_probe: Probe | None = None
@@ -234,7 +258,7 @@ class Toleration(SpecModel):
 class PullSecret(SpecModel):
     """A Secret with registry credentials in the ModelDeployment's namespace."""
 
-    name: ObjectName
+    name: Annotated[ObjectName, Field(description="Name of the Secret.")]
 
 
 class PodSecurity(SpecModel):
@@ -260,45 +284,62 @@ class PodSecurity(SpecModel):
 class PodSettings(SpecModel):
     """What may be said of the pods: an allow-list."""
 
-    node_selector: LabelMap | None = None
-    tolerations: Annotated[list[Toleration] | None, Field(max_length=32)] = None
-    service_account_name: ObjectName | None = None
-    image_pull_secrets: Annotated[list[PullSecret] | None, Field(max_length=8)] = None
-    priority_class_name: ObjectName | None = None
-    runtime_class_name: ObjectName | None = None
-    termination_grace_period_seconds: Annotated[int | None, Field(ge=1, le=3600)] = None
+    node_selector: Annotated[LabelMap | None, Field(description="Labels that a node has to have.")] = None
+    tolerations: Annotated[
+        list[Toleration] | None, Field(description="Taints of nodes that the pods put up with.", max_length=32)
+    ] = None
+    service_account_name: Annotated[
+        ObjectName | None, Field(description="ServiceAccount of the pods. Its token is not mounted.")
+    ] = None
+    image_pull_secrets: Annotated[
+        list[PullSecret] | None,
+        Field(description="Secrets with the credentials of the image's registry.", max_length=8),
+    ] = None
+    priority_class_name: Annotated[ObjectName | None, Field(description="PriorityClass of the pods.")] = None
+    runtime_class_name: Annotated[ObjectName | None, Field(description="RuntimeClass of the pods.")] = None
+    termination_grace_period_seconds: Annotated[
+        int | None, Field(description="Seconds that a pod has to end in. Default: 30.", ge=1, le=3600)
+    ] = None
     security_context: PodSecurity | None = None
 
 
 class FeaturePipeline(SpecModel):
     """The code and fitted state that turn raw inputs into features. Recorded and hashed with the release."""
 
-    name: Text256
-    version: Text64 | None = None
-    uri: Uri | None = None
-    digest: Digest | None = None
+    name: Annotated[Text256, Field(description="Name of the pipeline.")]
+    version: Annotated[Text64 | None, Field(description="Version of the pipeline.")] = None
+    uri: Annotated[Uri | None, Field(description="Where the fitted pipeline is.")] = None
+    digest: Annotated[Digest | None, Field(description="Digest of the fitted pipeline.")] = None
 
 
 class Dataset(SpecModel):
     """The data that the model was trained on."""
 
-    uri: Uri | None = None
-    version: Text256 | None = None
-    digest: Digest | None = None
+    uri: Annotated[Uri | None, Field(description="Where the data is.")] = None
+    version: Annotated[Text256 | None, Field(description="Version of the data.")] = None
+    digest: Annotated[Digest | None, Field(description="Digest of the data.")] = None
 
 
 class CodeReference(SpecModel):
     """The code that trained the model."""
 
-    repository: Text1024
-    commit: Annotated[str, Field(min_length=7, max_length=64, pattern=r"^[a-f0-9]+$")]
+    repository: Annotated[Text1024, Field(description="Address of the repository.")]
+    commit: Annotated[
+        str,
+        Field(
+            description="Commit in hexadecimal, at least seven digits.",
+            min_length=7,
+            max_length=64,
+            pattern=r"^[a-f0-9]+$",
+        ),
+    ]
 
 
 class TrainingRun(SpecModel):
     """The run that produced the weights."""
 
-    id: Text256
-    uri: Uri | None = None
+    id: Annotated[Text256, Field(description="Id of the run where runs are tracked.")]
+    uri: Annotated[Uri | None, Field(description="Where the run can be looked at.")] = None
 
 
 class Lineage(SpecModel):
@@ -338,7 +379,9 @@ class ReleaseSpec(SpecModel):
 
     model: ModelSpec
     container: ContainerSpec
-    protocol: Annotated[ProtocolSpec | None, Field(description="Default: the Open Inference Protocol V2.")] = None
+    protocol: Annotated[
+        ProtocolSpec | None, Field(description="How the model is asked. Default: the Open Inference Protocol V2.")
+    ] = None
     schemas: SchemasSpec | None = None
     pod: PodSettings | None = None
     feature_pipeline: FeaturePipeline | None = None

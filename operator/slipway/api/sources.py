@@ -105,9 +105,14 @@ class PodsSource(SpecModel):
     port: Annotated[
         PortName | None, Field(description="Name of a container port. Default: the preset's, else the first one.")
     ] = None
-    path: Annotated[str, Field(max_length=1024, pattern=r"^/", description="Default: the preset's, else /metrics.")] = (
-        "/metrics"
-    )
+    path: Annotated[
+        str,
+        Field(
+            max_length=1024,
+            pattern=r"^/",
+            description="Path of the metrics page. Default: the preset's, else /metrics.",
+        ),
+    ] = "/metrics"
     bad: Bad = None
     total: Total = None
     histogram: HistogramSelector = None
@@ -128,14 +133,14 @@ HttpUrl = Annotated[str, Field(min_length=8, max_length=2048, pattern=r"^https?:
 class BearerToken(SpecModel):
     """A token in a Secret in the ModelDeployment's namespace."""
 
-    name: ObjectName
-    key: ConfigMapKey
+    name: Annotated[ObjectName, Field(description="Name of the Secret.")]
+    key: Annotated[ConfigMapKey, Field(description="Key of the token in the Secret.")]
 
 
 class BasicLogin(SpecModel):
     """A Secret of type kubernetes.io/basic-auth, with the keys username and password, in the same namespace."""
 
-    name: ObjectName
+    name: Annotated[ObjectName, Field(description="Name of the Secret.")]
 
 
 class SourceAuth(SpecModel):
@@ -208,7 +213,9 @@ class FeedbackRequests(SpecModel):
     """Counters of all requests that the revision's pods expose in the Prometheus text format."""
 
     port: Annotated[PortName | None, Field(description="Name of a container port. Default: the first port.")] = None
-    path: Annotated[str, Field(max_length=1024, pattern=r"^/", description="Default: /metrics.")] = "/metrics"
+    path: Annotated[
+        str, Field(max_length=1024, pattern=r"^/", description="Path of the metrics page. Default: /metrics.")
+    ] = "/metrics"
     total: Annotated[
         list[Text1024], Field(min_length=1, max_length=8, description="Counters of all requests, added up.")
     ]
@@ -247,7 +254,7 @@ class FeedbackSource(SpecModel):
 class GoldenSetKeys(SpecModel):
     """The ConfigMap that holds a golden set, in the ModelDeployment's namespace."""
 
-    name: ObjectName
+    name: Annotated[ObjectName, Field(description="Name of the ConfigMap.")]
     key: Annotated[ConfigMapKey, Field(description="The key that holds the items as JSON Lines.")]
     schema_key: Annotated[
         ConfigMapKey | None,

@@ -125,6 +125,7 @@ class CanaryStrategy(Surge):
     steps: Annotated[
         list[CanaryStep] | None,
         Field(
+            description="The steps, lowest weight first. All traffic follows the last one.",
             min_length=1,
             max_length=20,
             json_schema_extra={
@@ -155,8 +156,8 @@ class CanaryStrategy(Surge):
 class HeaderMatch(SpecModel):
     """A request header with exactly this value."""
 
-    name: HeaderName
-    value: HeaderValue
+    name: Annotated[HeaderName, Field(description="Name of the header; upper and lower case are the same.")]
+    value: Annotated[HeaderValue, Field(description="The whole value of the header.")]
 
 
 class Preview(SpecModel):
@@ -166,15 +167,15 @@ class Preview(SpecModel):
         ("[has(self.hostname), has(self.header)].filter(x, x).size() == 1", "name exactly one of hostname and header")
     )
 
-    hostname: Hostname | None = None
+    hostname: Annotated[Hostname | None, Field(description="Host name under which the candidate alone answers.")] = None
     header: HeaderMatch | None = None
 
 
 class CookieMatch(SpecModel):
     """A cookie with exactly this value."""
 
-    name: CookieName
-    value: CookieValue
+    name: Annotated[CookieName, Field(description="Name of the cookie.")]
+    value: Annotated[CookieValue, Field(description="The whole value of the cookie.")]
 
 
 class BlueGreenStrategy(SpecModel):
@@ -208,7 +209,7 @@ class RequestMatch(SpecModel):
 class Sticky(SpecModel):
     """A cookie that the router sets, so that a client stays with the release that it met first."""
 
-    cookie: CookieName
+    cookie: Annotated[CookieName, Field(description="Name of the cookie.")]
 
 
 class AbTestStrategy(SpecModel):

@@ -25,9 +25,13 @@ Hostnames = Annotated[
 class ParentReference(SpecModel):
     """A Gateway that the owned HTTPRoute attaches to, in the ModelDeployment's namespace unless it says otherwise."""
 
-    name: ObjectName
-    namespace: Label63 | None = None
-    section_name: ObjectName | None = None
+    name: Annotated[ObjectName, Field(description="Name of the Gateway.")]
+    namespace: Annotated[
+        Label63 | None, Field(description="Namespace of the Gateway. Default: the ModelDeployment's.")
+    ] = None
+    section_name: Annotated[
+        ObjectName | None, Field(description="Name of one listener of the Gateway. Default: all that take the route.")
+    ] = None
 
 
 class RouteReference(SpecModel):
@@ -53,9 +57,16 @@ class GatewayTraffic(SpecModel):
 
     parent_refs: Annotated[
         list[ParentReference] | None,
-        Field(min_length=1, max_length=8, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+        Field(
+            description="Gateways that the owned HTTPRoute attaches to.",
+            min_length=1,
+            max_length=8,
+            json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        ),
     ] = None
-    hostnames: Hostnames = None
+    hostnames: Annotated[
+        Hostnames, Field(description="Host names of the owned HTTPRoute. Default: those of the listener.")
+    ] = None
     path: PathPrefix = "/"
     route: RouteReference | None = None
 
@@ -72,16 +83,24 @@ class TraefikTraffic(SpecModel):
             description="Traefik's entry points. Default: its default ones.",
         ),
     ] = None
-    hostnames: Hostnames = None
+    hostnames: Annotated[Hostnames, Field(description="Host names that the IngressRoute matches. Default: all.")] = None
     path: PathPrefix = "/"
 
 
 class IngressNginxTraffic(SpecModel):
     """Two Ingresses of ingress-nginx: the second one carries its canary annotations."""
 
-    ingress_class_name: Annotated[ObjectName, Field(description="Default: nginx.")] = "nginx"
+    ingress_class_name: Annotated[ObjectName, Field(description="IngressClass of the Ingresses. Default: nginx.")] = (
+        "nginx"
+    )
     hostnames: Annotated[
-        list[Hostname], Field(min_length=1, max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+        list[Hostname],
+        Field(
+            description="Host names of the Ingresses.",
+            min_length=1,
+            max_length=16,
+            json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        ),
     ]
     path: PathPrefix = "/"
 
@@ -99,7 +118,13 @@ class IstioTraffic(SpecModel):
         ),
     ] = None
     hostnames: Annotated[
-        list[Hostname], Field(min_length=1, max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+        list[Hostname],
+        Field(
+            description="Hosts of the VirtualService.",
+            min_length=1,
+            max_length=16,
+            json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        ),
     ]
     path: PathPrefix = "/"
 

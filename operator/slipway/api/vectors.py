@@ -12,5 +12,5 @@ from slipway.api.common import StatusModel, Text64
 class NamedVector(StatusModel):
     """A named vector of numbers of a test's state."""
 
-    name: Text64
-    values: Annotated[list[float], Field(max_length=256)]
+    name: Annotated[Text64, Field(description="What the numbers are.")]
+    values: Annotated[list[float], Field(description="The numbers.", max_length=256)]
