@@ -128,10 +128,7 @@ def _object_schema(model: type[BaseModel]) -> Schema:
         "properties": {
             "apiVersion": {"type": "string", "maxLength": 64, "description": f"Always {API_VERSION}."},
             "kind": {"type": "string", "maxLength": 64, "description": "The name of this kind."},
-            "metadata": {
-                "type": "object",
-                "description": "Name, namespace, labels and annotations, as of every object.",
-            },
+            "metadata": {"type": "object"},  # an API server lets nothing else be said of it
             "spec": spec,
             "status": status,
         },
