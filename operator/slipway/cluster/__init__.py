@@ -25,6 +25,7 @@ from slipway.cluster.errors import (
     Throttled,
     Unauthorized,
     Unavailable,
+    Undeclared,
 )
 from slipway.cluster.events import EventRecorder
 from slipway.cluster.fenced import FencedCluster
@@ -114,6 +115,7 @@ __all__ = [
     "AlreadyExists",
     "Conflict",
     "Invalid",
+    "Undeclared",
     "Cause",
     "Throttled",
     "Unavailable",

@@ -22,6 +22,7 @@ from slipway.cluster.errors import (
     Throttled,
     Unauthorized,
     Unavailable,
+    Undeclared,
 )
 from slipway.cluster.kinds import Object
 from slipway.cluster.target import Target
@@ -31,6 +32,10 @@ QUOTED = 1000
 
 DEFAULT_RETRY_AFTER = 1.0
 """Seconds to wait when the server throttles and does not say for how long."""
+
+NOT_DECLARED = "field not declared in schema"
+"""What an API server says of a field that server-side apply brings and the kind's schema lacks; its code is 500, as if
+the server were at fault."""
 
 _REFUSED = frozenset({400, 405, 406, 413, 415, 422})
 
@@ -83,6 +88,10 @@ def error_of(target: Target, answer: Answer) -> ClusterError | Missing:
         case refused if refused in _REFUSED:
             causes = details.get("causes") or []
             return Invalid(message, tuple(Cause(c.get("field", ""), c.get("message", "")) for c in causes))
+        case 500 if NOT_DECLARED in message:
+            return Undeclared(
+                f"{message}: the cluster's CRD of {target.kind.kind} is older than this operator: upgrade it"
+            )
         case _:
             return Unavailable(message)
 

@@ -70,7 +70,8 @@ class HttpCluster:
 
     async def create(self, obj: Object) -> Object:
         target = target_of("create", obj)
-        path = _query(target.kind.path(target.namespace), fieldManager=self._field_manager)
+        # An older definition would drop what it does not know, and what was created would be something else.
+        path = _query(target.kind.path(target.namespace), fieldManager=self._field_manager, fieldValidation="Strict")
         return await self._write(target, "POST", path, obj, JSON)
 
     async def apply(self, obj: Object) -> Object:

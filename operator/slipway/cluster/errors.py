@@ -8,6 +8,7 @@ ClusterError
 ├── AlreadyExists  a create found the name taken (409)
 ├── Conflict       the object changed since it was read, or is gone or going (409, 404, 403 while a namespace ends)
 ├── Invalid        the server understood and refused: schema, CEL, immutable field (400, 405, 413, 415, 422)
+│   └── Undeclared a definition is older than the operator, and lacks a field of what was applied (500)
 ├── Throttled      come back later (429)
 ├── NotLeading     another replica leads: nothing was sent
 └── Unavailable    nobody can say whether it happened: connection, timeout, cut-off answer, 5xx, expired list (410)
@@ -62,6 +63,11 @@ class Invalid(ClusterError):
     def __init__(self, message: str, causes: tuple[Cause, ...] = ()) -> None:
         super().__init__(message)
         self.causes = causes
+
+
+class Undeclared(Invalid):
+    """A definition lacks a field of what was applied, so that the server refused all of it: the CRD is older than the
+    operator."""
 
 
 class Throttled(ClusterError):

@@ -33,13 +33,17 @@ class Cluster(Protocol):
         """
 
     async def create(self, obj: Object) -> Object:
-        """Creates the object. AlreadyExists when the name is taken: for what must happen once, as taking a lease."""
+        """Creates the object. AlreadyExists when the name is taken: for what must happen once, as taking a lease.
+
+        Invalid when the server knows not all of its fields: it is created whole or not at all.
+        """
 
     async def apply(self, obj: Object) -> Object:
         """Server-side apply: the fields given are set and owned, the fields owned before and not given now are removed.
 
         Takes fields over from other managers, and creates what is missing. The status is not touched.
         `metadata.resourceVersion`, when given, is a precondition: Conflict when the object is another version.
+        Undeclared when the server knows not all of its fields; so also with `apply_status`.
         """
 
     async def apply_status(self, obj: Object) -> Object:

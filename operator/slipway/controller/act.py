@@ -18,7 +18,6 @@ from slipway.api import (
     MODEL_DEPLOYMENT_KIND,
     MODEL_REVISION_KIND,
     ModelDeploymentStatus,
-    ModelRevisionStatus,
 )
 from slipway.cluster import (
     MODEL_DEPLOYMENT,
@@ -36,6 +35,7 @@ from slipway.cluster import (
 )
 from slipway.controller.observe import Scene, owned, read_status
 from slipway.controller.routing import names_revisions, read_live, says
+from slipway.controller.statuses import StatusWriter
 from slipway.release import revision_name
 from slipway.rollout import Beside, Decision, FleetTarget, Notice
 from slipway.traffic import Backend, Change, Live, PlanError, Reference, RoutePlan, router_named, router_of
@@ -74,6 +74,7 @@ class Actor:
         status that has them is written: whatever fails after it, nobody else sends them."""
         self._written = written
         self._cluster = cluster
+        self._statuses = StatusWriter(cluster)
         self._recorder = recorder
         self._drain = drain
 
@@ -83,7 +84,7 @@ class Actor:
             await self._create_revision(scene, decision.create)
             return
         for hash_, record in decision.records.items():
-            await self._write_record(scene, hash_, record)
+            await self._statuses.revision(scene.revisions[hash_], record)
         try:
             await self._bring_about(scene, decision)
         except (Conflict, Unavailable, *REFUSALS):
@@ -159,9 +160,7 @@ class Actor:
 
     async def write_status(self, deployment: Object, status: ModelDeploymentStatus) -> None:
         """Write the whole status of a ModelDeployment. Raises Conflict when it has changed since it was read."""
-        await self._cluster.apply_status(
-            _status_object(MODEL_DEPLOYMENT_KIND, deployment, status.model_dump(by_alias=True, exclude_none=True))
-        )
+        await self._statuses.deployment(deployment, status)
 
     async def _create_revision(self, scene: Scene, hash_: str) -> None:
         manifest = revision_manifest(
@@ -182,12 +181,6 @@ class Actor:
                 f"ModelRevision {scene.namespace}/{name} exists and does not belong to this ModelDeployment: "
                 "delete it, or give the ModelDeployment another name"
             ) from error
-
-    async def _write_record(self, scene: Scene, hash_: str, record: ModelRevisionStatus) -> None:
-        revision = scene.revisions[hash_]
-        await self._cluster.apply_status(
-            _status_object(MODEL_REVISION_KIND, revision, record.model_dump(by_alias=True, exclude_none=True))
-        )
 
     async def _apply_fleet(self, scene: Scene, target: FleetTarget) -> None:
         release = scene.releases[target.hash].spec.release
@@ -381,18 +374,3 @@ def route_plan(scene: Scene, weights: Mapping[str, int], beside: Beside) -> Rout
 
 def _owner(obj: Object, kind: str) -> Owner:
     return Owner(API_VERSION, kind, obj["metadata"]["name"], obj["metadata"]["uid"])
-
-
-def _status_object(kind: str, live: Object, status: Object) -> Object:
-    metadata = live["metadata"]
-    return {
-        "apiVersion": API_VERSION,
-        "kind": kind,
-        "metadata": {
-            "name": metadata["name"],
-            "namespace": metadata["namespace"],
-            "uid": metadata["uid"],
-            "resourceVersion": metadata["resourceVersion"],
-        },
-        "status": status,
-    }

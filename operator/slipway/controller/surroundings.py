@@ -74,7 +74,7 @@ class Surroundings:
 
 
 def lacking(kind: Kind, schema: Mapping[str, Any]) -> list[str]:
-    """The fields of this version that a served schema does not have: an API server would drop what is written to them.
+    """The fields of this version that a served schema does not have: an API server refuses a status that has them.
 
     None for a server that publishes no schema of the kind.
     """
@@ -104,4 +104,4 @@ def _unknown(ours: Mapping[str, Any], theirs: Mapping[str, Any], path: str) -> I
 
 def _older(kind: Kind, unknown: Sequence[str]) -> str:
     named = ", ".join(unknown[:NAMED]) + (f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else "")
-    return f"the CRD of {kind.kind} is older than the operator, and drops {named}: apply the CRDs of this version"
+    return f"the CRD of {kind.kind} is older than the operator, and lacks {named}: apply the CRDs of this version"

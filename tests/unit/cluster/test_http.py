@@ -35,6 +35,7 @@ from slipway.cluster import (
     Throttled,
     Unauthorized,
     Unavailable,
+    Undeclared,
     connect,
 )
 
@@ -121,6 +122,12 @@ async def test_an_apply_names_its_manager_and_takes_over(server: ScriptedServer,
     assert dict(request.query) == {"fieldManager": "slipway", "force": "true"}
     assert request.headers["Content-Type"] == "application/apply-patch+yaml"
     assert json.loads(body)["spec"] == {"ü": "ß"}
+
+
+async def test_a_create_is_of_all_fields_or_of_none(server: ScriptedServer, cluster: Cluster) -> None:
+    """An older CRD would drop what it does not know, and say that all is well."""
+    await cluster.create(an_object(MODEL_DEPLOYMENT))
+    assert server.requests[0][0].query["fieldValidation"] == "Strict"
 
 
 @pytest.mark.parametrize(("minor", "version"), [("36", (1, 36)), ("29+", (1, 29))])
@@ -218,6 +225,7 @@ async def test_only_so_many_requests_are_in_flight(server: ScriptedServer, clust
         (refuses(422, "Invalid"), Invalid),
         (refuses(429, "TooManyRequests"), Throttled),
         (refuses(500, "InternalError"), Unavailable),
+        (refuses(500, "", "failed to create typed patch object: .data.x: field not declared in schema"), Undeclared),
         (says(502, "<html>bad gateway</html>"), Unavailable),
         (refuses(503, "ServiceUnavailable"), Unavailable),
         (refuses(504, "Timeout"), Unavailable),

@@ -123,6 +123,6 @@ async def test_an_older_crd_is_told_with_the_fields_that_it_drops() -> None:
     around = Surroundings(cluster, ())
     assert await around.look()
     assert around.restricted == (
-        "the CRD of ModelDeployment is older than the operator, and drops spec.rollback, status.conditions[].reason: "
+        "the CRD of ModelDeployment is older than the operator, and lacks spec.rollback, status.conditions[].reason: "
         "apply the CRDs of this version"
     )
