@@ -101,7 +101,8 @@ def decide(seen: Observation) -> Decision:
     news = {hash_: record for hash_, record in records.items() if _differs(record, seen.revisions[hash_].record)}
     status = summarise(seen, who=after, records=records, answer=_answer(seen, ruling), router=_router(seen))
     told = tell(seen, after, records)
-    status = status.model_copy(update={"notifications": told.status})
+    if told.status is not None:
+        status = status.model_copy(update={"notifications": told.status})
     if told.wake_at is not None:
         look.wakes.append(told.wake_at)
     return Decision(

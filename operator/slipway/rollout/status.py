@@ -263,7 +263,16 @@ def _conditions(before: ModelDeploymentStatus, claims: list[_Claim], generation:
     for claim in sorted(claims, key=lambda claim: claim.type):
         status = "Unknown" if claim.holds is None else "True" if claim.holds else "False"
         last = known.get(claim.type)
-        since = last.last_transition_time if last is not None and last.status == status else now
+        if last is not None and last.status != status:
+            last = None
+        if last is not None and (last.observed_generation, last.reason, last.message) == (
+            generation,
+            claim.reason,
+            claim.message,
+        ):
+            out.append(last)  # as nearly all are at nearly every look
+            continue
+        since = last.last_transition_time if last is not None else now
         out.append(
             Condition(
                 type=claim.type,
