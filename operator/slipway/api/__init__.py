@@ -72,6 +72,18 @@ from slipway.api.modelrevision import (
     TimelineEntry,
     WeightPoint,
 )
+from slipway.api.modelruntime import (
+    CLUSTER_MODEL_RUNTIME_KIND,
+    DEFAULT_MODEL_PATH,
+    MODEL_RUNTIME_KIND,
+    ClusterModelRuntime,
+    FrozenRuntime,
+    ModelRuntime,
+    ModelRuntimeSpec,
+    RuntimeDelivery,
+    ServingContainer,
+    SupportedFormat,
+)
 from slipway.api.notifications import (
     MAX_DELIVERIES,
     MAX_HOLDS,
@@ -88,7 +100,17 @@ from slipway.api.notifications import (
 )
 from slipway.api.plainpattern import PlainPattern
 from slipway.api.protocol import CustomProtocol, ProtocolSpec
-from slipway.api.release import ContainerSpec, EnvVar, PodSettings, ReleaseSpec, Resources, SchemasSpec
+from slipway.api.release import (
+    ContainerSpec,
+    EnvVar,
+    ModelSpec,
+    PodSettings,
+    ReleaseSpec,
+    Resources,
+    RuntimeKind,
+    RuntimeReference,
+    SchemasSpec,
+)
 from slipway.api.scaling import (
     AutoscalingMetric,
     AutoscalingSpec,
@@ -138,6 +160,19 @@ from slipway.api.traffic import (
 from slipway.api.vectors import NamedVector
 
 __all__ = [
+    "CLUSTER_MODEL_RUNTIME_KIND",
+    "DEFAULT_MODEL_PATH",
+    "MODEL_RUNTIME_KIND",
+    "ClusterModelRuntime",
+    "FrozenRuntime",
+    "ModelRuntime",
+    "ModelRuntimeSpec",
+    "ModelSpec",
+    "RuntimeDelivery",
+    "RuntimeKind",
+    "RuntimeReference",
+    "ServingContainer",
+    "SupportedFormat",
     "MAX_DELIVERIES",
     "MAX_HOLDS",
     "NAMESPACE_CONFIG_MAP",

@@ -13,6 +13,12 @@ from pydantic import BaseModel
 from slipway.api.common import API_VERSION, GROUP, VERSION
 from slipway.api.modeldeployment import MODEL_DEPLOYMENT_KIND, ModelDeployment
 from slipway.api.modelrevision import MODEL_REVISION_KIND, ModelRevision
+from slipway.api.modelruntime import (
+    CLUSTER_MODEL_RUNTIME_KIND,
+    MODEL_RUNTIME_KIND,
+    ClusterModelRuntime,
+    ModelRuntime,
+)
 
 Schema = dict[str, Any]
 
@@ -70,6 +76,13 @@ MODEL_REVISION_COLUMNS: Final = [
     _column("Message", ".status.message", priority=1),
 ]
 
+MODEL_RUNTIME_COLUMNS: Final = [
+    _column("Format", ".spec.supportedFormats[0].name", description="The first of the formats that it serves."),
+    _column("Protocol", ".spec.protocol.name"),
+    _column("Image", ".spec.container.image"),
+    _column("Age", ".metadata.creationTimestamp", type_="date"),
+]
+
 
 def structural(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Schema:
     """Turn a JSON Schema as pydantic writes it into a structural one: no references, no unions with null, no titles.
@@ -119,8 +132,9 @@ def _one_line(schema: Schema) -> Schema:
 def _object_schema(model: type[BaseModel]) -> Schema:
     raw = model.model_json_schema(by_alias=True, mode="serialization")
     schema = _one_line(structural(raw, raw.get("$defs", {})))
-    spec, status = schema["properties"]["spec"], schema["properties"]["status"]
-    status["default"] = {"observedGeneration": -1}
+    told = {name: schema["properties"][name] for name in ("spec", "status") if name in schema["properties"]}
+    if "status" in told:
+        told["status"]["default"] = {"observedGeneration": -1}
     return {
         **{key: value for key, value in schema.items() if key not in {"properties", "required"}},
         "type": "object",
@@ -129,8 +143,7 @@ def _object_schema(model: type[BaseModel]) -> Schema:
             "apiVersion": {"type": "string", "maxLength": 64, "description": f"Always {API_VERSION}."},
             "kind": {"type": "string", "maxLength": 64, "description": "The name of this kind."},
             "metadata": {"type": "object"},  # an API server lets nothing else be said of it
-            "spec": spec,
-            "status": status,
+            **told,
         },
     }
 
@@ -144,16 +157,23 @@ SCALE: Final[Schema] = {
 
 
 def _definition(
-    kind: str, short: str, model: type[BaseModel], columns: list[Schema], *, scale: Schema | None = None
+    kind: str,
+    short: str,
+    model: type[BaseModel],
+    columns: list[Schema],
+    *,
+    scale: Schema | None = None,
+    scope: str = "Namespaced",
 ) -> Schema:
     plural = f"{kind.lower()}s"
+    subresources: Schema = {"status": {}} if "status" in model.model_fields else {}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {"name": f"{plural}.{GROUP}", "labels": {"app.kubernetes.io/part-of": "slipway"}},
         "spec": {
             "group": GROUP,
-            "scope": "Namespaced",
+            "scope": scope,
             "names": {
                 "kind": kind,
                 "listKind": f"{kind}List",
@@ -167,7 +187,7 @@ def _definition(
                     "name": VERSION,
                     "served": True,
                     "storage": True,
-                    "subresources": {"status": {}} | ({"scale": scale} if scale else {}),
+                    "subresources": subresources | ({"scale": scale} if scale else {}),
                     "additionalPrinterColumns": columns,
                     "schema": {"openAPIV3Schema": _object_schema(model)},
                 }
@@ -181,6 +201,8 @@ def definitions() -> dict[str, Schema]:
     crds = (
         _definition(MODEL_DEPLOYMENT_KIND, "mdep", ModelDeployment, MODEL_DEPLOYMENT_COLUMNS, scale=SCALE),
         _definition(MODEL_REVISION_KIND, "mrev", ModelRevision, MODEL_REVISION_COLUMNS),
+        _definition(MODEL_RUNTIME_KIND, "mrt", ModelRuntime, MODEL_RUNTIME_COLUMNS),
+        _definition(CLUSTER_MODEL_RUNTIME_KIND, "cmrt", ClusterModelRuntime, MODEL_RUNTIME_COLUMNS, scope="Cluster"),
     )
     return {crd["metadata"]["name"]: crd for crd in crds}
 

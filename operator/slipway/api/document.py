@@ -17,11 +17,14 @@ from slipway.api.common import API_VERSION, DNS_LABEL, DNS_SUBDOMAIN
 from slipway.api.crd import definitions
 from slipway.api.modeldeployment import MODEL_DEPLOYMENT_KIND
 from slipway.api.modelrevision import MODEL_REVISION_KIND
+from slipway.api.modelruntime import CLUSTER_MODEL_RUNTIME_KIND, MODEL_RUNTIME_KIND
 from slipway.api.release import QUANTITY_PATTERN
 
 INTRODUCTIONS: Final = {
     MODEL_DEPLOYMENT_KIND: "You write one for each model that serves. [Concepts](../concepts.md) tells what follows from it.",
     MODEL_REVISION_KIND: "The operator writes one for each release, and nobody else does. It is the audit trail of what was tried.",
+    MODEL_RUNTIME_KIND: "Releases name it, or only the format of their model. It is the business of those who run the models of a namespace.",
+    CLUSTER_MODEL_RUNTIME_KIND: "It is the business of those who run the cluster.",
 }
 """What stands above the fields of each kind."""
 
@@ -112,7 +115,8 @@ def markdown(crd: Schema) -> str:
         version=API_VERSION,
         short=names["shortNames"][0],
     )
-    sections = [*_sections(schema["properties"]["spec"], "spec"), *_sections(schema["properties"]["status"], "status")]
+    parts = [name for name in ("spec", "status") if name in schema["properties"]]
+    sections = [section for name in parts for section in _sections(schema["properties"][name], name)]
     top = list(_rules(schema))
     rules = "\n## Rules for the whole object\n\n" + "\n".join(top) + "\n" if top else ""
     return head + rules + "".join(sections)

@@ -26,6 +26,7 @@ from slipway.api.common import (
     validations,
 )
 from slipway.api.drift import DriftStatus
+from slipway.api.modelruntime import FrozenRuntime
 from slipway.api.release import ReleaseSpec
 from slipway.api.vectors import NamedVector
 
@@ -56,13 +57,16 @@ class Phase(StrEnum):
 
 
 class ModelRevisionSpec(SpecModel):
-    """One release as it was declared."""
+    """One release as it was declared, and what it came to."""
 
     model_config = validations(("self == oldSelf", "a revision is immutable: a changed release is a new revision"))
 
     model_deployment: Annotated[Label63, Field(description="Name of the ModelDeployment that declared the release.")]
     hash: Annotated[Hash, Field(description="SHA-256 of the release's canonical form.")]
     release: ReleaseSpec
+    runtime: Annotated[
+        FrozenRuntime | None, Field(description="What serves it, where a runtime was chosen when it was created.")
+    ] = None
 
 
 class Counter(StatusModel):

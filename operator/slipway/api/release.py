@@ -45,6 +45,9 @@ PortReference = Annotated[
 MAX_ID = 2147483647
 """The largest number of a user or a group that Kubernetes takes."""
 
+RuntimeKind = Literal["ModelRuntime", "ClusterModelRuntime"]
+Image = Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[^\s]+$")]
+
 EnvName = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[-._a-zA-Z][-._a-zA-Z0-9]*$")]
 ResourceMap = Annotated[dict[Annotated[str, Field(max_length=128)], Quantity], Field(max_length=16)]
 LabelMap = Annotated[
@@ -67,7 +70,16 @@ class ModelSpec(SpecModel):
         Uri | None,
         Field(description="Where the weights are. Handed to the container as SLIPWAY_MODEL_URI."),
     ] = None
-    format: Annotated[Text64 | None, Field(description="Format of the weights, such as onnx or sklearn.")] = None
+    format: Annotated[
+        Text64 | None,
+        Field(
+            description="Format of the weights, such as onnx or sklearn. Where neither a runtime nor an image is named, it chooses the runtime."
+        ),
+    ] = None
+    format_version: Annotated[
+        Text64 | None,
+        Field(description="Version of the format, for runtimes that serve one version only. Default: any will do."),
+    ] = None
     digest: Annotated[
         Digest | None,
         Field(description="Digest of the weights. Handed to the container as SLIPWAY_MODEL_DIGEST."),
@@ -191,7 +203,11 @@ class Probe(SpecModel):
 
 
 class ContainerSpec(SpecModel):
-    """The container that serves the model."""
+    """The container that serves the model; beside a runtime, what is to be different in it.
+
+    Of a runtime's container each field here replaces its own. Variables replace those of the same name, and requests
+    and limits those of the same resource.
+    """
 
     model_config = validations(
         *(
@@ -208,14 +224,9 @@ class ContainerSpec(SpecModel):
     )
 
     image: Annotated[
-        str,
-        Field(
-            description="Image of the model server, with a tag or a digest.",
-            min_length=1,
-            max_length=1024,
-            pattern=r"^[^\s]+$",
-        ),
-    ]
+        Image | None,
+        Field(description="Image of the model server, with a tag or a digest. Default: that of the runtime."),
+    ] = None
     command: Annotated[
         list[Text1024] | None,
         Field(description="Command that is run in the place of the image's entry point.", max_length=64),
@@ -374,13 +385,40 @@ class SchemasSpec(SpecModel):
     ] = None
 
 
+class RuntimeReference(SpecModel):
+    """The runtime that serves the model."""
+
+    name: Annotated[ObjectName, Field(description="Name of the runtime.")]
+    kind: Annotated[
+        RuntimeKind | None,
+        Field(
+            description="Kind of the runtime. Default: the ModelRuntime of this name, and the ClusterModelRuntime where there is none."
+        ),
+    ] = None
+    digest: Annotated[
+        Digest | None,
+        Field(
+            description="Digest that the runtime has to have, as its users' ModelRevisions tell it. To write another one rolls an edited runtime out."
+        ),
+    ] = None
+
+
 class ReleaseSpec(SpecModel):
     """One release: model, container, feature pipeline and lineage, which roll out and roll back together."""
 
+    model_config = validations(
+        (
+            "has(self.runtime) || has(self.model.format) || (has(self.container) && has(self.container.image))",
+            "nothing says what serves the model: name container.image, runtime.name or model.format",
+        )
+    )
+
     model: ModelSpec
-    container: ContainerSpec
+    runtime: RuntimeReference | None = None
+    container: ContainerSpec | None = None
     protocol: Annotated[
-        ProtocolSpec | None, Field(description="How the model is asked. Default: the Open Inference Protocol V2.")
+        ProtocolSpec | None,
+        Field(description="How the model is asked. Default: as the runtime says, or the Open Inference Protocol V2."),
     ] = None
     schemas: SchemasSpec | None = None
     pod: PodSettings | None = None

@@ -129,7 +129,14 @@ def _name(value: Mapping[str, Any]) -> bool:
     return isinstance(name, str) and len(name) <= 54 and re.search("^[a-z]([-a-z0-9]*[a-z0-9])?$", name) is not None
 
 
+def _something_serves(value: Mapping[str, Any]) -> bool:
+    return "runtime" in value or "format" in value["model"] or "image" in value.get("container", {})
+
+
 PREDICATES: Final[Mapping[str, Predicate]] = {
+    "has(self.runtime) || has(self.model.format) || (has(self.container) && has(self.container.image))": (
+        _something_serves
+    ),
     "self.metadata.name.size() <= 54 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')": _name,
     "!(has(self.replicas) && has(self.autoscaling))": lambda it: not ("replicas" in it and "autoscaling" in it),
     "!(has(self.autoscaling) && has(self.traffic.service))": lambda it: (

@@ -31,6 +31,7 @@ from slipway.cluster.events import EventRecorder
 from slipway.cluster.fenced import FencedCluster
 from slipway.cluster.kinds import (
     ACCESS_REVIEW,
+    CLUSTER_MODEL_RUNTIME,
     CONFIG_MAP,
     CRD,
     DEPLOYMENT,
@@ -46,6 +47,7 @@ from slipway.cluster.kinds import (
     LEASE,
     MODEL_DEPLOYMENT,
     MODEL_REVISION,
+    MODEL_RUNTIME,
     NAMESPACE,
     POD,
     POD_DISRUPTION_BUDGET,
@@ -84,10 +86,12 @@ __all__ = [
     "kind_of",
     "MODEL_DEPLOYMENT",
     "MODEL_REVISION",
+    "MODEL_RUNTIME",
     "DEPLOYMENT",
     "JOB",
     "SERVICE",
     "POD",
+    "CLUSTER_MODEL_RUNTIME",
     "CONFIG_MAP",
     "EVENT",
     "ENDPOINT_SLICE",

@@ -58,6 +58,10 @@ MODEL_DEPLOYMENT = Kind("slipway.dev", "v1alpha1", "ModelDeployment", "modeldepl
 """What users write."""
 MODEL_REVISION = Kind("slipway.dev", "v1alpha1", "ModelRevision", "modelrevisions")
 """One release, resolved and immutable, with its history."""
+MODEL_RUNTIME = Kind("slipway.dev", "v1alpha1", "ModelRuntime", "modelruntimes")
+"""How models of a format are served in a namespace."""
+CLUSTER_MODEL_RUNTIME = Kind("slipway.dev", "v1alpha1", "ClusterModelRuntime", "clustermodelruntimes", namespaced=False)
+"""The same for every namespace."""
 DEPLOYMENT = Kind("apps", "v1", "Deployment", "deployments")
 """Runs the pods of a revision."""
 JOB = Kind("batch", "v1", "Job", "jobs")
@@ -110,6 +114,8 @@ ACCESS_REVIEW = Kind(
 KINDS = (
     MODEL_DEPLOYMENT,
     MODEL_REVISION,
+    MODEL_RUNTIME,
+    CLUSTER_MODEL_RUNTIME,
     DEPLOYMENT,
     JOB,
     SERVICE,

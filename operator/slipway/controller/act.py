@@ -183,7 +183,7 @@ class Actor:
             ) from error
 
     async def _apply_fleet(self, scene: Scene, target: FleetTarget) -> None:
-        release = scene.releases[target.hash].spec.release
+        release = scene.release(target.hash)
         owner = _owner(scene.revisions[target.hash], MODEL_REVISION_KIND)
         name = revision_name(scene.name, target.hash)
         service = service_manifest(
@@ -356,7 +356,7 @@ def route_plan(scene: Scene, weights: Mapping[str, int], beside: Beside) -> Rout
         return revision_name(scene.name, hash_) if hash_ is not None else None
 
     def backend(hash_: str, share: int) -> Backend:
-        port = named_ports(scene.releases[hash_].spec.release)[0].name
+        port = named_ports(scene.release(hash_))[0].name
         return Backend(revision_name(scene.name, hash_), share, port)
 
     sticky = strategy.ab_test.sticky if strategy.ab_test is not None and len(weights) > 1 else None

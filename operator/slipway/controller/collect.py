@@ -117,7 +117,7 @@ class Collector:
 
     async def _arm(self, scene: Scene, revision: Revision) -> Arm:
         name = revision_name(scene.name, revision.hash)
-        release = scene.releases[revision.hash].spec.release
+        release = scene.release(revision.hash)
         slices = await self._cluster.list(ENDPOINT_SLICE, scene.namespace, labels={SERVICE_NAME: name})
         ports = ((scene.services.get(name) or {}).get("spec") or {}).get("ports") or []
         return Arm(

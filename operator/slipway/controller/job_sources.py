@@ -263,7 +263,7 @@ def _addresses(scene: Scene, arm: Arm) -> Sequence[str]:
 
 def _pull_secrets(scene: Scene, arm: Arm) -> Sequence[str]:
     """The registry credentials of a release, for the Jobs beside its pods."""
-    settings = scene.releases[arm.revision.hash].spec.release.pod
+    settings = scene.release(arm.revision.hash).pod
     return [secret.name for secret in (settings.image_pull_secrets if settings is not None else None) or ()]
 
 

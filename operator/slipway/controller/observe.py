@@ -24,6 +24,7 @@ from slipway.api import (
     ModelRevision,
     ModelRevisionStatus,
     Phase,
+    ReleaseSpec,
     RollbackSpec,
 )
 from slipway.cluster import (
@@ -43,7 +44,7 @@ from slipway.cluster import (
 )
 from slipway.controller.routing import Routing, Subject, last_asked, missing, read_routing, route_of
 from slipway.probes import schema_problem
-from slipway.release import NotCanonicalError, gates_hash, release_hash, revision_name
+from slipway.release import NotCanonicalError, gates_hash, release_hash, revision_name, served_release, wants_runtime
 from slipway.rollout import Course, Fleet, Observation, Revision, Route, course_of, needs, problems
 from slipway.traffic import PlanError, router_name
 from slipway.workload import FleetStatus, autoscaler_problem, fleet_status, pod_problem
@@ -75,6 +76,10 @@ class Scene:
     """Autoscalers, of whichever kind, and PodDisruptionBudgets by name."""
     routing: Routing | None = None
     """None until the route was read."""
+
+    def release(self, hash_: str) -> ReleaseSpec:
+        """The release of this hash as it serves."""
+        return served_release(self.releases[hash_].spec)
 
     @property
     def uid(self) -> str:
@@ -129,6 +134,8 @@ async def observe(
         raise InvalidSpecError(f"spec.{error}") from error
     if problem := schema_problem(spec.release.schemas):
         raise InvalidSpecError(problem)
+    if wants_runtime(spec.release):
+        raise InvalidSpecError("spec.release.container.image: no runtime is known that could serve it: name the image")
     name, namespace = deployment["metadata"]["name"], deployment["metadata"]["namespace"]
     scene = await _read(cluster, deployment, spec, desired_name=revision_name(name, desired))
     fleets = await _fleets(cluster, scene)
@@ -266,6 +273,7 @@ def _read_revision(raw: Object) -> ModelRevision:
     revision = ModelRevision.model_validate({"spec": raw.get("spec"), "status": raw.get("status") or {}})
     if revision.status is not None and revision.status.phase is not None:
         Phase(revision.status.phase)
+    served_release(revision.spec)
     return revision
 
 

@@ -9,6 +9,7 @@ from slipway.release.canonical import (
     settings_hash,
     short_hash,
 )
+from slipway.release.served import served_release, wants_runtime
 
 __all__ = [
     "NotCanonicalError",
@@ -16,6 +17,8 @@ __all__ = [
     "gates_hash",
     "release_hash",
     "revision_name",
+    "served_release",
     "settings_hash",
     "short_hash",
+    "wants_runtime",
 ]

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from slipway.api import ReleaseSpec, Resources
+from slipway.api import ContainerSpec, ReleaseSpec, Resources
 from slipway.workload.quantity import canonical_quantity
 
 CONTAINER_NAME: Final = "model"
@@ -54,6 +54,13 @@ class NamedPort:
     number: int
 
 
+def container_of(release: ReleaseSpec) -> ContainerSpec:
+    """The container of a release that serves. Raises ValueError for a release that was not settled with its runtime."""
+    if release.container is None or release.container.image is None:
+        raise ValueError("spec.release.container.image: nothing says what serves the model")
+    return release.container
+
+
 def as_written(model: BaseModel) -> dict[str, Any]:
     """A part of a specification as a manifest says it."""
     return model.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -70,7 +77,7 @@ def named_ports(release: ReleaseSpec) -> tuple[NamedPort, ...]:
 
     A port without a name is ``http`` when it is the first and no other is named so, and ``port-<number>`` otherwise.
     """
-    declared = release.container.ports or []
+    declared = container_of(release).ports or []
     if not declared:
         return (NamedPort("http", DEFAULT_PORT),)
     taken = {port.name for port in declared if port.name}
@@ -94,7 +101,7 @@ def _env(release: ReleaseSpec) -> list[dict[str, Any]]:
         "SLIPWAY_MODEL_FORMAT": model.format,
         "SLIPWAY_MODEL_DIGEST": model.digest,
     }
-    declared = [as_written(variable) for variable in release.container.env or []]
+    declared = [as_written(variable) for variable in container_of(release).env or []]
     names = {variable["name"] for variable in declared}
     ours = [
         # The kubelet expands $(NAME) in values; a doubled dollar is a plain one, so that a URI stays what it is.
@@ -125,7 +132,7 @@ def _ready_path(release: ReleaseSpec) -> str:
 
 
 def _probes(release: ReleaseSpec, ports: Iterable[NamedPort]) -> dict[str, Any]:
-    container = release.container
+    container = container_of(release)
     declared = {
         "readinessProbe": container.readiness_probe,
         "livenessProbe": container.liveness_probe,
@@ -140,20 +147,20 @@ def _probes(release: ReleaseSpec, ports: Iterable[NamedPort]) -> dict[str, Any]:
 
 
 def _container(release: ReleaseSpec) -> dict[str, Any]:
-    ports = named_ports(release)
+    declared, ports = container_of(release), named_ports(release)
     container: dict[str, Any] = {
         "name": CONTAINER_NAME,
-        "image": release.container.image,
+        "image": declared.image,
         "ports": [{"name": port.name, "containerPort": port.number, "protocol": "TCP"} for port in ports],
         "env": _env(release),
         **_probes(release, ports),
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
     }
-    if release.container.command:
-        container["command"] = list(release.container.command)
-    if release.container.args:
-        container["args"] = list(release.container.args)
-    if resources := amounts_of(release.container.resources):
+    if declared.command:
+        container["command"] = list(declared.command)
+    if declared.args:
+        container["args"] = list(declared.args)
+    if resources := amounts_of(declared.resources):
         container["resources"] = resources
     return container
 

@@ -116,7 +116,9 @@ def test_nothing_is_said_that_a_structural_schema_cannot_say_or_should_not(word:
 
 def test_only_the_status_has_a_default() -> None:
     defaults = {path: schema["default"] for path, schema in NODES if "default" in schema}
-    assert defaults == {f"{name}.status": {"observedGeneration": -1} for name in CRDS}
+    assert defaults == {
+        f"{name}.status": {"observedGeneration": -1} for name in CRDS if "status" in schema_of(name)["properties"]
+    }
 
 
 def test_the_keys_of_every_list_map_are_required_scalars() -> None:
@@ -144,6 +146,7 @@ def test_every_rule_has_a_message() -> None:
         ("modeldeployments.slipway.dev.spec.strategy.canary.steps[].weight", "two decimals"),
         ("modeldeployments.slipway.dev.spec.analysis.metrics[]", "exactly one source"),
         ("modelrevisions.slipway.dev.spec", "self == oldSelf"),
+        ("modeldeployments.slipway.dev.spec.release", "nothing says what serves the model"),
     ],
 )
 def test_what_a_schema_cannot_say_is_said_by_a_rule(path: str, part: str) -> None:
@@ -166,6 +169,8 @@ def test_what_a_schema_cannot_say_is_said_by_a_rule(path: str, part: str) -> Non
             ["Model", "Version", "Phase", "Progress", "Reason", "Age"],
             ["Message"],
         ),
+        ("modelruntimes.slipway.dev", "mrt", ["Format", "Protocol", "Image", "Age"], []),
+        ("clustermodelruntimes.slipway.dev", "cmrt", ["Format", "Protocol", "Image", "Age"], []),
     ],
 )
 def test_kubectl_get_tells_the_story(name: str, short: str, columns: list[str], wide: list[str]) -> None:
@@ -176,7 +181,12 @@ def test_kubectl_get_tells_the_story(name: str, short: str, columns: list[str], 
     assert [column["name"] for column in told if column.get("priority")] == wide
     assert spec["names"]["shortNames"] == [short]
     assert spec["names"]["categories"] == ["slipway"]
-    assert "status" in version["subresources"]
+    assert ("status" in version["subresources"]) is ("status" in schema_of(name)["properties"])
+
+
+def test_only_the_cluster_runtimes_are_of_the_cluster() -> None:
+    scopes = {name: crd["spec"]["scope"] for name, crd in CRDS.items()}
+    assert [name for name, scope in scopes.items() if scope == "Cluster"] == ["clustermodelruntimes.slipway.dev"]
 
 
 def test_scale_is_of_the_stable_release_and_model_deployments_alone_have_it() -> None:
@@ -193,5 +203,5 @@ def test_every_column_reads_a_field_that_exists() -> None:
     paths = {path for path, _ in NODES}
     for name, crd in CRDS.items():
         for column in crd["spec"]["versions"][0]["additionalPrinterColumns"]:
-            field = column["jsonPath"].split("[?")[0]
+            field = column["jsonPath"].split("[?")[0].replace("[0]", "[]")
             assert field == ".metadata.creationTimestamp" or f"{name}{field}" in paths, field

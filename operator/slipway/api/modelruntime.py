@@ -1,0 +1,106 @@
+"""``ModelRuntime`` and ``ClusterModelRuntime``: how models of a format are served, written once for many releases.
+
+A release names a runtime, or only the format of its model. What that comes to is frozen in the ModelRevision, so that
+an edit of a runtime changes nothing that serves: the digest of a runtime is what tells that it was edited.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from slipway.api.common import Digest, ObjectName, SpecModel, Text64
+from slipway.api.protocol import ProtocolSpec
+from slipway.api.release import ContainerSpec, Image, PodSettings, RuntimeKind
+
+MODEL_RUNTIME_KIND: Final = "ModelRuntime"
+CLUSTER_MODEL_RUNTIME_KIND: Final = "ClusterModelRuntime"
+
+DEFAULT_MODEL_PATH: Final = "/mnt/models"
+"""Where the model's files are delivered to, and what ``{{model.path}}`` says, where nobody names another path."""
+
+ModelPath = Annotated[str, Field(min_length=2, max_length=512, pattern=r"^/[^\s:]+$")]
+"""A folder in the container: absolute, and a colon is not to be in it."""
+
+
+class SupportedFormat(SpecModel):
+    """A format of models that the runtime serves."""
+
+    name: Annotated[Text64, Field(description="What releases say in spec.release.model.format.")]
+    version: Annotated[
+        Text64 | None,
+        Field(
+            description="The one version of the format that is served; releases say theirs in model.formatVersion. Default: each."
+        ),
+    ] = None
+    priority: Annotated[
+        int | None,
+        Field(ge=0, le=1000, description="Of two runtimes for a format the one with more is chosen. Default: 0."),
+    ] = None
+    auto_select: Annotated[
+        bool | None,
+        Field(description="Whether releases that name no runtime may get this one. Default: true."),
+    ] = None
+
+
+class ServingContainer(ContainerSpec):
+    """The container that serves, whole. In a runtime its texts may hold variables; in a revision none are left."""
+
+    image: Annotated[Image, Field(description="Image of the model server, with a tag or a digest.")]
+
+
+class RuntimeDelivery(SpecModel):
+    """That the model's files are to be in the container before the server starts."""
+
+    path: Annotated[
+        ModelPath | None,
+        Field(description="The folder that they are in; what {{model.path}} says. Default: /mnt/models."),
+    ] = None
+
+
+class ModelRuntimeSpec(SpecModel):
+    """How models of some formats are served.
+
+    Texts of the container and of the delivery take the variables {{model.name}}, {{model.version}}, {{model.format}},
+    {{model.uri}} and {{model.path}}. A variable that the release says nothing of is an error of that release.
+    """
+
+    supported_formats: Annotated[
+        list[SupportedFormat] | None,
+        Field(
+            max_length=32,
+            description="Formats of models that it serves. Default: none, so that releases have to name the runtime.",
+        ),
+    ] = None
+    container: ServingContainer
+    protocol: Annotated[
+        ProtocolSpec | None,
+        Field(description="What the server speaks. Default: the Open Inference Protocol V2."),
+    ] = None
+    pod: Annotated[PodSettings | None, Field(description="What a release does not say of its pods itself.")] = None
+    delivery: RuntimeDelivery | None = None
+
+
+class ModelRuntime(SpecModel):
+    """How models of some formats are served in one namespace."""
+
+    spec: ModelRuntimeSpec
+
+
+class ClusterModelRuntime(SpecModel):
+    """How models of some formats are served in every namespace that has no runtime of its own for them."""
+
+    spec: ModelRuntimeSpec
+
+
+class FrozenRuntime(SpecModel):
+    """What a release and a runtime came to when the revision was created: this is what serves."""
+
+    kind: Annotated[RuntimeKind, Field(description="Kind of the runtime that was chosen.")]
+    name: Annotated[ObjectName, Field(description="Its name.")]
+    digest: Annotated[Digest, Field(description="Digest of the runtime's specification at that time.")]
+    container: ServingContainer
+    protocol: ProtocolSpec | None = None
+    pod: PodSettings | None = None
+    delivery: RuntimeDelivery | None = None
