@@ -255,3 +255,37 @@ def test_the_examples_of_the_chart_are_valid(tmp_path: Path) -> None:
     [example] = yaml.safe_load(annotations["artifacthub.io/crdsExamples"])
     assert complaints(tmp_path / "hub.yaml", yaml.safe_dump(example)) == []
     assert complaints(ROOT / "tests" / "cluster" / "model.yaml") == []
+
+
+def test_traces_are_asked_for_by_the_variables_of_opentelemetry(chart: Chart) -> None:
+    secret = {"name": "collector", "key": "headers"}
+    tracing = {"endpoint": "http://otel.obs:4318", "samplerRatio": 0.25, "headersSecret": {"name": "collector"}}
+    [plain], [traced] = (
+        of_kind(chart.objects({"tracing": values, "crds": {"enabled": False}}), "Deployment")
+        for values in ({}, tracing)
+    )
+    assert "env" not in plain["spec"]["template"]["spec"]["containers"][0]
+    assert traced["spec"]["template"]["spec"]["containers"][0]["env"] == [
+        {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://otel.obs:4318"},
+        {"name": "OTEL_TRACES_SAMPLER", "value": "parentbased_traceidratio"},
+        {"name": "OTEL_TRACES_SAMPLER_ARG", "value": "0.25"},
+        {"name": "OTEL_EXPORTER_OTLP_HEADERS", "valueFrom": {"secretKeyRef": secret}},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "port"),
+    [
+        ("http://otel.obs:4318", 4318),
+        ("https://otel.example.com/in", 443),
+        ("http://[fd00::1]:4318", 4318),
+        ("http://otel", 80),
+    ],
+)
+def test_the_network_policy_lets_the_operator_reach_its_collector(chart: Chart, endpoint: str, port: int) -> None:
+    to = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "obs"}}}]
+    policy = {"enabled": True, "egress": {"tracingTo": to}}
+    objects = chart.objects({"tracing": {"endpoint": endpoint}, "networkPolicy": policy, "crds": {"enabled": False}})
+    [rendered] = of_kind(objects, "NetworkPolicy")
+    assert {"ports": [{"port": port, "protocol": "TCP"}], "to": to} in rendered["spec"]["egress"]
+    assert problems([rendered], VERSIONS[-1]) == []

@@ -30,6 +30,9 @@ def test_what_is_generated_is_not_stale() -> None:
         ({"admission": {"actions": []}}, "actions"),
         ({"permissions": {"secrets": [{"names": ["token"]}]}}, "secrets"),
         ({"commonLabels": {"team": 3}}, "team"),
+        ({"tracing": {"endpoint": "collector:4318"}}, "endpoint"),
+        ({"tracing": {"endpoint": "https://user:word@collector:4318"}}, "endpoint"),
+        ({"tracing": {"samplerRatio": 1.5}}, "samplerRatio"),
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
 )
@@ -56,6 +59,14 @@ def test_the_schema_refuses(any_helm: Chart, values: dict[str, Any], told: str) 
         (
             {"networkPolicy": {"feedbackFrom": [{"podSelector": {}}]}},
             "networkPolicy.feedbackFrom is set and feedback.enabled is false",
+        ),
+        (
+            {"tracing": {"headersSecret": {"name": "collector"}}},
+            "tracing.headersSecret.name is set and tracing.endpoint is empty",
+        ),
+        (
+            {"networkPolicy": {"egress": {"tracingTo": [{"podSelector": {}}]}}},
+            "networkPolicy.egress.tracingTo is set and tracing.endpoint is empty",
         ),
         ({"permissions": {"gatewayNamespaces": ["a"]}}, "permissions.gatewayNamespaces: Gateways of all namespaces"),
         (

@@ -67,6 +67,14 @@
     {{- fail "admission.actions has both Deny and Warn, which Kubernetes does not allow: choose one of them" -}}
   {{- end -}}
 {{- end -}}
+{{- if not .Values.tracing.endpoint -}}
+  {{- if .Values.tracing.headersSecret.name -}}
+    {{- fail "tracing.headersSecret.name is set and tracing.endpoint is empty: name the collector, or take the Secret away" -}}
+  {{- end -}}
+  {{- if .Values.networkPolicy.egress.tracingTo -}}
+    {{- fail "networkPolicy.egress.tracingTo is set and tracing.endpoint is empty: name the collector, or take the peers away" -}}
+  {{- end -}}
+{{- end -}}
 {{- if and .Values.crds.annotations (not .Values.crds.enabled) -}}
   {{- fail "crds.annotations is set and crds.enabled is false: there is nothing to annotate" -}}
 {{- end -}}

@@ -66,6 +66,34 @@ annotations:
 {{- $name -}}
 {{- end -}}
 
+{{/* What OpenTelemetry's own variables say of traces. */}}
+{{- define "slipway.tracing" -}}
+{{- with .Values.tracing -}}
+{{- if .endpoint -}}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ .endpoint | quote }}
+- name: OTEL_TRACES_SAMPLER
+  value: parentbased_traceidratio
+- name: OTEL_TRACES_SAMPLER_ARG
+  value: {{ .samplerRatio | quote }}
+{{- if .headersSecret.name }}
+- name: OTEL_EXPORTER_OTLP_HEADERS
+  valueFrom:
+    secretKeyRef:
+      name: {{ .headersSecret.name | quote }}
+      key: {{ .headersSecret.key | quote }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The port of the collector, by which a NetworkPolicy lets the operator reach it. */}}
+{{- define "slipway.tracingPort" -}}
+{{- $at := urlParse .Values.tracing.endpoint -}}
+{{- $port := regexFind ":[0-9]+$" $at.host | trimPrefix ":" -}}
+{{- default (ternary "443" "80" (eq $at.scheme "https")) $port -}}
+{{- end -}}
+
 {{- define "slipway.arguments" -}}
 - run
 - --leader-elect

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -25,6 +26,7 @@ from slipway.controller.jobs import Jobs
 from slipway.controller.labels import Labels
 from slipway.controller.live import LiveSources
 from slipway.controller.observe import Scene
+from slipway.controller.tracing import span
 from slipway.feedback import Ledger
 from slipway.metrics import SelectorError, SourceError
 from slipway.outside import Egress, Outside
@@ -85,18 +87,22 @@ class Collector:
                 evidence=tuple(SourceFailure(metric, message) for metric in silent),
             )
         if plan.ask_model:
-            answered = await self._ask(candidate)
+            with span("ask the model"):
+                answered = await self._ask(candidate)
             return replace(seen, revisions={**seen.revisions, judged: answered})
         found: list[Evidence] = []
         for request in plan.golden:
             source = request.source
-            if isinstance(source, GoldenSetSource) and source.in_job:
-                found.append(await self._jobs.batch(scene, request, source, candidate, stable))
-                continue
-            batch = await self._golden.batch(scene, request, candidate, stable)
+            with _measuring(request.metric, "goldenSet" if request.labelled else "agreement"):
+                if isinstance(source, GoldenSetSource) and source.in_job:
+                    found.append(await self._jobs.batch(scene, request, source, candidate, stable))
+                    continue
+                batch = await self._golden.batch(scene, request, candidate, stable)
             if batch is not None:
                 found.append(batch)
-        found += [await self._jobs.measure(scene, metric, candidate, stable) for metric in plan.jobs]
+        for metric in plan.jobs:
+            with _measuring(metric.name, "job"):
+                found.append(await self._jobs.measure(scene, metric, candidate, stable))
         if plan.counters and stable is not None:
             # All at once: however many servers are slow, a deadline waits for the slowest alone.
             found += await asyncio.gather(
@@ -110,7 +116,8 @@ class Collector:
         if plan is None:
             return seen
         try:
-            look = await self._drift.look(scene, plan, await self._arm(scene, seen.revisions[plan.revision]))
+            with span("look for drift"):
+                look = await self._drift.look(scene, plan, await self._arm(scene, seen.revisions[plan.revision]))
         except ClusterError as error:
             look = unread(plan, f"the addresses of pods are not known: {error}")
         return replace(seen, drift_look=look)
@@ -148,9 +155,19 @@ class Collector:
 
     async def _window(self, scene: Scene, metric: MetricSpec, candidate: Arm, stable: Arm, now: datetime) -> Evidence:
         try:
-            return await self._live.window(scene, metric, candidate, stable, now)
+            with _measuring(metric.name, _source(metric)):
+                return await self._live.window(scene, metric, candidate, stable, now)
         except (SourceError, ClusterError) as error:
             return SourceFailure(metric.name, _told(metric, error))
+
+
+def _measuring(metric: str, source: str) -> AbstractContextManager[None]:
+    return span("measure", metric=metric, source=source)
+
+
+def _source(metric: MetricSpec) -> str:
+    """Which of the live sources a metric has."""
+    return next((name for name in ("pods", "prometheus", "web", "feedback") if getattr(metric, name)), "gateway")
 
 
 def _told(metric: MetricSpec, error: Exception) -> str:

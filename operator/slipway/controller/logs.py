@@ -12,19 +12,29 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+from slipway.controller.tracing import trace_id
+
 _look: ContextVar[dict[str, str] | None] = ContextVar("look", default=None)
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 @contextlib.contextmanager
-def looking_at(namespace: str, name: str) -> Iterator[None]:
-    """Whatever is logged meanwhile is about this ModelDeployment, and part of one look."""
-    token = _look.set({"namespace": namespace, "name": name, "reconcileID": uuid.uuid4().hex[:16]})
+def looking_at(namespace: str, name: str) -> Iterator[str]:
+    """Whatever is logged meanwhile is about this ModelDeployment, and part of one look, whose id this yields."""
+    look = {"namespace": namespace, "name": name, "reconcileID": uuid.uuid4().hex[:16]}
+    token = _look.set(look)
     try:
-        yield
+        yield look["reconcileID"]
     finally:
         _look.reset(token)
+
+
+def concerning(revision: str) -> None:
+    """From here on, the look is about this revision."""
+    look = _look.get()
+    if look is not None:
+        look["revision"] = revision
 
 
 class JsonFormatter(logging.Formatter):
@@ -38,11 +48,17 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "msg": record.getMessage(),
             **(_look.get() or {}),
+            **_trace(),
             **{name: value for name, value in vars(record).items() if name not in _STANDARD},
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def _trace() -> dict[str, str]:
+    found = trace_id()
+    return {} if found is None else {"trace_id": found}
 
 
 class TextFormatter(logging.Formatter):
@@ -66,3 +82,4 @@ def log_to_stderr(*, form: Literal["text", "json"], verbose: bool) -> None:
     logging.getLogger("kopf").setLevel(logging.WARNING)
     # it would say whole addresses, which may be secrets
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # what it would say is said once, in `otlp`

@@ -42,6 +42,8 @@ from slipway.controller.reconciler import Key, Reconciler
 from slipway.controller.shard import Shard
 from slipway.controller.surroundings import Surroundings
 from slipway.controller.telemetry import Telemetry
+from slipway.controller.traced import TracedCluster
+from slipway.controller.tracing import tracing
 from slipway.controller.workers import LONGEST_PAUSE, WORKERS, resyncing, working
 from slipway.feedback import Ledger
 from slipway.outside import Egress, Outside
@@ -104,6 +106,7 @@ async def run(options: Settings) -> None:
     health, telemetry = Health(), Telemetry()
     health.metrics = telemetry.page
     async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(tracing())
         if options.health is not None:
             told_at = await stack.enter_async_context(serving(health, options.health))
             _log.info("health and metrics are told at %s", told_at)
@@ -202,17 +205,18 @@ class _Process:
             self.health.pages["/debug/queue"] = lambda: json.dumps(queue.picture(), indent=2)
         reactions = Reactions(cluster, Outside(options.egress))
         notifier = Notifier(cluster, Outside(options.egress))
+        traced = TracedCluster(cluster)
         reconciler = Reconciler(
-            cluster,
+            traced,
             Collector(
-                cluster,
+                traced,
                 client,
                 gateway_metrics=options.gateway_metrics,
                 egress=options.egress,
                 ledger=ledger,
                 image=options.image,
             ),
-            budget=RolloutBudget(cluster, options.limits, options.namespaces),
+            budget=RolloutBudget(traced, options.limits, options.namespaces),
             reactions=reactions,
             notifier=notifier,
             drain=await cluster.version() >= SLEEPS_SINCE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,13 +14,17 @@ from slipway.cluster import MODEL_DEPLOYMENT, Cluster, EventRecorder, Object
 from slipway.controller.act import FINALIZER, REFUSALS, Actor
 from slipway.controller.budget import RolloutBudget
 from slipway.controller.collect import Collector
+from slipway.controller.logs import concerning
 from slipway.controller.notifying import Notifier
 from slipway.controller.observe import InvalidSpecError, observe, read_spec, read_status
 from slipway.controller.reacting import Reactions
 from slipway.controller.telemetry import Telemetry
+from slipway.controller.tracing import Value, note, span
 from slipway.outside import Egress, Outside
 from slipway.rollout import Decision, Limits, Observation, decide, plan, reasons, refused, roles, trial
 from slipway.traffic import PlanError, router_name
+
+_log = logging.getLogger(__name__)
 
 Key = tuple[str, str]
 """Namespace and name of a ModelDeployment."""
@@ -88,18 +93,24 @@ class Reconciler:
         now = self._clock()
         decision: Decision | None = None
         try:
-            scene, seen = await observe(self._cluster, deployment, now, settles=self._settles)
-            seen = await self._in_turn(namespace, seen)
-            seen = await self._collector.collect(scene, seen, plan(seen, trial(seen)[0]))
-            seen = await self._collector.watch(scene, seen)
-            seen = replace(
-                seen,
-                reactions=self._reactions.outcomes(namespace, name),
-                receivers=self._notifier.receivers(namespace, scene.spec.notifications, now),
-                notified=self._notifier.outcomes(seen),
-            )
-            decision = decide(seen)
-            await self._actor.act(scene, decision, now)
+            with span("observe"):
+                scene, seen = await observe(self._cluster, deployment, now, settles=self._settles)
+                seen = await self._in_turn(namespace, seen)
+            concerning(_revision(seen))
+            with span("collect"):
+                seen = await self._collector.collect(scene, seen, plan(seen, trial(seen)[0]))
+                seen = await self._collector.watch(scene, seen)
+            with span("decide"):
+                seen = replace(
+                    seen,
+                    reactions=self._reactions.outcomes(namespace, name),
+                    receivers=self._notifier.receivers(namespace, scene.spec.notifications, now),
+                    notified=self._notifier.outcomes(seen),
+                )
+                decision = decide(seen)
+            note(uid=scene.uid, **_described(seen, decision))
+            with span("act"):
+                await self._actor.act(scene, decision, now)
             self._telemetry.decided(key, seen, decision)
             self._reactions.start(scene, decision.reactions)
         except InvalidSpecError as error:
@@ -143,7 +154,33 @@ class Reconciler:
         said = message if len(message) <= LONGEST_MESSAGE else f"{message[: LONGEST_MESSAGE - 1]}…"
         status = refused(before, generation=generation, now=now, reason=reason, message=said)
         if status != before:
+            metadata = deployment["metadata"]
+            _log.info("%s/%s: %s: %s", metadata["namespace"], metadata["name"], reason, said, extra={"reason": reason})
             await self._actor.write_status(deployment, status)
+
+
+def _revision(seen: Observation) -> str:
+    """The name of the revision that a look is about: the one on trial, or else the one that serves."""
+    who = roles(seen)
+    known = seen.revisions.get(who.candidate or who.stable or "")
+    return known.name if known is not None else seen.desired_name
+
+
+def _described(seen: Observation, decision: Decision) -> dict[str, Value]:
+    """What a trace says of a decision: revisions by the hash of their release, where the one on trial is, and why."""
+    who, (judged, _) = roles(seen), trial(seen)
+    known = seen.revisions.get(judged or "")
+    record = decision.records.get(judged or "") or (known.record if known is not None else None)
+    return {
+        "generation": seen.generation,
+        "desired": seen.desired,
+        "stable": who.stable,
+        "candidate": who.candidate,
+        "phase": record.phase if record is not None else None,
+        "step": record.step if record is not None else None,
+        "reason": record.reason if record is not None else None,
+        "decisions": [announcement.reason for announcement in decision.announcements] or None,
+    }
 
 
 def _due(decision: Decision | None) -> timedelta | None:

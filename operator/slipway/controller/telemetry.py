@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -48,6 +49,8 @@ _ON_TRIAL: Final = frozenset(
     }
 )
 
+_BY: Final = ("controller",)
+
 Key = tuple[str, str]
 
 
@@ -55,70 +58,44 @@ class Telemetry:
     """One registry for one operator. Nothing is registered with the client's global one: tests run several."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
+        self._registry = registry = CollectorRegistry()
         self._pictures: dict[Key, _Picture] = {}
-        self._looks = Counter(
-            "controller_runtime_reconcile_total",
-            "Looks at a ModelDeployment.",
-            ["controller", "result"],
-            registry=self._registry,
+        count, time = partial(Counter, registry=registry), partial(Histogram, registry=registry)
+        self._looks = count(
+            "controller_runtime_reconcile_total", "Looks at a ModelDeployment.", ["controller", "result"]
         )
-        self._errors = Counter(
-            "controller_runtime_reconcile_errors_total",
-            "Looks that failed, and are repeated.",
-            ["controller"],
-            registry=self._registry,
+        self._errors = count("controller_runtime_reconcile_errors_total", "Looks that failed, and are repeated.", _BY)
+        self._panics = count(
+            "controller_runtime_reconcile_panics_total", "Defects of the operator that a look met.", _BY
         )
-        self._panics = Counter(
-            "controller_runtime_reconcile_panics_total",
-            "Defects of the operator that a look met.",
-            ["controller"],
-            registry=self._registry,
+        self._look_seconds = time(
+            "controller_runtime_reconcile_time_seconds", "How long looks took.", _BY, buckets=_LOOK_SECONDS
         )
-        self._look_seconds = Histogram(
-            "controller_runtime_reconcile_time_seconds",
-            "How long looks took.",
-            ["controller"],
-            buckets=_LOOK_SECONDS,
-            registry=self._registry,
+        self._waited = time(
+            "workqueue_queue_duration_seconds", "How long keys waited for a worker.", ["name"], buckets=_QUEUE_SECONDS
         )
-        self._waited = Histogram(
-            "workqueue_queue_duration_seconds",
-            "How long keys waited for a worker.",
-            ["name"],
-            buckets=_QUEUE_SECONDS,
-            registry=self._registry,
-        )
-        self._worked = Histogram(
-            "workqueue_work_duration_seconds",
-            "How long workers had keys.",
-            ["name"],
-            buckets=_QUEUE_SECONDS,
-            registry=self._registry,
+        self._worked = time(
+            "workqueue_work_duration_seconds", "How long workers had keys.", ["name"], buckets=_QUEUE_SECONDS
         )
         self._leads = Gauge(
             "leader_election_master_status",
             "1 on the replica that leads, 0 on those that stand by.",
             ["name"],
-            registry=self._registry,
+            registry=registry,
         )
-        self._entered = Counter(
+        self._entered = count(
             "slipway_phases_entered_total",
             "Phases that revisions entered, and why: rollbacks by reason are those of RollingBack.",
             ["phase", "reason"],
-            registry=self._registry,
         )
-        self._lasted = Histogram(
+        self._lasted = time(
             "slipway_rollout_duration_seconds",
             "From the creation, or the retry, of a revision to its outcome.",
             ["outcome"],
             buckets=_ROLLOUT_SECONDS,
-            registry=self._registry,
         )
-        self._verdicts = Counter(
-            "slipway_verdicts_total", "Verdicts that a metric changed to.", ["verdict"], registry=self._registry
-        )
-        self._registry.register(_Pictures(self._pictures))
+        self._verdicts = count("slipway_verdicts_total", "Verdicts that a metric changed to.", ["verdict"])
+        registry.register(_Pictures(self._pictures))
 
     def waited(self, seconds: float) -> None:
         """A key was handed to a worker."""

@@ -17,6 +17,7 @@ from slipway.controller.reconciler import Key, Reconciler, RefusedError
 from slipway.controller.shard import Shard
 from slipway.controller.surroundings import Surroundings
 from slipway.controller.telemetry import Telemetry
+from slipway.controller.tracing import note, span
 
 WORKERS: Final = 8
 """ModelDeployments that are looked at side by side."""
@@ -68,8 +69,7 @@ async def _work(queue: WorkQueue[Key], reconciler: Reconciler, telemetry: Teleme
             if not shard.admits(key):  # its namespace left while it waited
                 queue.forget(key)
                 continue
-            with looking_at(*key):
-                result = await look(queue, reconciler, key)
+            result = await look(queue, reconciler, key)
             telemetry.looked(result, time.monotonic() - began)
         finally:
             queue.done(key)
@@ -77,6 +77,14 @@ async def _work(queue: WorkQueue[Key], reconciler: Reconciler, telemetry: Teleme
 
 async def look(queue: WorkQueue[Key], reconciler: Reconciler, key: Key) -> Result:
     """One pass. Whatever goes wrong with one object is tried again, and never stops the others."""
+    namespace, name = key
+    with looking_at(*key) as id_, span("reconcile", namespace=namespace, name=name, reconcile_id=id_):
+        result = await _look(queue, reconciler, key)
+        note(result=result)
+    return result
+
+
+async def _look(queue: WorkQueue[Key], reconciler: Reconciler, key: Key) -> Result:
     name = "/".join(key)
     try:
         wake_after = await reconciler.reconcile(key)

@@ -52,6 +52,7 @@ from slipway.controller.queue import WorkQueue
 from slipway.controller.reacting import Reactions
 from slipway.controller.reconciler import Key, Reconciler, RefusedError
 from slipway.controller.telemetry import Telemetry
+from slipway.controller.traced import TracedCluster
 from slipway.controller.workers import look
 from slipway.outside import Egress
 from slipway.rollout import Limits
@@ -118,20 +119,21 @@ class World:
     def start_operator(self, *, drain: bool = False) -> None:
         """A new process: it knows what the cluster knows. Its first list brings every ModelDeployment."""
         self.queue: WorkQueue[Key] = WorkQueue(clock=self.clock, rng=random.Random(1))
+        traced = TracedCluster(self.cluster)
         collector = Collector(
-            self.cluster,
+            traced,
             self.client,
             gateway_metrics=[self.outside.metrics_url],
             egress=self.egress,
             image=self.image,
         )
-        budget = RolloutBudget(self.cluster, self.limits)
+        budget = RolloutBudget(traced, self.limits)
         self.telemetry = Telemetry()
         self.reactions = Reactions(self.cluster, reach.Outside(self.egress))
         self.notifier = Notifier(self.cluster, reach.Outside(self.egress), pause=self._paused)
         self.reconciler = Watched(
             Reconciler(
-                self.cluster,
+                traced,
                 collector,
                 budget=budget,
                 reactions=self.reactions,
