@@ -150,3 +150,21 @@ async def test_a_job_of_the_user_runs_listed_images_only(admin: Client, chart: C
         changed = build("evil.example/miner:1")["spec"]
         assert (await admin.merge(f"{SHOP}/{NAME}", {"spec": changed})).status == 403
         await admin.delete(f"{SHOP}/{NAME}")
+
+
+async def test_nobody_gives_a_command_in_the_name_of_another(admin: Client, chart: Chart) -> None:
+    await with_rules(admin, chart)
+    owner = await somebody(admin, "owner", "view", "edit", "command")
+    me = "system:serviceaccount:default:owner"
+    await admin.post(SHOP, a_release())
+
+    def given(command: str, by: str | None) -> Manifest:
+        return {"metadata": {"annotations": {"slipway.dev/command": command, "slipway.dev/command-by": by}}}
+
+    refused = await owner.merge(f"{SHOP}/{NAME}", given(COMMAND, f"{COMMAND} alice"))
+    assert refused.status == 403
+    assert f'it has to be the command, a space and who gives it: "{COMMAND} {me}"' in refused.body["message"]
+    assert (await owner.merge(f"{SHOP}/{NAME}", given(COMMAND, f"{COMMAND} {me}"))).status == 200
+    # what stands there of an earlier command is in nobody's way, and names nobody for this one
+    assert (await owner.merge(f"{SHOP}/{NAME}", a_command("abort@75619859#b2"))).status == 200
+    assert (await owner.merge(f"{SHOP}/{NAME}", given("abort@75619859#b2", None))).status == 200

@@ -7,6 +7,7 @@ from slipway.api.agreement import DISAGREEMENT, AgreementSource
 from slipway.api.children import ANNOTATION_APPLIED, SERVICE_PORT, Component, child_labels, stamped
 from slipway.api.common import (
     ANNOTATION_COMMAND,
+    ANNOTATION_COMMAND_BY,
     API_VERSION,
     GROUP,
     LABEL_MODEL_DEPLOYMENT,
@@ -191,6 +192,7 @@ __all__ = [
     "GatewaySource",
     "ANNOTATION_APPLIED",
     "ANNOTATION_COMMAND",
+    "ANNOTATION_COMMAND_BY",
     "API_VERSION",
     "BEYOND_EDGES",
     "GROUP",

@@ -44,6 +44,10 @@ LABEL_ROLE: Final = f"{GROUP}/role"
 ANNOTATION_COMMAND: Final = f"{GROUP}/command"
 """On a ModelDeployment: a person's verdict on one rollout, ``<verb>@<hash>[/<step>]#<nonce>``."""
 
+ANNOTATION_COMMAND_BY: Final = f"{GROUP}/command-by"
+"""Beside it: the command once more, a space, and the name of the person who gives it. The chart's admission policy takes
+no other name than that of who writes it."""
+
 MAX_NAME: Final = 54
 """Longest name of a ModelDeployment: ``<name>-<8 characters of hash>`` has to fit a DNS label of 63 characters."""
 

@@ -119,6 +119,7 @@ class CommandStatus(StatusModel):
     """What became of the last command of a person."""
 
     command: Annotated[Text256, Field(description="The annotation slipway.dev/command, word for word.")]
+    by: Annotated[Text256 | None, Field(description="Who gave it, where it says so.")] = None
     outcome: Annotated[Text64, Field(description="Accepted or Refused.")]
     message: Annotated[Message, Field(description="What was done, or why it was refused.")]
     time: Annotated[Timestamp, Field(description="When it was answered.")]

@@ -237,7 +237,7 @@ class ShareStatus(StatusModel):
 
 
 class TimelineEntry(StatusModel):
-    """One decision."""
+    """One decision, sealed: its digest follows from what it says and from the entry before, back to the release."""
 
     time: Annotated[Timestamp, Field(description="When it was decided.")]
     phase: Annotated[Text64, Field(description="The phase after the decision.")]
@@ -246,6 +246,13 @@ class TimelineEntry(StatusModel):
     weight: Annotated[
         Share | None, Field(description="The candidate's share of the traffic after the decision, in percent.")
     ] = None
+    by: Annotated[Text256 | None, Field(description="The person whose command it was, where the command says it.")] = (
+        None
+    )
+    sequence: Annotated[int | None, Field(ge=1, description="Counts the entries, also those that were dropped.")] = None
+    digest: Annotated[Hash | None, Field(description="SHA-256 over this entry and the digest of the one before.")] = (
+        None
+    )
 
 
 class ModelRevisionStatus(StatusModel):
@@ -309,6 +316,10 @@ class ModelRevisionStatus(StatusModel):
             max_length=MAX_TIMELINE,
             json_schema_extra={"x-kubernetes-list-type": "atomic"},
         ),
+    ] = None
+    dropped: Annotated[
+        Hash | None,
+        Field(description="Digest of the latest entry that the timeline no longer has: what the second one follows."),
     ] = None
     weights: Annotated[
         list[WeightPoint] | None,

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from slipway.analysis import Verdict
-from slipway.api import MetricStatus, SliceStatus
+from slipway.api import MetricStatus, SliceStatus, TimelineEntry
 from slipway.cli.commands import subject
 from slipway.cli.exits import Exit
 from slipway.cli.outcome import Outcome
@@ -131,9 +131,14 @@ def _lately(picture: Picture, about: Tried | None, now: datetime) -> Iterator[Br
         return
     entries = about.record.timeline[-LATELY:]
     lines = (
-        Branch(f"{age(entry.time, now):>4} ago  {entry.phase}  {entry.reason}: {entry.message}") for entry in entries
+        Branch(f"{age(entry.time, now):>4} ago  {entry.phase}  {entry.reason}: {entry.message}{_by(entry)}")
+        for entry in entries
     )
     yield Branch(f"What release {about.version} went through last", Tone.TITLE, tuple(lines))
+
+
+def _by(entry: TimelineEntry) -> str:
+    return f" ({entry.by})" if entry.by else ""
 
 
 def _todo(picture: Picture, about: Tried | None, result: Outcome) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Final
 import typer
 
 from slipway import __version__
-from slipway.cli import checking, evaluating, feedback, looking, reporting, running, verdicts
+from slipway.cli import auditing, checking, evaluating, feedback, looking, reporting, running, verdicts
 from slipway.cli.plugins import OpenGroup
 
 KUBECTL_PLUGIN: Final = "kubectl-slipway"
@@ -38,6 +38,7 @@ app.command()(verdicts.promote)
 for _name, _help in verdicts.VERDICTS.items():
     app.command(_name, help=_help)(verdicts.verdict(_name))
 app.command()(verdicts.undo)
+app.add_typer(auditing.app)
 app.command()(checking.lint)
 app.command()(checking.diff)
 app.command()(feedback.feedback)

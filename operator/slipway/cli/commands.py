@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from slipway.api import ANNOTATION_COMMAND, Phase
+from slipway.api import ANNOTATION_COMMAND, ANNOTATION_COMMAND_BY, Phase
 from slipway.cli.exits import Exit, Stop
 from slipway.cli.picture import Picture, Tried
 from slipway.cluster import Object
@@ -76,8 +76,15 @@ def _nothing(verb: Verb, picture: Picture) -> str:
     return f"there is nothing to {verb}: {serves}, and no rollout of {picture.name} is on{more}"
 
 
-def patch(picture: Picture, text: str) -> Object:
-    """The merge patch that gives the command, on exactly the version that was looked at."""
+def patch(picture: Picture, text: str, person: str | None) -> Object:
+    """The merge patch that gives the command, on exactly the version that was looked at.
+
+    The person's name goes with the command, so that the record can say whose it was; without one nothing is said.
+    """
+    by = f"{text} {person}" if person else None
     return {
-        "metadata": {"resourceVersion": picture.resource_version, "annotations": {ANNOTATION_COMMAND: text}},
+        "metadata": {
+            "resourceVersion": picture.resource_version,
+            "annotations": {ANNOTATION_COMMAND: text, ANNOTATION_COMMAND_BY: by},
+        },
     }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -74,9 +74,10 @@ async def _written(cluster: Cluster, namespace: str, name: str, verb: str) -> st
     picture = await read(cluster, namespace, name)
     text = command(Verb(verb), picture, nonce)
     _mention(picture)
+    person = await _who(cluster)
     for _ in range(TRIES):
         try:
-            await cluster.merge_patch(MODEL_DEPLOYMENT, namespace, name, patch(picture, text))
+            await cluster.merge_patch(MODEL_DEPLOYMENT, namespace, name, patch(picture, text, person))
         except Conflict:
             picture = await read(cluster, namespace, name)
             if command(Verb(verb), picture, nonce) != text:
@@ -84,6 +85,18 @@ async def _written(cluster: Cluster, namespace: str, name: str, verb: str) -> st
         else:
             return text
     raise Stop(f"{name} changes faster than the command can be written: try again")
+
+
+async def _who(cluster: Cluster) -> str | None:
+    """The name by which the API server knows the person; None where it does not tell."""
+    from slipway.cluster import ClusterError
+
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview", "metadata": {}}
+    try:
+        status: dict[str, Any] = (await cluster.create(review)).get("status") or {}
+    except ClusterError:
+        return None  # the command counts without a name, and the record says with which tool it was written
+    return (status.get("userInfo") or {}).get("username") or None
 
 
 def _mention(picture: Picture) -> None:

@@ -106,6 +106,10 @@ LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases")
 """Held by the replica that leads."""
 TOKEN_REVIEW = Kind("authentication.k8s.io", "v1", "TokenReview", "tokenreviews", namespaced=False, stored=False)
 """Asks whose token it is that came with a report."""
+SELF_REVIEW = Kind(
+    "authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", namespaced=False, stored=False
+)
+"""Asks who one is."""
 ACCESS_REVIEW = Kind(
     "authorization.k8s.io", "v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False, stored=False
 )
@@ -138,6 +142,7 @@ KINDS = (
     NAMESPACE,
     LEASE,
     TOKEN_REVIEW,
+    SELF_REVIEW,
     ACCESS_REVIEW,
 )
 """All of them."""

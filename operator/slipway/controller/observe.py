@@ -42,6 +42,7 @@ from slipway.cluster import (
     NotServed,
     Object,
 )
+from slipway.controller.giver import given_by
 from slipway.controller.routing import Routing, Subject, last_asked, missing, read_routing, route_of
 from slipway.probes import schema_problem
 from slipway.release import NotCanonicalError, gates_hash, release_hash, revision_name, served_release, wants_runtime
@@ -169,6 +170,7 @@ async def observe(
         router=router_name(spec.traffic),
         paused=spec.paused,
         command=(deployment["metadata"].get("annotations") or {}).get(ANNOTATION_COMMAND),
+        commanded_by=given_by(deployment["metadata"]),
         unsupported=missing(needed, routing, spec)
         or next(problems(spec, course, replicas=replicas, resolution=routing.capabilities.resolution), None),
         autoscaled=(spec.autoscaling.min_replicas, spec.autoscaling.max_replicas) if spec.autoscaling else None,

@@ -41,6 +41,7 @@ from slipway.rollout.observation import (
     Waiting,
 )
 from slipway.rollout.payloads import CONTENT_TYPES, payload, text_of
+from slipway.rollout.sealing import sealed
 from slipway.rollout.signals import GOLDEN_ID, DistributionRequest, DistributionWindow, SignalFailure, SignalId
 from slipway.rollout.status import AVAILABLE, DRIFTED, refused
 from slipway.rollout.table import TABLE, Event, Transition
@@ -111,6 +112,7 @@ __all__ = [
     "needs",
     "problems",
     "record_of",
+    "sealed",
     "refused",
     "roles",
     "tells_pods_apart",

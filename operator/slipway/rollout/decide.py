@@ -28,6 +28,7 @@ from slipway.rollout.moves import NOW, POLL, Move
 from slipway.rollout.notices import tell
 from slipway.rollout.observation import Observation, Revision
 from slipway.rollout.record import moment_after, note, phase_of, shorten, with_fields
+from slipway.rollout.sealing import sealed
 from slipway.rollout.status import summarise
 from slipway.rollout.table import PROMOTED
 from slipway.rollout.targets import Roles
@@ -106,7 +107,7 @@ def decide(seen: Observation) -> Decision:
     if told.wake_at is not None:
         look.wakes.append(told.wake_at)
     return Decision(
-        records=news,
+        records=_sealed(seen, news, ruling),
         fleets=targets.fleet_targets(seen, after, records),
         weights=weights,
         beside=beside,
@@ -118,6 +119,19 @@ def decide(seen: Observation) -> Decision:
         notices=told.notices,
         wake_after=NOW if look.changed else _wake_after(seen.now, look.wakes),
     )
+
+
+def _sealed(
+    seen: Observation, records: Mapping[str, ModelRevisionStatus], ruling: Ruling | None
+) -> dict[str, ModelRevisionStatus]:
+    """The records with what they gained sealed; what follows from a command carries the name of who gave it."""
+    about = ruling.hash if ruling is not None and not ruling.done else None
+    return {
+        hash_: sealed(
+            seen.revisions[hash_].record, record, hash_=hash_, by=seen.commanded_by if hash_ == about else None
+        )
+        for hash_, record in records.items()
+    }
 
 
 def _router(seen: Observation) -> str | None:
@@ -206,6 +220,7 @@ def _answer(seen: Observation, ruling: Ruling | None) -> CommandStatus | None:
         return seen.status.last_command
     return CommandStatus(
         command=ruling.text,
+        by=seen.commanded_by,
         outcome="Accepted" if ruling.accepted else "Refused",
         message=shorten(ruling.message),
         time=seen.now,

@@ -289,6 +289,8 @@ class Observation:
     """The specification holds every rollout."""
     command: str | None = None
     """The annotation with a person's command, word for word."""
+    commanded_by: str | None = None
+    """Who gave it, where that is said."""
     unsupported: str | None = None
     """Why the strategy cannot be carried out as it is declared."""
     router: str = ""

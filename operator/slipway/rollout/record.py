@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from slipway.api import MAX_TIMELINE, ModelRevisionStatus, Phase, TimelineEntry
+from slipway.api import ModelRevisionStatus, Phase, TimelineEntry
 from slipway.rollout.table import Event, next_phase
 
 MAX_MESSAGE: Final = 4096
@@ -49,9 +49,7 @@ def phase_of(record: ModelRevisionStatus) -> Phase | None:
 
 
 def _append(record: ModelRevisionStatus, entry: TimelineEntry) -> list[TimelineEntry]:
-    """The first entry and the latest ones are kept: how it began, and how it ended."""
-    entries = [*(record.timeline or ()), entry]
-    return entries if len(entries) <= MAX_TIMELINE else [entries[0], *entries[-(MAX_TIMELINE - 1) :]]
+    return [*(record.timeline or ()), entry]
 
 
 def enter(

@@ -73,6 +73,14 @@ def test_the_operator_reads_what_is_written_here(verb: Verb, revision: dict) -> 
 
 
 def test_the_patch_holds_on_the_version_that_was_seen_and_touches_nothing_else() -> None:
-    assert patch(a_shop(), "text") == {
-        "metadata": {"resourceVersion": "7", "annotations": {"slipway.dev/command": "text"}}
+    assert patch(a_shop(), "text", None) == {
+        "metadata": {
+            "resourceVersion": "7",
+            "annotations": {"slipway.dev/command": "text", "slipway.dev/command-by": None},
+        }
     }
+
+
+def test_a_command_goes_with_the_name_of_who_gives_it() -> None:
+    annotations = patch(a_shop(), "abort@1a2b3c4d#1", "alice")["metadata"]["annotations"]
+    assert annotations["slipway.dev/command-by"] == "abort@1a2b3c4d#1 alice"

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from slipway.api import MetricStatus, ModelDeploymentStatus, ModelRevisionStatus, Phase
+from slipway.release import broken, links
 from slipway.rollout import (
     FULL,
     TABLE,
@@ -133,6 +134,8 @@ class Invariants:
     def of_record(self, world: World, seen: Observation, hash_: str, record: ModelRevisionStatus) -> None:
         if self.thorough:
             written = record.model_dump(mode="json", by_alias=True, exclude_none=True)
+            chain = list(links({"spec": {"hash": hash_}, "status": written}))
+            assert not list(broken(chain)), "the chain of decisions is broken"
             assert ModelRevisionStatus.model_validate(written) == record, "a record reads back as something else"
         before, after = world.records[hash_], Phase(record.phase or "")
         if before.phase is None:

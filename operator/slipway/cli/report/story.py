@@ -57,7 +57,7 @@ def decisions(record: ModelRevisionStatus) -> Iterator[str]:
     """What people decided, of what the timeline remembers."""
     for entry in record.timeline or ():
         if entry.reason in PERSONS:
-            yield f"{moment(entry.time)}: {entry.message}"
+            yield f"{moment(entry.time)}: {entry.message}" + (f" ({entry.by})" if entry.by else "")
 
 
 def timeline(record: ModelRevisionStatus, now: datetime) -> Markup:
@@ -73,7 +73,7 @@ def timeline(record: ModelRevisionStatus, now: datetime) -> Markup:
             after(entry.time, begin) if entry.time >= begin else "before",
             element("span", entry.phase, class_=phase_tone(entry.phase)),
             entry.reason,
-            entry.message,
+            f"{entry.message} ({entry.by})" if entry.by else entry.message,
         )
         for entry in entries
     ]
