@@ -28,7 +28,7 @@ from slipway.api import (
     Phase,
     format_duration,
 )
-from slipway.cluster import ClusterError, Object
+from slipway.cluster import ClusterError, Forbidden, Object
 from slipway.cluster.endpoints import UnknownPortError
 from slipway.controller.arm import Arm, ProtocolError
 from slipway.controller.evaluation import CountsResult, GoldenResult, ItemsResult, R, ResultError, read_result
@@ -125,7 +125,9 @@ class JobSources:
         try:
             await self.jobs.end_others(scene.namespace, scene.name, wanted)
         except ClusterError as error:
-            _log.debug("%s/%s: Jobs are left to end by themselves: %s", scene.namespace, scene.name, error)
+            # What lacks a right stays so until somebody reads of it; all else passes.
+            level = logging.WARNING if isinstance(error, Forbidden) else logging.DEBUG
+            _log.log(level, "%s/%s: Jobs are left to end by themselves: %s", scene.namespace, scene.name, error)
 
     def _replaying(
         self, scene: Scene, request: GoldenRequest, source: GoldenSetSource, candidate: Arm, stable: Arm | None

@@ -114,9 +114,8 @@ async def run(options: Settings) -> None:
         cluster = await connect(kubeconfig=options.kubeconfig, context=options.context)
         stack.push_async_callback(cluster.close)
         elector = await _elector(cluster, options)
-        process = _Process(
-            options, cluster, elector, Surroundings(cluster, options.namespaces), health, telemetry, told, reception
-        )
+        around = Surroundings(cluster, options.namespaces, options.namespace_selector)
+        process = _Process(options, cluster, elector, around, health, telemetry, told, reception)
         if await _unless(told, process.stand_by()):
             await process.lead()
 
@@ -237,8 +236,10 @@ async def _served(cluster: Cluster, namespaces: Sequence[str], kinds: Sequence[K
     for kind in kinds:
         try:
             await cluster.list(kind, namespaces[0] if namespaces else None, labels={"slipway.dev/none": "none"})
-        except (NotServed, Forbidden):
-            _log.debug("%s is not watched: the cluster does not serve it to the operator", kind.kind)
+        except NotServed:
+            _log.debug("%s is not watched: the cluster does not know it", kind.kind)
+        except Forbidden as error:  # by an administrator's choice, or by mistake
+            _log.info("%s is not watched, and its changes are noticed later: %s", kind.kind, error)
         else:
             found.append(kind)
     return found

@@ -46,7 +46,7 @@ from slipway.controller.giver import given_by
 from slipway.controller.routing import Routing, Subject, last_asked, missing, read_routing, route_of
 from slipway.probes import schema_problem
 from slipway.release import NotCanonicalError, gates_hash, release_hash, revision_name, served_release, wants_runtime
-from slipway.rollout import Course, Fleet, Observation, Revision, Route, course_of, needs, problems
+from slipway.rollout import Course, Fleet, Observation, Revision, Route, course_of, needs, problems, reasons
 from slipway.traffic import PlanError, router_name
 from slipway.workload import FleetStatus, autoscaler_problem, fleet_status, pod_problem
 
@@ -247,26 +247,45 @@ async def _read(cluster: Cluster, deployment: Object, spec: ModelDeploymentSpec,
 async def _scaling(
     cluster: Cluster, deployment: Object, spec: ModelDeploymentSpec, labels: Mapping[str, str]
 ) -> tuple[dict[str, tuple[Object, ...]], dict[str, Object]]:
-    """Autoscalers and disruption budgets. They are looked for while they are asked for, and once after every edit: it
-    may have been the one that dropped them."""
-    namespace = deployment["metadata"]["namespace"]
-    edited = (deployment.get("status") or {}).get("observedGeneration") != deployment["metadata"].get("generation")
+    """Autoscalers and disruption budgets. They are looked for while they are asked for, and after every edit until
+    nothing is refused any more: it may have been the one that dropped them."""
+    namespace, scaling = deployment["metadata"]["namespace"], spec.autoscaling
+    edited = _is_unsettled(deployment)
     autoscalers: dict[str, tuple[Object, ...]] = {}
-    if spec.autoscaling is not None or edited:
+    if scaling is not None or edited:
+        wanted = None if scaling is None else HORIZONTAL_POD_AUTOSCALER if scaling.keda is None else SCALED_OBJECT
         for kind in (HORIZONTAL_POD_AUTOSCALER, SCALED_OBJECT):
-            for name, found in _by_name(await _listed(cluster, kind, namespace, labels)).items():
+            listed = await _listed(cluster, kind, namespace, labels, asked=kind == wanted)
+            for name, found in _by_name(listed).items():
                 autoscalers[name] = (*autoscalers.get(name, ()), found)
-    if spec.pod_disruption_budget is None and not edited:
+    budgeted = spec.pod_disruption_budget is not None
+    if not budgeted and not edited:
         return autoscalers, {}
-    return autoscalers, _by_name(await _listed(cluster, POD_DISRUPTION_BUDGET, namespace, labels))
+    return autoscalers, _by_name(await _listed(cluster, POD_DISRUPTION_BUDGET, namespace, labels, asked=budgeted))
 
 
-async def _listed(cluster: Cluster, kind: Kind, namespace: str, labels: Mapping[str, str]) -> list[Object]:
-    """Objects of a kind that the cluster may not know, or that the operator may have no rights to: where they are asked
-    for all the same, the refusal to write one is told."""
+def _is_unsettled(deployment: Object) -> bool:
+    """Whether the specification was never carried out as a whole: nobody has looked since it was edited, or the cluster
+    refused a part of it."""
+    status = deployment.get("status") or {}
+    edited = status.get("observedGeneration") != deployment["metadata"].get("generation")
+    return bool(edited or status.get("reason") == reasons.APPLY_REFUSED)
+
+
+async def _listed(
+    cluster: Cluster, kind: Kind, namespace: str, labels: Mapping[str, str], *, asked: bool
+) -> list[Object]:
+    """Objects of a kind that the cluster may not know, or that the operator may have no rights to; `asked` is whether
+    the specification asks for one all the same. A refusal to list them keeps no candidate from being judged."""
     try:
         return await cluster.list(kind, namespace, labels=labels)
-    except (NotServed, Forbidden):
+    except NotServed:
+        return []  # where one is asked for, the refusal to write it is told
+    except Forbidden as error:
+        if asked:
+            _log.warning(
+                "what there is of %s in %s is not known, and is not cleaned up: %s", kind.kind, namespace, error
+            )
         return []
 
 

@@ -11,7 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from slipway.api.crd import definitions
-from slipway.cluster import MODEL_DEPLOYMENT, MODEL_REVISION, Cluster, ClusterError, Forbidden, Kind, NotServed
+from slipway.cluster import (
+    MODEL_DEPLOYMENT,
+    MODEL_REVISION,
+    NAMESPACE,
+    Cluster,
+    ClusterError,
+    Forbidden,
+    Kind,
+    NotServed,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -28,9 +37,12 @@ NAMED: Final = 5
 class Surroundings:
     """The latest look around. Both sentences are for people; None when there is nothing to say."""
 
-    def __init__(self, cluster: Cluster, namespaces: Sequence[str]) -> None:
+    def __init__(self, cluster: Cluster, namespaces: Sequence[str], selector: str | None = None) -> None:
+        """`selector` is the label selector of the namespaces to work in, where there is one."""
         self._cluster = cluster
         self._namespace = namespaces[0] if namespaces else None
+        # Without its namespaces, an operator of a part of the cluster would be ready and do nothing.
+        self._needed = (MODEL_DEPLOYMENT, MODEL_REVISION, *([NAMESPACE] if selector is not None else []))
         self.missing: str | None = "nobody has looked yet"
         """What the operator cannot work without."""
         self.restricted: str | None = None
@@ -48,13 +60,14 @@ class Surroundings:
         return missing is None
 
     async def _missing(self) -> str | None:
-        for kind in (MODEL_DEPLOYMENT, MODEL_REVISION):
+        for kind in self._needed:
             try:
                 await self._cluster.list(kind, self._namespace, labels={"slipway.dev/none": "none"})
             except NotServed:
                 return f"the cluster does not know {kind.kind}: install the CRDs first (kubectl apply -f crds/)"
             except Forbidden as error:
-                return f"{kind.plural}.{kind.group} may not be listed: check the operator's role and scope: {error}"
+                name = f"{kind.plural}.{kind.group}" if kind.group else kind.plural
+                return f"{name} may not be listed: check the operator's role and scope: {error}"
             except ClusterError as error:
                 return f"the API server gives no answer that helps: {error}"
         return None

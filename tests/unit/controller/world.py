@@ -37,6 +37,7 @@ from slipway.cluster import (
     MODEL_DEPLOYMENT,
     MODEL_REVISION,
     SERVICE,
+    Cluster,
     ClusterError,
     MemoryCluster,
     Object,
@@ -104,6 +105,8 @@ class World:
         self.egress = Egress()
         self.image: str | None = None
         self.pauses: list[float] = []
+        self.through: Callable[[Cluster], Cluster] = lambda cluster: cluster
+        """What stands between the operator and the cluster."""
         self.start_operator()
         self.cluster.subscribe(self._on_event)
         self.cluster.subscribe(self._watch_over)
@@ -118,8 +121,9 @@ class World:
 
     def start_operator(self, *, drain: bool = False) -> None:
         """A new process: it knows what the cluster knows. Its first list brings every ModelDeployment."""
+        cluster = self.through(self.cluster)
         self.queue: WorkQueue[Key] = WorkQueue(clock=self.clock, rng=random.Random(1))
-        traced = TracedCluster(self.cluster)
+        traced = TracedCluster(cluster)
         collector = Collector(
             traced,
             self.client,
@@ -129,8 +133,8 @@ class World:
         )
         budget = RolloutBudget(traced, self.limits)
         self.telemetry = Telemetry()
-        self.reactions = Reactions(self.cluster, reach.Outside(self.egress))
-        self.notifier = Notifier(self.cluster, reach.Outside(self.egress), pause=self._paused)
+        self.reactions = Reactions(cluster, reach.Outside(self.egress))
+        self.notifier = Notifier(cluster, reach.Outside(self.egress), pause=self._paused)
         self.reconciler = Watched(
             Reconciler(
                 traced,
