@@ -81,5 +81,6 @@ def log_to_stderr(*, form: Literal["text", "json"], verbose: bool) -> None:
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
     logging.getLogger("kopf").setLevel(logging.WARNING)
     # it would say whole addresses, which may be secrets
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for name in ("httpx", "urllib3"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # what it would say is said once, in `otlp`

@@ -106,7 +106,9 @@ async def test_a_lease_that_is_given_back_is_taken_at_the_next_look() -> None:
     assert await attempt(two)
 
 
-async def test_a_wall_clock_that_is_hours_off_changes_nothing() -> None:
+async def test_a_wall_clock_that_is_hours_off_changes_nothing_and_is_nothing_to_tell(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     world = World()
     one, two = world.elector("one", wall=timedelta(hours=-5)), world.elector("two", wall=timedelta(hours=9))
     await one.acquire()
@@ -115,6 +117,8 @@ async def test_a_wall_clock_that_is_hours_off_changes_nothing() -> None:
     assert await attempt(two)
     world.now += TIMES.pace
     assert not await attempt(one)
+    assert (one.problem, two.problem) == (None, None)
+    assert caplog.records == []
 
 
 async def test_a_leader_stops_acting_when_its_renewals_fail_before_another_may_begin() -> None:

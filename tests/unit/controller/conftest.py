@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from unit.controller.server import Server, install, until
 from unit.controller.world import World, a_world
 
 from slipway.cluster import MODEL_DEPLOYMENT, MODEL_REVISION, NAMESPACE, Cluster, NotServed, connect
+from slipway.controller.logs import JsonFormatter
 
 
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     async with a_world() as found:
         yield found
+
+
+@pytest.fixture
+def lines() -> Iterator[list[dict[str, Any]]]:
+    """What the operator logs from here on, as its JSON has it."""
+    found: list[dict[str, Any]] = []
+
+    class Keeps(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(json.loads(JsonFormatter().format(record)))
+
+    log, handler = logging.getLogger("slipway"), Keeps()
+    before = log.level
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    yield found
+    log.removeHandler(handler)
+    log.setLevel(before)
 
 
 @pytest.fixture

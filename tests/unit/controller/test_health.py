@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import httpx
 import pytest
 
@@ -83,7 +85,7 @@ async def test_a_cluster_with_everything_leaves_nothing_to_say() -> None:
     assert (around.missing, around.restricted) == (None, None)
 
 
-async def test_missing_crds_are_told_and_found_once_they_are_there() -> None:
+async def test_missing_crds_are_told_and_found_once_they_are_there(caplog: pytest.LogCaptureFixture) -> None:
     cluster = a_cluster()
     cluster.absent.add(MODEL_REVISION)
     around = Surroundings(cluster, ())
@@ -91,6 +93,8 @@ async def test_missing_crds_are_told_and_found_once_they_are_there() -> None:
     assert around.missing == (
         "the cluster does not know ModelRevision: install the CRDs first (kubectl apply -f crds/)"
     )
+    assert not await around.look()
+    assert [record.getMessage() for record in caplog.records] == [f"waiting: {around.missing}"]
     cluster.absent.clear()
     assert await around.look()
     assert around.missing is None
@@ -107,12 +111,29 @@ async def test_what_may_not_or_cannot_be_read_is_waited_for(error: Exception) ->
     assert await around.look()
 
 
-async def test_apis_that_only_some_need_are_told_and_keep_nobody_waiting() -> None:
-    apis = frozenset({"gateway.networking.k8s.io/v1", "metrics.k8s.io/v1beta1"})
-    around = Surroundings(a_cluster(absent_apis=apis), ())
-    assert await around.look()
-    assert around.restricted is not None
-    assert all(api in around.restricted for api in apis)
+@pytest.mark.parametrize(
+    ("api", "told"),
+    [
+        (
+            "gateway.networking.k8s.io/v1",
+            "no gateway.networking.k8s.io/v1: what a Gateway routes waits for the Gateway API to be installed",
+        ),
+        (
+            "metrics.k8s.io/v1beta1",
+            "no metrics.k8s.io/v1beta1: autoscalers on CPU or memory do nothing without a metrics server",
+        ),
+    ],
+)
+async def test_apis_that_only_some_need_are_told_once_and_keep_nobody_waiting(
+    api: str, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    around = Surroundings(a_cluster(absent_apis=frozenset({api})), ())
+    health = Health(role="leading", needs=[lambda: around.missing], wishes=[lambda: around.restricted])
+    for _ in range(2):
+        assert await around.look()
+    assert await answer(health, "/readyz") == (200, f"leading\nrestricted: {told}\n")
+    assert [record.getMessage() for record in caplog.records if "slipway" in record.name] == [f"restricted: {told}"]
 
 
 async def test_an_older_crd_is_told_with_the_fields_that_it_drops() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import signal
 import socket
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import kopf
@@ -26,6 +28,7 @@ from slipway.cluster import (
     ClusterError,
     Conflict,
     Kind,
+    LeaseTimes,
     Object,
     Throttled,
     Unavailable,
@@ -147,6 +150,82 @@ async def test_an_operator_without_its_crds_waits_for_them_and_says_so(
     await until(lambda: answers("/readyz", 200, "leading\nrestricted: no gateway.networking.k8s.io/v1: "))
     os.kill(os.getpid(), signal.SIGTERM)
     await asyncio.wait_for(operator, 15)
+
+
+async def test_an_operator_that_may_not_write_its_lease_says_so_stands_by_and_leads_once_it_may(
+    installed: Cluster,
+    kubeconfig: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("slipway.controller.main.LOOK_AROUND", 0.05)
+    config = json.loads(await asyncio.to_thread(Path(kubeconfig).read_text))
+    async with administrator(config) as client:
+        token = await an_account(client)
+        await allow(client, "reads", ["slipway.dev"], ["*"], ["get", "list", "watch"])
+    user = {"name": config["users"][0]["name"], "user": {"token": token}}
+    (tmp_path / "restricted").write_text(json.dumps(config | {"users": [user]}))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    here = Settings(
+        kubeconfig=str(tmp_path / "restricted"),
+        health=f"127.0.0.1:{port}",
+        elect=True,
+        lease_namespace="shop",
+        lease=LeaseTimes.of(3),
+    )
+    operator = asyncio.create_task(run(here))
+    told = "lease shop/slipway: may not be held, grant get, create and patch: "
+
+    async def answers(status: int, words: str) -> bool:
+        assert not operator.done(), operator
+        try:
+            return (found := await page(f"http://127.0.0.1:{port}/readyz"))[0] == status and words in found[1]
+        except httpx.ConnectError:
+            return False
+
+    await until(lambda: answers(503, f"standing by\n{told}"))
+    assert sum(record.getMessage().startswith(told) for record in caplog.records) == 1
+    async with administrator(config) as client:
+        await allow(client, "all", ["*"], ["*"], ["*"])
+    await until(lambda: answers(200, "leading"))
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(operator, 15)
+
+
+def administrator(config: Object) -> httpx.AsyncClient:
+    user = config["users"][0]["user"]
+    server = config["clusters"][0]["cluster"]["server"]
+    return httpx.AsyncClient(trust_env=False, base_url=server, auth=(user["username"], user["password"]))
+
+
+async def an_account(client: httpx.AsyncClient) -> str:
+    """The token of a service account `shop/operator`, which may do nothing yet."""
+    accounts = "/api/v1/namespaces/shop/serviceaccounts"
+    await made(client, accounts, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "operator"}})
+    asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    answer = await made(client, f"{accounts}/operator/token", asked)
+    return str(answer["status"]["token"])
+
+
+async def allow(client: httpx.AsyncClient, name: str, groups: list[str], plurals: list[str], verbs: list[str]) -> None:
+    """Let the account do this, beside what it may already."""
+    api = "rbac.authorization.k8s.io"
+    rule = {"apiGroups": groups, "resources": plurals, "verbs": verbs}
+    named = {"apiVersion": f"{api}/v1", "metadata": {"name": name}}
+    role = {"apiGroup": api, "kind": "ClusterRole", "name": name}
+    subject = {"kind": "ServiceAccount", "name": "operator", "namespace": "shop"}
+    binding = {"kind": "ClusterRoleBinding", "roleRef": role, "subjects": [subject]}
+    await made(client, f"/apis/{api}/v1/clusterroles", named | {"kind": "ClusterRole", "rules": [rule]})
+    await made(client, f"/apis/{api}/v1/clusterrolebindings", named | binding)
+
+
+async def made(client: httpx.AsyncClient, path: str, body: Object) -> Object:
+    answer = await client.post(path, json=body)
+    assert answer.status_code == 201, answer.text
+    found: Object = answer.json()
+    return found
 
 
 async def test_an_operator_that_waits_ends_when_it_is_told_to(kubeconfig: str) -> None:

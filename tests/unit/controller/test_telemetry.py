@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import logging
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -122,6 +123,36 @@ async def test_looks_and_the_queue_are_told_under_the_names_of_controller_runtim
     assert value(telemetry, "controller_runtime_max_concurrent_reconciles", controller="modeldeployment") == 8
     for name in ("workqueue_adds_total", "workqueue_retries_total", "workqueue_work_duration_seconds_count"):
         assert value(telemetry, name, name="modeldeployment") == 1
+
+
+async def test_each_decision_is_one_line_with_its_object_its_revision_and_its_look(
+    world: World, lines: list[dict[str, Any]]
+) -> None:
+    await world.serving("v1")
+    lines.clear()
+    await world.model("v4", errors=0.33)
+    world.declare("v4")
+    await world.run()
+    told = [line for line in lines if "reason" in line]
+    assert [line["reason"] for line in told] == [reason for _, reason in world.timeline("v4")]
+    assert {(line["namespace"], line["name"], line["revision"]) for line in told} == {
+        ("shop", "fraud", world.name_of("v4"))
+    }
+    assert len({line["reconcileID"] for line in told}) == len(told)
+
+
+async def test_a_specification_that_cannot_be_read_is_one_line_however_often_it_is_looked_at(
+    world: World, lines: list[dict[str, Any]]
+) -> None:
+    await world.serving("v1")
+    lines.clear()
+    world.declare("v2", strategy={})
+    await world.run()
+    world.edit(world.deployment, metadata=world.deployment["metadata"] | {"labels": {"look": "again"}})
+    await world.run()
+    [line] = lines
+    assert (line["reason"], line["namespace"], line["name"]) == ("InvalidSpec", "shop", "fraud")
+    assert "spec.strategy" in line["msg"]
 
 
 def test_a_line_in_json_has_the_object_the_look_and_what_was_passed_along() -> None:

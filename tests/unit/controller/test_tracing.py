@@ -7,23 +7,24 @@ standard variables alone.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from unit.controller.builders import a_model_deployment
 from unit.controller.collector import Collected, Span, a_collector
+from unit.controller.server import until
 from unit.controller.world import World
 
-from slipway.cluster import MODEL_DEPLOYMENT, Unavailable
-from slipway.controller.logs import JsonFormatter
+from slipway.cluster import MODEL_DEPLOYMENT, Cluster, Unavailable
+from slipway.controller import Settings, run
 from slipway.controller.tracing import FLUSH, note, span, trace_id, tracing
 
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="pip install 'slipway[traces]'")
@@ -36,24 +37,6 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "2")
     monkeypatch.setattr(logging.getLogger("opentelemetry"), "level", logging.CRITICAL)  # as the operator sets it
-
-
-@pytest.fixture
-def lines() -> Iterator[list[dict[str, Any]]]:
-    """What a look logs, in JSON, from here on."""
-    found: list[dict[str, Any]] = []
-
-    class Keeps(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            found.append(json.loads(JsonFormatter().format(record)))
-
-    log, handler = logging.getLogger("slipway"), Keeps()
-    before = log.level
-    log.setLevel(logging.INFO)
-    log.addHandler(handler)
-    yield found
-    log.removeHandler(handler)
-    log.setLevel(before)
 
 
 def parts(collected: Collected, root: Span) -> set[str]:
@@ -219,6 +202,34 @@ async def test_an_installation_without_the_extra_says_how_to_get_it(
     async with tracing():
         pass
     assert "OpenTelemetry is not installed: pip install 'slipway[traces]'" in caplog.text
+
+
+async def test_an_operator_that_is_told_to_end_sends_its_last_traces(
+    installed: Cluster, kubeconfig: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "60000")
+
+    async def looked_at() -> bool:
+        found = await installed.get(MODEL_DEPLOYMENT, "shop", "fraud")
+        return bool(((found or {}).get("status") or {}).get("conditions"))
+
+    async with a_collector() as collected:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collected.url)
+        operator = asyncio.create_task(run(Settings(kubeconfig=kubeconfig)))
+        declared = a_model_deployment("v1")
+        del declared["status"]
+        await installed.create(declared)
+        await until(looked_at)
+        assert collected.spans == []
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(operator, 15)
+    looks = collected.named("reconcile")
+    assert {look.attributes["slipway.name"] for look in looks} == {"fraud"}
+    assert any(
+        {"observe", "decide", "act", "apply ModelDeployment/status"}
+        <= {*collected.tree(look), *collected.tree(look).get("act", {})}
+        for look in looks
+    )
 
 
 @pytest.mark.parametrize(("sampler", "share"), [("parentbased_traceidratio", 0), ("always_on", 1)])
