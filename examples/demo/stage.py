@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -145,16 +145,28 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def stage(*, state_dir: Path | None = None, options: tuple[str, ...] = ()) -> AsyncIterator[Stage]:
-    """Set the stage, and clear it whatever happens. The operator takes further options."""
+async def stage(
+    *,
+    state_dir: Path | None = None,
+    options: tuple[str, ...] = (),
+    crds: Path | Sequence[Manifest] = ROOT / "crds",
+    table: ImageTable | None = None,
+    operated: bool = True,
+) -> AsyncIterator[Stage]:
+    """Set the stage, and clear it whatever happens.
+
+    The operator takes further options. CRDs and images may be others than this checkout's; unless it is `operated`, no
+    operator is started.
+    """
     async with contextlib.AsyncExitStack() as stack:
         if state_dir is None:
             state_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slipway-")))
-        sandbox = await stack.enter_async_context(Sandbox(state_dir=state_dir, images=images()))
-        await sandbox.apply(ROOT / "crds")
+        sandbox = await stack.enter_async_context(Sandbox(state_dir=state_dir, images=table or images()))
+        await sandbox.apply(crds)
         log = sandbox.logs_dir / "operator.log"
         operator = Operator(sandbox.kubeconfig_path, sandbox.gateway_metrics_url, log, options)
-        await operator.start()
+        if operated:
+            await operator.start()
         stack.push_async_callback(operator.stop)
         client = sandbox.client
         set_ = Stage(sandbox, operator, *(Informer(client, kind) for kind in (DEPLOYMENTS, REVISIONS, ROUTES)))

@@ -1,0 +1,75 @@
+"""CRDs only grow. First that the comparison sees what would break somebody, then the comparison with every version."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from upgrade.additive import Schema, breaches
+from upgrade.frozen import VERSIONS, Frozen
+
+from slipway.api.crd import definitions
+
+NAME = "modeldeployments.slipway.dev"
+
+
+def spec_of(crd: Schema) -> Any:
+    """The properties of ``spec``."""
+    return crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+
+
+def _step(crd: Schema) -> Any:
+    return spec_of(crd)["strategy"]["properties"]["canary"]["properties"]["steps"]["items"]
+
+
+BREAKING: dict[str, Callable[[Schema], Any]] = {
+    "rollback is gone": lambda crd: spec_of(crd).pop("rollback"),
+    "type changed": lambda crd: spec_of(crd)["paused"].update(type="string"),
+    "approval is required now": lambda crd: _step(crd).update(required=["weight", "approval"]),
+    "maximum is tighter": lambda crd: _step(crd)["properties"]["weight"].update(maximum=99),
+    "minItems is tighter": lambda crd: spec_of(crd)["strategy"]["properties"]["canary"]["properties"]["steps"].update(
+        minItems=2
+    ),
+    "another pattern": lambda crd: _step(crd)["properties"]["minDuration"].update(pattern="^[0-9]+s$"),
+    "a value of the enum is gone": lambda crd: _step(crd)["properties"]["approval"].update(enum=["Never"]),
+    "a rule for objects that exist": lambda crd: (
+        _step(crd).setdefault("x-kubernetes-validations", []).append({"rule": "self.weight > 5", "message": "more"})
+    ),
+    "x-kubernetes-list-type changed": lambda crd: spec_of(crd)["strategy"]["properties"]["canary"]["properties"][
+        "steps"
+    ].update({"x-kubernetes-list-type": "set"}),
+    "version v1alpha1 is gone": lambda crd: crd["spec"]["versions"][0].update(name="v1"),
+    "served changed": lambda crd: crd["spec"]["versions"][0].update(served=False),
+    "subresources changed": lambda crd: crd["spec"]["versions"][0].update(subresources={}),
+    "is gone or shows something else": lambda crd: crd["spec"]["versions"][0]["additionalPrinterColumns"].pop(0),
+    "spec.names": lambda crd: crd["spec"]["names"].update(shortNames=[]),
+}
+
+
+@pytest.mark.parametrize("breach", BREAKING)
+def test_what_would_break_somebody_is_seen(breach: str) -> None:
+    old = definitions()[NAME]
+    new = copy.deepcopy(old)
+    BREAKING[breach](new)
+    assert [found for found in breaches(old, new) if breach in found], breaches(old, new)
+
+
+def test_what_only_adds_is_let_through() -> None:
+    old = definitions()[NAME]
+    new = copy.deepcopy(old)
+    step = _step(new)
+    step["properties"]["weight"]["maximum"] = 200
+    step["properties"]["approval"]["enum"].append("Optional")
+    step["properties"]["speed"] = {"type": "integer", "minimum": 1}
+    rule = {"rule": "!has(self.speed) || has(self.minDuration)", "message": "speed needs minDuration"}
+    step.setdefault("x-kubernetes-validations", []).append(rule)
+    new["spec"]["versions"].append({**new["spec"]["versions"][0], "name": "v1", "storage": False})
+    assert breaches(old, new) == []
+
+
+@pytest.mark.parametrize("frozen", VERSIONS, ids=lambda frozen: frozen.version)
+def test_the_crds_only_add_to_those_of_every_former_version(frozen: Frozen) -> None:
+    assert frozen.crds.keys() <= definitions().keys()
+    assert [breach for name, old in frozen.crds.items() for breach in breaches(old, definitions()[name])] == []
