@@ -1,7 +1,7 @@
 """Pages that are written from the code, and never behind it: ``python -m slipway.rollout.document FOLDER``.
 
 ``docs/state-machine.md`` comes from the table; ``docs/reasons.md`` from the constants of reasons, their docstrings and
-the advice for each.
+the advice for each. The pages of `slipway.rollout.handbook` are written with them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,14 @@ from slipway import analysis
 from slipway.api import Phase
 from slipway.rollout import reasons
 from slipway.rollout.advice import ADVICE
+from slipway.rollout.handbook import (
+    CONDITIONS_FILE,
+    EVENTS_FILE,
+    TROUBLESHOOTING_FILE,
+    conditions_markdown,
+    events_markdown,
+    troubleshooting_markdown,
+)
 from slipway.rollout.table import TABLE, Transition
 
 FILE: Final = "state-machine.md"
@@ -124,10 +132,23 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
+def pages() -> dict[str, str]:
+    """The text of every page, by its path in the documentation."""
+    said = {reason: text for section in meanings().values() for reason, text in section.items()}
+    return {
+        FILE: markdown(),
+        REASONS_FILE: reasons_markdown(),
+        TROUBLESHOOTING_FILE: troubleshooting_markdown(said),
+        CONDITIONS_FILE: conditions_markdown(),
+        EVENTS_FILE: events_markdown(),
+    }
+
+
 def main(folder: Path) -> None:
     """Write the pages into a folder."""
-    (folder / FILE).write_text(markdown())
-    (folder / REASONS_FILE).write_text(reasons_markdown())
+    for path, text in pages().items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
 
 
 if __name__ == "__main__":

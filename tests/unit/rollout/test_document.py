@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from slipway import analysis
-from slipway.rollout import ADVICE, TABLE, reasons
-from slipway.rollout.document import FILE, REASONS_FILE, markdown, meanings, reasons_markdown
+from slipway.rollout import ADVICE, TABLE, reasons, status
+from slipway.rollout.document import markdown, meanings, pages, reasons_markdown
+from slipway.rollout.handbook import CONDITIONS, IDLE, SYMPTOMS
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 SHOWN = sorted(
@@ -15,17 +16,14 @@ SHOWN = sorted(
 )
 
 
-def test_the_page_is_what_the_table_says():
-    assert (DOCS / FILE).read_text() == markdown(), "run `make generate`"
+@pytest.mark.parametrize("path", pages())
+def test_a_page_is_what_the_code_says(path):
+    assert (DOCS / path).read_text() == pages()[path], "run `make generate`"
 
 
 def test_every_transition_has_a_line():
     page = markdown()
     assert all(f"| {step.phase} | {step.event} | {step.next} |" in page for step in TABLE)
-
-
-def test_the_page_of_reasons_is_what_the_code_says():
-    assert (DOCS / REASONS_FILE).read_text() == reasons_markdown(), "run `make generate`"
 
 
 @pytest.mark.parametrize("reason", SHOWN)
@@ -38,3 +36,16 @@ def test_every_reason_has_a_meaning_and_something_to_do(reason):
 
 def test_there_is_no_advice_for_what_is_never_shown():
     assert ADVICE.keys() == set(SHOWN)
+
+
+def test_every_reason_that_asks_something_of_a_person_stands_under_one_symptom():
+    placed = [reason for symptom in SYMPTOMS for reason in symptom.reasons]
+    asking = {reason for reason, advice in ADVICE.items() if not advice.startswith(IDLE)}
+    assert sorted(placed) == sorted(asking), "place it in slipway.rollout.handbook.SYMPTOMS"
+
+
+def test_every_condition_is_explained():
+    named = {"READY", "AVAILABLE", "RECONCILING", "STALLED", "PAUSED", "DRIFTED"}
+    constants = {name for name, value in vars(status).items() if name.isupper() and isinstance(value, str)}
+    assert {getattr(status, name) for name in named} == CONDITIONS.keys()
+    assert constants - {"PHASE_INVALID_SPEC", "LABEL_MODEL_DEPLOYMENT", "LABEL_REVISION"} == named
