@@ -9,7 +9,6 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,7 +49,6 @@ Durations are written like `90s`, `10m` or `1h30m`.
 DEFAULT: Final = re.compile(r"\s*Default: (?P<value>.+?)\.?$")
 """How a description tells a default: at its end."""
 
-_CODE: Final = re.compile(r"`(?P<code>[^`]+)`")
 _BOUNDS: Final = (
     ("minimum", "exclusiveMinimum", "at least", "more than"),
     ("maximum", "exclusiveMaximum", "at most", "less than"),
@@ -233,14 +231,7 @@ def _escaped(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """A sentence in a cell. A bar in code is an entity, because readers of Markdown differ in how they escape one."""
-    return _CODE.sub(_coded, text.replace("``", "`")).replace("|", "\\|")
-
-
-def _coded(code: re.Match[str]) -> str:
-    if "|" not in code["code"]:
-        return code.group()
-    return f"<code>{escape(code['code'], quote=False).replace('|', '&#124;')}</code>"
+    return text.replace("``", "`").replace("|", "\\|")
 
 
 def file_name(crd: Schema) -> str:
