@@ -2,7 +2,8 @@
 
 A page links to an example or to the chart by its relative path. The site has no such file, so it leads to the
 repository. A link to a file that is not there stays as it is, and MkDocs warns of it. And a bar inside of code in a
-table has to be escaped for GitHub, which takes the backslash off; MkDocs would show it.
+table has to be escaped for GitHub, which takes the backslash off; MkDocs would show it. The comment above a page that
+is generated would keep MkDocs from seeing its title.
 """
 
 from __future__ import annotations
@@ -17,14 +18,16 @@ BRANCH: Final = "main"
 _LINK: Final = re.compile(r"(?P<before>\]\()(?P<path>\.\./[^)#\s]*)(?P<anchor>#[^)\s]*)?(?P<after>\))")
 
 _CODE: Final = re.compile(r"`(?P<code>[^`\n]+)`")
+_COMMENT: Final = re.compile(r"\A<!--.*?-->\s*", re.DOTALL)
 _ROW: Final = re.compile(r"^\|.*\|$", re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> str:  # noqa: ARG001 - MkDocs calls it so
-    """The page with links out of the documentation led to the repository, and with bars in code."""
+    """The page with its title first, links out of the documentation led to the repository, and bars in code."""
     docs = Path(config["docs_dir"]).resolve()
     here = docs / Path(page.file.src_uri).parent
-    led = _LINK.sub(lambda link: _led(link, here, docs, config["repo_url"]), markdown)
+    titled = _COMMENT.sub("", markdown)
+    led = _LINK.sub(lambda link: _led(link, here, docs, config["repo_url"]), titled)
     return _ROW.sub(lambda row: _CODE.sub(_barred, row.group()), led)
 
 

@@ -146,6 +146,11 @@ def test_a_link_to_a_file_that_is_no_page_leads_to_the_repository(site: Path) ->
 
 
 @missing
+def test_a_page_is_named_by_its_heading_also_where_it_is_generated(site: Path) -> None:
+    assert "<title>ModelDeployment - Slipway</title>" in (site / "reference" / "modeldeployment.html").read_text()
+
+
+@missing
 def test_a_bar_in_code_is_shown_as_one(site: Path) -> None:
     cli = (site / "cli.html").read_text()
     assert "FILE&#124;DIR" in cli or "FILE|DIR" in cli
