@@ -157,13 +157,17 @@ def run(  # noqa: PLR0917 - typer makes options of them
 ) -> None:
     """Run the operator."""
     import asyncio
+    import gc
 
+    gc.disable()  # an import makes no garbage: looking for some takes a tenth of the start
     from slipway import outside
     from slipway.cluster import ClusterError, LeaseTimes, LostLeadError
     from slipway.controller import AddressError, Settings, listen_address, log_to_stderr
     from slipway.controller import run as run_operator
     from slipway.rollout import Limits
 
+    gc.freeze()
+    gc.enable()
     log_to_stderr(form=log_format, verbose=verbose)
     try:
         reachable = outside.Egress(tuple(egress or ()), public=not no_public_egress)

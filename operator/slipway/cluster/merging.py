@@ -105,14 +105,18 @@ def _leaves(kind: Kind, value: Any, path: Path) -> Iterator[Path]:
 def _children(kind: Kind, value: Any, path: Path) -> list[tuple[str | Item | Member, Any]] | None:
     """What lies below a value, or None when it is one whole: a scalar, an atomic map or an atomic list."""
     if isinstance(value, dict):
-        atomic = bool(path) and path[-1] in _ATOMIC_MAPS and kind in _KEYED
-        return None if atomic else list(value.items())
+        return None if _atomic(kind, path) else list(value.items())
     if isinstance(value, list):
         if path[-1] in _SETS:
             return [(Member(item), item) for item in value]
         keys = _keys(kind, path, value)
         return None if keys is None else [(_item(keys, item), item) for item in value]
     return None
+
+
+def _atomic(kind: Kind, path: Path) -> bool:
+    """Whether the map at a path is one whole."""
+    return bool(path) and path[-1] in _ATOMIC_MAPS and kind in _KEYED
 
 
 def _keys(kind: Kind, path: Path, items: Iterable[Any]) -> tuple[str, ...] | None:
@@ -134,13 +138,17 @@ def _item(keys: tuple[str, ...], item: Object) -> Item:
 def find(kind: Kind, obj: Any, path: Path) -> Any:
     """The value at a path, or None when there is none."""
     value: Any = obj
-    walked: Path = ()
-    for step in path:
-        below = dict(_children(kind, value, walked) or [])
-        if step not in below:
+    for depth, step in enumerate(path):
+        value = _child(kind, value, path[:depth], step)
+        if value is None:
             return None
-        value, walked = below[step], (*walked, step)
     return value
+
+
+def _child(kind: Kind, value: Any, path: Path, step: str | Item | Member) -> Any:
+    if isinstance(value, dict):
+        return None if _atomic(kind, path) else value.get(step)
+    return dict(_children(kind, value, path) or []).get(step)
 
 
 def applied(kind: Kind, live: Object, given: Object, owners: Owners, manager: Manager) -> tuple[Object, Owners]:

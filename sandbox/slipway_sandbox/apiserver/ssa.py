@@ -268,6 +268,8 @@ def _prune(node: Node, merged: dict[str, Any], last: FieldSet, managers: Manager
     owned: FieldSet = {}
     for manager in managers.values():
         owned = fieldsets.union(owned, manager.fields)
+    if not fieldsets.difference(last, owned):
+        return merged  # whoever applies the same fields again gives up nothing, and no parents of them either
     given_up = fieldsets.difference(fieldsets.with_named_parents(last, node), fieldsets.with_named_parents(owned, node))
     given_up.get("f:metadata", {}).pop(fieldsets.HERE, None)
     if not given_up:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import json
 from typing import Any
 
 from slipway.api import AutoscalingSpec, DisruptionBudget, ReleaseSpec
@@ -82,7 +82,7 @@ def _of_a_revision() -> dict[str, Any]:
 
 
 def _as_stored(manifest: dict[str, Any]) -> dict[str, Any]:
-    live = copy.deepcopy(manifest)
+    live: dict[str, Any] = json.loads(json.dumps(manifest))  # several times as fast as a deep copy
     live["metadata"] |= {
         "uid": "6a2f",
         "resourceVersion": "4711",
