@@ -148,6 +148,7 @@ async def test_an_operator_without_its_crds_waits_for_them_and_says_so(
     assert await answers("/healthz", 200, "starting")  # a restart would not bring them about
     await install(cluster)
     await until(lambda: answers("/readyz", 200, "leading\nrestricted: no gateway.networking.k8s.io/v1: "))
+    assert await answers("/debug/queue", 404, "")  # nobody asked for it
     os.kill(os.getpid(), signal.SIGTERM)
     await asyncio.wait_for(operator, 15)
 
@@ -174,6 +175,7 @@ async def test_an_operator_that_may_not_write_its_lease_says_so_stands_by_and_le
         elect=True,
         lease_namespace="shop",
         lease=LeaseTimes.of(3),
+        debug=True,
     )
     operator = asyncio.create_task(run(here))
     told = "lease shop/slipway: may not be held, grant get, create and patch: "
@@ -190,6 +192,12 @@ async def test_an_operator_that_may_not_write_its_lease_says_so_stands_by_and_le
     async with administrator(config) as client:
         await allow(client, "all", ["*"], ["*"], ["*"])
     await until(lambda: answers(200, "leading"))
+
+    async def dumped() -> bool:
+        status, text = await page(f"http://127.0.0.1:{port}/debug/queue")
+        return status == 200 and json.loads(text).keys() >= {"ready", "busy", "due"}
+
+    await until(dumped)
     os.kill(os.getpid(), signal.SIGTERM)
     await asyncio.wait_for(operator, 15)
 

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from unit.controller.fake_clock import FakeClock
 from unit.controller.world import World
 
-from slipway.cluster import MODEL_DEPLOYMENT
+from slipway.cluster import DEPLOYMENT, MODEL_DEPLOYMENT, Unavailable
 from slipway.controller.logs import JsonFormatter, TextFormatter, looking_at
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reconciler import Key
@@ -139,6 +139,18 @@ async def test_each_decision_is_one_line_with_its_object_its_revision_and_its_lo
         ("shop", "fraud", world.name_of("v4"))
     }
     assert len({line["reconcileID"] for line in told}) == len(told)
+
+
+async def test_a_line_that_tells_no_decision_names_the_revision_and_the_look_too(
+    world: World, lines: list[dict[str, Any]]
+) -> None:
+    await world.serving("v1")
+    world.declare("v2")
+    world.cluster.fail_next("apply", DEPLOYMENT, Unavailable("the server is away"))
+    await world.run()
+    [line] = [line for line in lines if "the server is away" in line["msg"]]
+    assert (line["namespace"], line["name"], line["revision"]) == ("shop", "fraud", world.name_of("v2"))
+    assert line["reconcileID"] in {other["reconcileID"] for other in lines if "reason" in other}
 
 
 async def test_a_specification_that_cannot_be_read_is_one_line_however_often_it_is_looked_at(
