@@ -9,7 +9,7 @@ from typing import Final
 import typer
 
 from slipway import __version__
-from slipway.cli import auditing, checking, evaluating, feedback, looking, reporting, running, verdicts
+from slipway.cli import auditing, checking, evaluating, feedback, fetching, looking, reporting, running, verdicts
 from slipway.cli.plugins import OpenGroup
 
 KUBECTL_PLUGIN: Final = "kubectl-slipway"
@@ -43,6 +43,7 @@ app.command()(checking.lint)
 app.command()(checking.diff)
 app.command()(feedback.feedback)
 app.command()(evaluating.evaluate)
+app.command()(fetching.fetch)
 app.command()(running.run)
 
 

@@ -1,0 +1,54 @@
+"""Models, brought to where they are served: from a URI to a folder of read-only files with a known digest.
+
+Runs in the user's namespace, as an init container or a Job, with the user's credentials and network policies. So
+nothing here judges addresses as the operator does for URLs in specifications; it refuses what could harm its own node:
+names that leave the destination, archives that unfold to more than they may, and anything half.
+"""
+
+from slipway.delivery.address import SCHEMES, Address, address
+from slipway.delivery.digest import digest_of, tree_digest
+from slipway.delivery.errors import (
+    AddressError,
+    CacheError,
+    Changed,
+    DeliveryError,
+    Denied,
+    DestinationError,
+    DigestMismatch,
+    DiskFull,
+    Field,
+    Incomplete,
+    NotFound,
+    TooLarge,
+    Unreachable,
+    Unsafe,
+)
+from slipway.delivery.fetching import Options, fetch
+from slipway.delivery.place import Artifact
+from slipway.delivery.progress import Progress
+
+__all__ = [
+    "SCHEMES",
+    "Address",
+    "AddressError",
+    "Artifact",
+    "CacheError",
+    "Changed",
+    "DeliveryError",
+    "Denied",
+    "DestinationError",
+    "DigestMismatch",
+    "DiskFull",
+    "Field",
+    "Incomplete",
+    "NotFound",
+    "Options",
+    "Progress",
+    "TooLarge",
+    "Unreachable",
+    "Unsafe",
+    "address",
+    "digest_of",
+    "fetch",
+    "tree_digest",
+]

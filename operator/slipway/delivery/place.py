@@ -1,0 +1,106 @@
+"""The destination: complete or not there.
+
+Beside ``DEST`` are ``.DEST.slipway/``, in which it is made; ``.DEST.slipway.json``, which says what it is; and a lock.
+The last two steps are a rename of the record and one of the folder, in this order: a folder with its record is whole.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from slipway.delivery.archives import remove
+from slipway.delivery.digest import digest_of
+from slipway.delivery.errors import DeliveryError, DestinationError
+from slipway.delivery.transfer import writing
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """What was delivered."""
+
+    uri: str
+    digest: str
+    """Of the tree: ``sha256:…``, see `tree_digest`."""
+    bytes: int
+    files: int
+
+
+class Place:
+    """A destination that is held: one process at a time works on it."""
+
+    def __init__(self, dest: Path) -> None:
+        self.dest = Path(os.path.abspath(dest))  # noqa: PTH100 - a link in the way stays one
+        if self.dest.is_symlink() or (self.dest.exists() and not self.dest.is_dir()):
+            raise DestinationError(f"{dest} is no folder: name one that does not exist yet")
+        if self.dest.is_mount():
+            raise DestinationError(
+                f"{dest} is where a volume is mounted, which cannot appear at once: fetch into a folder of the volume, "
+                "and mount that by subPath"
+            )
+        self._beside = self.dest.parent / f".{self.dest.name}.slipway"
+        self._record = self._beside.with_name(f"{self._beside.name}.json")
+
+    @property
+    def work(self) -> Path:
+        """Where the files are until all of them are."""
+        return self._beside
+
+    @contextmanager
+    def held(self) -> Iterator[Self]:
+        """Waits for others that work on it."""
+        lock = self._beside.with_name(f"{self._beside.name}.lock")
+        with writing(lock):
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            file = lock.open("ab")
+        with file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield self
+
+    def there(self) -> Artifact | None:
+        """What the destination holds already, hashed again. What is not what its record says is removed.
+
+        Raises DestinationError for a folder with files that were not put there by this.
+        """
+        if not self.dest.exists():
+            return None
+        try:
+            known = Artifact(**json.loads(self._record.read_text()))
+        except FileNotFoundError:
+            if not any(self.dest.iterdir()):
+                return None
+            raise DestinationError(f"{self.dest} holds files of somebody else: name another folder") from None
+        except (OSError, ValueError, TypeError):
+            known = None
+        try:
+            if known is not None and digest_of(self.dest) == known.digest:
+                return known
+        except DeliveryError:
+            pass  # something that is no file is in it: it is not what its record says
+        remove(self.dest)
+        remove(self._record)
+        return None
+
+    def publish(self, tree: Path, artifact: Artifact) -> None:
+        """Makes the files read-only and lets the destination appear."""
+        made = self._record.with_suffix(".new")
+        with writing(self.dest):
+            for folder, _, names in os.walk(tree):
+                for name in names:
+                    (Path(folder) / name).chmod(0o444)
+            made.write_text(json.dumps(asdict(artifact)))
+            made.replace(self._record)
+            try:
+                tree.replace(self.dest)
+            except OSError as error:
+                if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
+                    raise DestinationError(f"{self.dest} was filled meanwhile: name another folder") from None
+                raise
+        remove(self.work)

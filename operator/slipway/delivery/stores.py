@@ -1,0 +1,139 @@
+"""Object stores: S3, Google Cloud Storage and Azure, by the client that golden sets are read with.
+
+It finds credentials where the clouds' own tools put them: keys and endpoints in AWS_*, GOOGLE_* and AZURE_* variables,
+web identities that a service account's token stands for, and the instance's metadata. A retry of its own would hide
+what happens, so it makes none: this package tries again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+
+from slipway.delivery.address import Address
+from slipway.delivery.errors import AddressError, Changed, DeliveryError, Denied, NotFound, Passing
+from slipway.delivery.listing import MAX_FILES, Entry, Source
+from slipway.delivery.web import CONNECT_SECONDS, SILENT_SECONDS
+
+_PIECE: Final = 1024 * 1024
+_ERRORS: Final = {
+    "NotFoundError": NotFound("there is nothing there: check the bucket, the path and its case"),
+    "FileNotFoundError": NotFound("there is nothing there: check the bucket, the path and its case"),
+    "PermissionDeniedError": Denied("the store refuses to show it: check that the credentials given may read and list"),
+    "UnauthenticatedError": Denied("the store does not know the credentials given: check the environment variables"),
+    "PreconditionError": Changed("it changed while it was fetched: fetch it again"),
+    "InvalidPathError": AddressError("its path is none that a store could have: check for //, . and .."),
+    "UnknownConfigurationKeyError": AddressError("the store's client cannot be configured like this"),
+    "NotSupportedError": AddressError("the store cannot do what is needed to read it"),
+}
+
+_ALLOW_HTTP: Final = ("AWS_ALLOW_HTTP", "AZURE_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP")
+"""Variables that let an endpoint be http, as many in a cluster are. The client forgets them beside options."""
+
+_CODE: Final = re.compile(r"<Code>([A-Za-z]{1,60})</Code>")
+
+Result = TypeVar("Result")
+
+
+class StoredObjects(Source):
+    """An object, or all objects below a prefix."""
+
+    def __init__(self, where: Address) -> None:
+        try:
+            import obstore
+            from obstore.store import from_url
+        except ImportError:
+            raise AddressError(f"{where.scheme}:// needs the package obstore: install slipway[stores]") from None
+        self._obstore: Any = obstore
+        self._path = where.path
+        self._store: Any = _asked(
+            lambda: from_url(
+                f"{where.scheme}://{where.host}",
+                client_options={
+                    "allow_http": any(os.environ.get(name, "").lower() in ("true", "1") for name in _ALLOW_HTTP),
+                    "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
+                    "read_timeout": timedelta(seconds=SILENT_SECONDS),
+                    "timeout": timedelta(minutes=10),
+                },
+                retry_config={"max_retries": 0},
+            )
+        )
+
+    def entries(self) -> Sequence[Entry]:
+        """The object of exactly this name, or else everything below it. Markers of folders are left out."""
+        if self._path and not self._path.endswith("/"):
+            try:
+                return [
+                    _entry(self._path.rpartition("/")[2], _asked(lambda: self._obstore.head(self._store, self._path)))
+                ]
+            except NotFound:
+                pass
+        prefix = self._path.strip("/")
+        found = [entry for entry in _asked(lambda: self._listed(prefix)) if entry.size or self._is_object(entry)]
+        if not found:
+            raise NotFound("no object has this name or begins with it: check the bucket, the path and its case")
+        return found
+
+    def _listed(self, prefix: str) -> list[Entry]:
+        below = f"{prefix}/" if prefix else ""
+        found: list[Entry] = []
+        for page in self._obstore.list(self._store, prefix=below or None, chunk_size=1000):
+            for about in page:
+                key = str(about["path"])
+                name = key.removeprefix(below)
+                if key.startswith(below) and name:
+                    found.append(_entry(name, about))
+            if len(found) > MAX_FILES:
+                break
+        return sorted(found, key=lambda entry: entry.path)
+
+    def _is_object(self, entry: Entry) -> bool:
+        """Whether an empty entry is one. The client takes the slash off the markers that stand for folders."""
+        try:
+            _asked(lambda: self._obstore.head(self._store, entry.key))
+        except NotFound:
+            return False
+        return True
+
+    def into(self, entry: Entry, begin: int, view: memoryview) -> Iterator[int]:
+        """See `Source`."""
+        options: dict[str, Any] = {"range": (begin, begin + len(view))}
+        if entry.version:
+            options["if_match"] = entry.version
+        answer = _asked(lambda: self._obstore.get(self._store, entry.key, options=options))
+        if answer.meta["size"] != entry.size or (answer.meta.get("e_tag") or "") != entry.version:
+            raise Changed("it changed while it was fetched: fetch it again")
+        got = 0
+        pieces = iter(answer.stream(min_chunk_size=_PIECE))
+        while (piece := _asked(lambda: next(pieces, None))) is not None:
+            count = min(len(piece), len(view) - got)
+            view[got : got + count] = memoryview(piece)[:count]
+            got += count
+            yield count
+
+
+def _asked(ask: Callable[[], Result]) -> Result:
+    """What the client gives, its errors told in the words of this package. Their texts stay behind: they hold URLs."""
+    try:
+        return ask()
+    except DeliveryError:
+        raise
+    except Exception as error:  # noqa: BLE001  the client's errors share no base with those of its transport
+        known = _ERRORS.get(type(error).__name__)
+        if known is not None:
+            raise type(known)(known.problem) from None
+        text = str(error)
+        if "builder error" in text:
+            raise AddressError("the store's endpoint is http: use https, or set AWS_ALLOW_HTTP=true") from None
+        code = _CODE.search(text)
+        if type(error).__name__ in ("GenericError", "TimeoutError", "OSError", "JoinError", "BaseError"):
+            told = f"the store answers {code[1]}" if code else "the store's client cannot read it"
+            raise Passing(told) from None
+        raise AddressError(f"the store's client does not take it ({type(error).__name__}): check the address") from None
+
+
+def _entry(name: str, about: Any) -> Entry:
+    return Entry(name, str(about["path"]), int(about["size"]), str(about.get("e_tag") or ""))

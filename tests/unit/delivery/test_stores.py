@@ -1,0 +1,142 @@
+"""Object stores, by a small server that speaks as much of S3 as reading needs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from unit.delivery.servers import CHUNK, Asked, Reply, Server, bucket, ranged, serving
+
+from slipway import delivery
+from slipway.delivery import Options, fetch
+
+pytest.importorskip("obstore", reason="the package obstore is not installed")
+
+BIG = random.Random(8).randbytes(2 * CHUNK + 99)
+OBJECTS = {
+    "fraud/v3/weights.bin": BIG,
+    "fraud/v3/config.json": b"{}",
+    "fraud/v3/sub/": b"",
+    "fraud/v3/sub/a b.txt": b"x",
+    "fraud/v30/other": b"not of it",
+}
+
+
+@pytest.fixture
+def login(monkeypatch: pytest.MonkeyPatch) -> Callable[[Server], None]:
+    def use(server: Server) -> None:
+        for name, value in {
+            "AWS_ENDPOINT_URL": server.url,
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "s3cret",
+            "AWS_REGION": "us-east-1",
+        }.items():
+            monkeypatch.setenv(name, value)
+
+    return use
+
+
+@pytest.mark.parametrize("uri", ["s3://models/fraud/v3", "s3://models/fraud/v3/"])
+def test_everything_below_a_prefix_is_fetched(tmp_path: Path, login: Callable[[Server], None], uri: str) -> None:
+    with serving(bucket("models", OBJECTS, page=2)) as server:
+        login(server)
+        found = fetch(uri, tmp_path / "model")
+    assert (found.files, found.bytes) == (3, len(BIG) + 3)
+    assert (tmp_path / "model" / "weights.bin").read_bytes() == BIG
+    assert (tmp_path / "model" / "sub" / "a b.txt").read_bytes() == b"x"
+    again = Options(digest=found.digest)
+    assert fetch(uri, tmp_path / "model", again) == found
+
+
+def test_one_object_is_a_folder_with_one_file(tmp_path: Path, login: Callable[[Server], None]) -> None:
+    with serving(bucket("models", OBJECTS)) as server:
+        login(server)
+        assert fetch("s3://models/fraud/v3/weights.bin", tmp_path / "model").files == 1
+    assert (tmp_path / "model" / "weights.bin").read_bytes() == BIG
+
+
+def test_an_empty_prefix_is_named_with_what_to_check(tmp_path: Path, login: Callable[[Server], None]) -> None:
+    with serving(bucket("models", OBJECTS)) as server:
+        login(server)
+        with pytest.raises(
+            delivery.NotFound, match=r"^uri: no object has this name or begins with it: check the bucket"
+        ):
+            fetch("s3://models/fraud/v4", tmp_path / "model")
+
+
+def test_wrong_credentials_are_named_without_showing_them(
+    tmp_path: Path, login: Callable[[Server], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(bucket("models", OBJECTS)) as server:
+        login(server)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "strange-id")
+        with pytest.raises(delivery.Denied, match=r"^credentials: the store refuses") as denied:
+            fetch("s3://models/fraud/v3", tmp_path / "model")
+    assert "s3cret" not in str(denied.value)
+    assert "strange" not in str(denied.value)
+
+
+def test_an_object_that_is_replaced_during_the_fetch_is_refused(
+    tmp_path: Path, login: Callable[[Server], None]
+) -> None:
+    objects = dict(OBJECTS)
+    usual = bucket("models", objects)
+
+    def answer(asked: Asked) -> Reply:
+        if asked.headers.get("range", "").startswith(f"bytes={CHUNK}-"):
+            objects["fraud/v3/weights.bin"] = BIG[::-1]
+        return usual(asked)
+
+    with serving(answer) as server:
+        login(server)
+        with pytest.raises(delivery.Changed, match=r"changed while it was fetched"):
+            fetch("s3://models/fraud/v3", tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_an_object_that_was_replaced_under_a_pinned_digest_is_refused(
+    tmp_path: Path, login: Callable[[Server], None]
+) -> None:
+    objects = dict(OBJECTS)
+    with serving(bucket("models", objects)) as server:
+        login(server)
+        first = fetch("s3://models/fraud/v3", tmp_path / "one")
+        objects["fraud/v3/config.json"] = b"[]"
+        with pytest.raises(delivery.DigestMismatch, match=rf"{first.digest} is wanted"):
+            fetch("s3://models/fraud/v3", tmp_path / "two", Options(digest=first.digest))
+    assert not (tmp_path / "two").exists()
+
+
+def test_a_store_that_breaks_off_is_asked_again(tmp_path: Path, login: Callable[[Server], None]) -> None:
+    usual, broken = bucket("models", OBJECTS), []
+
+    def answer(asked: Asked) -> Reply:
+        reply = usual(asked)
+        if asked.headers.get("range") and len(reply.body) == CHUNK and len(broken) < 2:
+            broken.append(asked)
+            return Reply(reply.status, reply.body, reply.headers, cut=1000)
+        return reply
+
+    with serving(answer) as server:
+        login(server)
+        fetch("s3://models/fraud/v3", tmp_path / "model")
+    assert len(broken) == 2
+    assert (tmp_path / "model" / "weights.bin").read_bytes() == BIG
+
+
+def test_keys_that_would_leave_the_destination_are_refused(tmp_path: Path, login: Callable[[Server], None]) -> None:
+    with serving(bucket("models", {"v3/a\\..\\b": b"x"})) as server:
+        login(server)
+        with pytest.raises(delivery.Unsafe, match=r"backslash"):
+            fetch("s3://models/v3", tmp_path / "model")
+
+
+def test_a_store_that_nobody_can_reach_is_given_up(tmp_path: Path, login: Callable[[Server], None]) -> None:
+    with serving(lambda asked: ranged(asked, b"")) as server:
+        pass
+    login(server)
+    with pytest.raises(delivery.Unreachable, match=r"5 times: check the host"):
+        fetch("s3://models/fraud/v3", tmp_path / "model")
