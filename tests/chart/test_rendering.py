@@ -89,8 +89,81 @@ def test_each_switch_by_itself_changes_something_and_breaks_nothing(
 ) -> None:
     beside = WITH.get(path, {} if path[0] == "crds" else {"crds": {"enabled": False}})
     flipped = chart.objects(merged(beside, nested(path, not default)))
-    assert problems(flipped, VERSIONS[-1]) == []
+    assert {version: problems(flipped, version) for version in VERSIONS[1:]} == {
+        version: [] for version in VERSIONS[1:]
+    }
     assert flipped != chart.objects(merged(beside, nested(path, default)))
+
+
+def every_switch(on: bool, **but: bool) -> dict[str, Any]:
+    """All booleans one way, but those whose path joined by `__` is named."""
+    found: dict[str, Any] = {}
+    for path, _ in switches(DEFAULTS):
+        found = merged(found, nested(path, but.get("__".join(path), on)))
+    return found
+
+
+ALL: dict[str, dict[str, Any]] = {
+    "all on, scraped by Service": every_switch(True, metrics__podMonitor__enabled=False),
+    "all on, scraped by pod": every_switch(True, metrics__serviceMonitor__enabled=False),
+    "all off": merged(every_switch(False), {"serviceAccount": {"name": "other"}}),
+}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_all_switches_at_once_break_nothing(chart: Chart, name: str) -> None:
+    found = {version: problems(chart.objects(ALL[name]), version) for version in VERSIONS[1:]}
+    assert found == {version: [] for version in VERSIONS[1:]}
+    old = merged(ALL[name], {"admission": {"enabled": False}})
+    assert problems(chart.objects(old, version=VERSIONS[0]), VERSIONS[0]) == []
+
+
+@pytest.mark.parametrize("kind", ["ServiceMonitor", "PodMonitor"])
+def test_a_monitor_finds_the_page_of_metrics(chart: Chart, kind: str) -> None:
+    switch = kind[0].lower() + kind[1:]
+    objects = chart.objects(
+        {"metrics": {switch: {"enabled": True, "namespace": "monitoring"}}, "feedback": {"enabled": True}}
+    )
+    [monitor] = of_kind(objects, kind)
+    assert monitor["metadata"]["namespace"] == "monitoring"
+    assert monitor["spec"]["namespaceSelector"] == {"matchNames": ["ops"]}
+    selected = monitor["spec"]["selector"]["matchLabels"].items()
+    [deployment] = of_kind(objects, "Deployment")
+    template = deployment["spec"]["template"]
+    ports = {port["name"]: port["containerPort"] for port in template["spec"]["containers"][0]["ports"]}
+    if kind == "PodMonitor":
+        [endpoint] = monitor["spec"]["podMetricsEndpoints"]
+        assert selected <= template["metadata"]["labels"].items()
+        assert ports[endpoint["port"]] == 8081
+        return
+    [endpoint] = monitor["spec"]["endpoints"]
+    services = [found for found in of_kind(objects, "Service") if selected <= found["metadata"]["labels"].items()]
+    [found] = [port for service in services for port in service["spec"]["ports"] if port["name"] == endpoint["port"]]
+    assert ports[found["targetPort"]] == 8081
+
+
+def test_what_is_said_of_the_pods_is_in_the_pods(chart: Chart) -> None:
+    said: dict[str, Any] = {
+        "priorityClassName": "system-cluster-critical",
+        "runtimeClassName": "gvisor",
+        "nodeSelector": {"a": "b"},
+        "tolerations": [{"operator": "Exists"}],
+        "affinity": {"podAntiAffinity": {}},
+        "hostAliases": [{"ip": "10.1.2.3", "hostnames": ["a"]}],
+        "dnsPolicy": "ClusterFirst",
+        "dnsConfig": {"options": [{"name": "ndots"}]},
+        "terminationGracePeriodSeconds": 40,
+    }
+    [deployment] = of_kind(chart.objects({**said, "crds": {"enabled": False}}), "Deployment")
+    assert said.items() <= deployment["spec"]["template"]["spec"].items()
+
+
+def test_extra_objects_may_be_objects_or_templates_of_them(chart: Chart) -> None:
+    template = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: text, namespace: {{ .Release.Namespace }}}"
+    written = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-more"}}
+    objects = chart.objects({"extraObjects": [written, template]})
+    names = [obj["metadata"] for obj in of_kind(objects, "ConfigMap")]
+    assert names == [{"name": "rel-more"}, {"name": "text", "namespace": "ops"}]
 
 
 def test_nothing_depends_on_hooks_chance_or_the_cluster_that_renders() -> None:
@@ -248,6 +321,27 @@ def test_the_notes_tell_what_to_do_next(chart: Chart, tmp_path: Path) -> None:
     assert 'need the verb "command"' in notes
     [example] = re.findall(r"<<MANIFEST\n(.*?)MANIFEST", notes, re.DOTALL)
     assert complaints(tmp_path / "notes.yaml", example) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"crds": {"enabled": False}}, "apply those of this version of the chart before you upgrade it"),
+        ({"permissions": {"create": False}}, "There are no roles (permissions.create=false)"),
+        ({"admission": {"enabled": False}}, "Everybody who may change a ModelDeployment may send commands"),
+        (
+            {"networkPolicy": {"enabled": True}, "operator": {"gatewayMetrics": ["http://gateway.x:9100/metrics"]}},
+            "The NetworkPolicy names no way to http://gateway.x:9100/metrics",
+        ),
+        ({"scope": {"namespaces": ["team-a"]}}, "It looks after ModelDeployments in team-a."),
+    ],
+    ids=str,
+)
+def test_the_notes_tell_what_the_values_leave_to_somebody_else(chart: Chart, values: dict[str, Any], said: str) -> None:
+    told = chart.run(
+        "install", "rel", str(CHART), "--dry-run=client", "--namespace=ops", "--values=-", stdin=json.dumps(values)
+    )
+    assert said in told[told.index("NOTES:") :]
 
 
 def test_the_examples_of_the_chart_are_valid(tmp_path: Path) -> None:
