@@ -169,6 +169,8 @@ def test_extra_objects_may_be_objects_or_templates_of_them(chart: Chart) -> None
 def test_nothing_depends_on_hooks_chance_or_the_cluster_that_renders() -> None:
     for template in (CHART / "templates").iterdir():
         text = template.read_text()
+        if template.name == "test.yaml":  # what `helm test` runs, and nothing else does
+            text = re.sub(r"helm\.sh/hook: test$|helm\.sh/hook-delete-policy: .*", "", text, flags=re.MULTILINE)
         assert re.findall(r"helm\.sh/hook|\blookup\b|\brand[A-Z]|\bgen[A-Z]\w+Cert|\bnow\b|APIVersions", text) == [], (
             template
         )

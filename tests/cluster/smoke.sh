@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-helm install slipway charts/slipway --namespace slipway-system --create-namespace --wait --timeout 3m "$@"
+helm install slipway charts/slipway --namespace slipway-system --create-namespace --wait --timeout 3m --set test.enabled=true "$@"
+helm test slipway --namespace slipway-system --timeout 1m
 kubectl apply --namespace default --filename tests/cluster/model.yaml
 kubectl wait --namespace default --for condition=Ready --timeout 2m modeldeployments.slipway.dev/smoke
 

@@ -43,6 +43,11 @@ annotations:
 {{- end }}
 {{- end -}}
 
+{{- define "slipway.testLabels" -}}
+app.kubernetes.io/name: {{ include "slipway.name" . }}-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
 {{- define "slipway.serviceAccountName" -}}
 {{- default (include "slipway.fullname" .) .Values.serviceAccount.name -}}
 {{- end -}}
