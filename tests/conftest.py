@@ -1,6 +1,5 @@
 """What holds for every test."""
 
-import gc
 import os
 import signal
 import threading
@@ -15,8 +14,3 @@ settings.load_profile("slipway")
 # A shell that runs the tests in the background has Ctrl-C ignored, and so would every program that a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def pytest_collection_finish() -> None:
-    """What was imported and collected stays until the end: the collector need not look through it again and again."""
-    gc.freeze()

@@ -7,10 +7,7 @@ SLIPWAY_SEQUENCES sets how many sequences there are.
 
 from __future__ import annotations
 
-import gc
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from unit.rollout.sequences import drawn, failure_of, shortened
@@ -28,19 +25,8 @@ def parts_of(share: int) -> list[range]:
 
 def run_drawn(seeds: range) -> None:
     """Run the sequences of these seeds; the first that fails is cut down to what matters, and shown."""
-    with _without_collection():
-        for seed in seeds:
-            beginning, disturbances = drawn(seed)
-            failure = failure_of(beginning, disturbances)
-            if failure is not None:
-                pytest.fail(f"seed {seed}: {failure}\nrun({beginning!r}, {shortened(beginning, disturbances)})")
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """A world is made of values without cycles, so the collector finds nothing in them, for a quarter of the time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
+    for seed in seeds:
+        beginning, disturbances = drawn(seed)
+        failure = failure_of(beginning, disturbances)
+        if failure is not None:
+            pytest.fail(f"seed {seed}: {failure}\nrun({beginning!r}, {shortened(beginning, disturbances)})")
