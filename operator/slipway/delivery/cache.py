@@ -20,7 +20,7 @@ import fcntl
 import os
 import re
 import shutil
-import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -28,7 +28,8 @@ from pathlib import Path
 from typing import Final
 
 from slipway.delivery.digest import PIECE, file_digest, regular_files, tree_digest
-from slipway.delivery.errors import CacheError, DeliveryError, Field
+from slipway.delivery.errors import CacheError, DeliveryError, Field, Unsafe
+from slipway.delivery.transfer import writing
 
 _CLONE: Final = 0x40049409
 """ioctl FICLONE: a copy that shares its blocks until one side is written."""
@@ -63,10 +64,11 @@ class Cache:
                 return None
             os.utime(entry / "bytes")
             try:
-                files, size = _copied(entry / "files", target)
+                with writing(target):
+                    files, size = _copied(entry / "files", target)
                 if tree_digest(files) == digest:
                     return size, len(files)
-            except DeliveryError:
+            except Unsafe:
                 pass  # something that is no file is in the entry: it is not what its name says
         _remove(target)
         self._remove(name)
@@ -81,17 +83,13 @@ class Cache:
         with _usable(self._folder):
             self._tidy()
             self._make_room(size, keep=name)
-            new = Path(tempfile.mkdtemp(dir=self._folder / "new"))
-            with _locked(self._folder / "new" / f"{new.name}.lock"):
-                try:
-                    _copied(source, new / "files")
-                    (new / "bytes").write_text(str(size))
-                    with _locked(self._folder / "using" / name):
-                        if not entry.exists():
-                            new.rename(entry)
-                finally:
-                    _remove(new)
-                    (self._folder / "new" / f"{new.name}.lock").unlink(missing_ok=True)
+            with self._new() as new, self._new() as old:
+                _copied(source, new / "files")
+                (new / "bytes").write_text(str(size))
+                with _locked(self._folder / "using" / name):
+                    if entry.exists():  # damaged, or added by somebody else meanwhile
+                        entry.rename(old)
+                    new.rename(entry)
         return True
 
     def _make_room(self, wanted: int, *, keep: str) -> None:
@@ -117,18 +115,29 @@ class Cache:
         with _tried(self._folder / "using" / name) as alone:
             if not alone:
                 return False
-            aside = Path(tempfile.mkdtemp(dir=self._folder / "new"))
-            if entry.exists():
-                entry.rename(aside / "gone")
-            _remove(aside)
+            with self._new() as old:
+                if entry.exists():
+                    entry.rename(old)
             return True
+
+    @contextmanager
+    def _new(self) -> Iterator[Path]:
+        """A name for a tree that is not an entry yet, or not any more. What is left there afterwards is removed."""
+        path = self._folder / "new" / uuid.uuid4().hex
+        lock = path.with_suffix(".lock")
+        with _locked(lock):  # before there is anything that others could take for left behind
+            try:
+                yield path
+            finally:
+                _remove(path)
+                lock.unlink(missing_ok=True)
 
     def _tidy(self) -> None:
         """Remove what processes left behind that were killed while they added or removed."""
         for left in (self._folder / "new").iterdir():
             if left.suffix == ".lock":
                 continue
-            lock = left.with_name(f"{left.name}.lock")
+            lock = left.with_suffix(".lock")
             with _tried(lock) as alone:
                 if alone:
                     _remove(left)
@@ -201,7 +210,7 @@ def _hex(digest: str) -> str:
 
 def _remove(path: Path) -> None:
     if path.is_dir():
-        shutil.rmtree(path, ignore_errors=False)
+        shutil.rmtree(path)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from slipway.delivery.place import Artifact, Place
 from slipway.delivery.progress import Meter, Report
 from slipway.delivery.transfer import CHUNK, WORKERS, Transfer, attempts, writing
 
+_LOGGER: Final = logging.getLogger(__name__)
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -100,9 +102,8 @@ def _fetched(cache: Cache | None, where: Address, options: Options, place: Place
     if cache is not None:
         try:
             cache.put(artifact.digest, place.dest, artifact.bytes)
-        except CacheError:
-            if options.digest is None:
-                raise
+        except CacheError as error:  # the model is there; only the next fetch is slower
+            _LOGGER.warning("not kept in the cache: %s", error.problem)
     return artifact
 
 

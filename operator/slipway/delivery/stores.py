@@ -72,7 +72,9 @@ class StoredObjects(Source):
             except NotFound:
                 pass
         prefix = self._path.strip("/")
-        found = [entry for entry in _asked(lambda: self._listed(prefix)) if entry.size or self._is_object(entry)]
+        listed = _asked(lambda: self._listed(prefix))
+        folders = {entry.path.rpartition("/")[0] for entry in listed}
+        found = [entry for entry in listed if entry.size or (entry.path not in folders and self._is_object(entry))]
         if not found:
             raise NotFound("no object has this name or begins with it: check the bucket, the path and its case")
         return found

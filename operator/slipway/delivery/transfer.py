@@ -31,7 +31,7 @@ from slipway.delivery.journal import Journal
 from slipway.delivery.listing import Entry, Source
 from slipway.delivery.progress import Meter
 
-CHUNK: Final = 8 * 1024 * 1024
+CHUNK: Final = 4 * 1024 * 1024
 """Bytes of a part."""
 
 WORKERS: Final = 8

@@ -175,7 +175,8 @@ class Web:
                 connection.close()
                 renewed = True
                 with self._lock:
-                    self._headers = self._authorize(refused)
+                    if self._headers is own:  # or else another thread has new ones already
+                        self._headers = self._authorize(refused)
                 continue
             location = answer.headers.get("location")
             if answer.status not in (301, 302, 303, 307, 308) or location is None:

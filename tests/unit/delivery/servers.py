@@ -25,6 +25,7 @@ class Asked:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     method: str = "GET"
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -87,11 +88,15 @@ def serving(answer: Answer) -> Iterator[Server]:
         def do_HEAD(self) -> None:
             self._reply("HEAD")
 
+        def do_POST(self) -> None:
+            self._reply("POST")
+
         def _reply(self, method: str) -> None:
             parts = urlsplit(self.path)
             query = {key: values[-1] for key, values in parse_qs(parts.query, keep_blank_values=True).items()}
             headers = {key.lower(): value for key, value in self.headers.items()}
-            asked = Asked(unquote(parts.path), query, headers, method)
+            body = self.rfile.read(int(headers.get("content-length", 0)))
+            asked = Asked(unquote(parts.path), query, headers, method, body)
             with lock:
                 server.asked.append(asked)
             reply = answer(asked)
@@ -100,7 +105,7 @@ def serving(answer: Answer) -> Iterator[Server]:
             for name, value in {"content-length": str(len(reply.body)), **reply.headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            if method == "GET":
+            if method != "HEAD":
                 with lock:
                     server.sent += len(body)
                 self.wfile.write(body)
@@ -141,11 +146,11 @@ def files(content: Mapping[str, bytes]) -> Answer:
     return answer
 
 
-def bucket(name: str, objects: Mapping[str, bytes], *, page: int = 1000) -> Answer:
-    """The part of S3 that reading needs, for who signs as `key`."""
+def bucket(name: str, objects: Mapping[str, bytes], *, page: int = 1000, login: str = "Credential=key/") -> Answer:
+    """The part of S3 that reading needs, for who signs as `key`. Google's XML interface is the same."""
 
     def answer(asked: Asked) -> Reply:
-        if "Credential=key/" not in asked.headers.get("authorization", ""):
+        if login not in asked.headers.get("authorization", ""):
             return Reply(403, b"<Error><Code>AccessDenied</Code></Error>")
         if asked.path.rstrip("/") == f"/{name}" and asked.query.get("list-type") == "2":
             return _listed(objects, asked.query, page)
@@ -170,6 +175,32 @@ def _listed(objects: Mapping[str, bytes], query: Mapping[str, str], page: int) -
     token = f"<NextContinuationToken>{begin + page}</NextContinuationToken>" if more else ""
     head = f"<IsTruncated>{str(more).lower()}</IsTruncated><KeyCount>{len(keys)}</KeyCount>{token}"
     return Reply(200, f"<ListBucketResult>{head}{rows}</ListBucketResult>".encode())
+
+
+def container(name: str, objects: Mapping[str, bytes]) -> Answer:
+    """The part of Azure's blob storage that reading needs, for who signs for the account `acc`."""
+    when = "<Last-Modified>Mon, 02 Mar 2026 09:00:00 GMT</Last-Modified>"
+
+    def answer(asked: Asked) -> Reply:
+        if not asked.headers.get("authorization", "").startswith("SharedKey acc:"):
+            return Reply(403)
+        if asked.path == f"/{name}" and asked.query.get("comp") == "list":
+            rows = "".join(
+                f"<Blob><Name>{escape(key)}</Name><Properties>{when}<Content-Length>{len(body)}</Content-Length>"
+                f"<Content-Type>application/octet-stream</Content-Type>"
+                f"<Etag>{escape(etag(body))}</Etag></Properties></Blob>"
+                for key, body in sorted(objects.items())
+                if key.startswith(asked.query.get("prefix", ""))
+            )
+            document = f"<EnumerationResults><Blobs>{rows}</Blobs><NextMarker /></EnumerationResults>"
+            return Reply(200, document.encode())
+        body = objects.get(asked.path.removeprefix(f"/{name}/"))
+        if body is None:
+            return Reply(404)
+        reply = ranged(asked, body)
+        return Reply(reply.status, reply.body, {**reply.headers, "last-modified": "Mon, 02 Mar 2026 09:00:00 GMT"})
+
+    return answer
 
 
 def as_json(document: object, status: int = 200) -> Reply:

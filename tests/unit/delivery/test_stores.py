@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from unit.delivery.servers import CHUNK, Asked, Reply, Server, bucket, ranged, serving
+from unit.delivery.servers import CHUNK, Asked, Reply, Server, bucket, container, ranged, serving
 
 from slipway import delivery
 from slipway.delivery import Options, fetch
@@ -140,3 +141,21 @@ def test_a_store_that_nobody_can_reach_is_given_up(tmp_path: Path, login: Callab
     login(server)
     with pytest.raises(delivery.Unreachable, match=r"5 times: check the host"):
         fetch("s3://models/fraud/v3", tmp_path / "model")
+
+
+def test_google_and_azure_are_read_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(bucket("models", OBJECTS, login="")) as server:
+        account = {"gcs_base_url": server.url, "disable_oauth": True, "client_email": "", "private_key": ""}
+        key = tmp_path / "key.json"
+        key.write_text(json.dumps({**account, "private_key_id": ""}))
+        monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT", str(key))
+        monkeypatch.setenv("GOOGLE_ALLOW_HTTP", "true")
+        google = fetch("gs://models/fraud/v3", tmp_path / "google")
+    with serving(container("models", OBJECTS)) as server:
+        monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", server.url)
+        monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "acc")
+        monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "a2V5")
+        monkeypatch.setenv("AZURE_ALLOW_HTTP", "true")
+        azure = fetch("az://models/fraud/v3", tmp_path / "azure")
+    assert google.digest == azure.digest
+    assert google.files == azure.files == 3

@@ -1,0 +1,171 @@
+"""The cache is shared by processes that may be killed at any moment, and what comes out of it is what went in."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from unit.delivery.servers import CHUNK, files, serving
+
+from slipway import delivery
+from slipway.delivery import Options, digest_of, fetch
+
+BODY = random.Random(11).randbytes(2 * CHUNK)
+
+
+def a_model(folder: Path, number: int, size: int = 1000) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "weights.bin").write_bytes(random.Random(number).randbytes(size))
+    (folder / "config.json").write_text(str(number))
+    return folder
+
+
+def entries(cache: Path) -> list[Path]:
+    return sorted((cache / "trees").iterdir())
+
+
+def test_what_is_in_the_cache_is_not_fetched_again(tmp_path: Path) -> None:
+    with serving(files({"/w.bin": BODY})) as server:
+        first = fetch(f"{server.url}/w.bin", tmp_path / "one", Options(cache=tmp_path / "cache"))
+        asked = len(server.asked)
+        again = Options(cache=tmp_path / "cache", digest=first.digest)
+        assert fetch(f"{server.url}/w.bin", tmp_path / "two", again) == first
+        assert len(server.asked) == asked
+    assert digest_of(tmp_path / "two") == first.digest
+    assert (tmp_path / "two" / "w.bin").stat().st_mode & 0o777 == 0o444
+
+
+def test_an_entry_that_was_damaged_is_removed_and_fetched_anew(tmp_path: Path) -> None:
+    with serving(files({"/w.bin": BODY})) as server:
+        first = fetch(f"{server.url}/w.bin", tmp_path / "one", Options(cache=tmp_path / "cache"))
+        kept = entries(tmp_path / "cache")[0] / "files" / "w.bin"
+        kept.unlink()
+        kept.write_bytes(BODY[:-1] + b"?")
+        asked = len(server.asked)
+        again = Options(cache=tmp_path / "cache", digest=first.digest)
+        assert fetch(f"{server.url}/w.bin", tmp_path / "two", again) == first
+        assert len(server.asked) > asked
+    assert digest_of(tmp_path / "two") == first.digest
+    assert digest_of(entries(tmp_path / "cache")[0] / "files") == first.digest
+
+
+def test_a_file_too_many_is_damage_too(tmp_path: Path) -> None:
+    source = a_model(tmp_path / "source", 1)
+    first = fetch(source.as_uri(), tmp_path / "one", Options(cache=tmp_path / "cache"))
+    (entries(tmp_path / "cache")[0] / "files" / "link").symlink_to("/etc/passwd")
+    fetch(source.as_uri(), tmp_path / "two", Options(cache=tmp_path / "cache", digest=first.digest))
+    assert sorted(path.name for path in (tmp_path / "two").iterdir()) == ["config.json", "weights.bin"]
+
+
+def test_room_is_made_by_removing_what_was_not_used_for_longest(tmp_path: Path) -> None:
+    cache, digests = tmp_path / "cache", []
+    for number in range(3):
+        source = a_model(tmp_path / f"source-{number}", number, 1000)
+        digests.append(fetch(source.as_uri(), tmp_path / "out" / str(number), Options(cache=cache)).digest)
+        _as_if_elsewhere(cache)
+        os.utime(cache / "trees" / digests[-1].removeprefix("sha256:") / "bytes", (number, number))
+    fetch((tmp_path / "source-0").as_uri(), tmp_path / "again", Options(cache=cache, digest=digests[0]))
+    _as_if_elsewhere(cache)
+    fourth = a_model(tmp_path / "source-3", 3, 1000)
+    digests.append(fetch(fourth.as_uri(), tmp_path / "fourth", Options(cache=cache, cache_size=3100)).digest)
+    kept = {f"sha256:{entry.name}" for entry in entries(cache)}
+    assert kept == {digests[0], digests[2], digests[3]}
+
+
+def test_what_is_in_use_is_not_removed(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    first = fetch(a_model(tmp_path / "a", 1).as_uri(), tmp_path / "one", Options(cache=cache))
+    _as_if_elsewhere(cache)
+    with (cache / "using" / first.digest.removeprefix("sha256:")).open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)  # as somebody does who copies from it
+        fetch(a_model(tmp_path / "b", 2).as_uri(), tmp_path / "two", Options(cache=cache, cache_size=1500))
+        assert first.digest.removeprefix("sha256:") in {entry.name for entry in entries(cache)}
+    _as_if_elsewhere(cache)
+    fetch(a_model(tmp_path / "c", 3).as_uri(), tmp_path / "three", Options(cache=cache, cache_size=1500))
+    assert first.digest.removeprefix("sha256:") not in {entry.name for entry in entries(cache)}
+
+
+def test_what_is_larger_than_the_cache_is_fetched_and_not_kept(tmp_path: Path) -> None:
+    options = Options(cache=tmp_path / "cache", cache_size=100)
+    assert fetch(a_model(tmp_path / "a", 1).as_uri(), tmp_path / "one", options).files == 2
+    assert entries(tmp_path / "cache") == []
+
+
+def test_a_cache_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(delivery.CacheError, match=r"^cache: .*file cannot be used"):
+        fetch(a_model(tmp_path / "a", 1).as_uri(), tmp_path / "one", Options(cache=tmp_path / "file"))
+
+
+def test_of_many_that_want_the_same_one_fetches(tmp_path: Path) -> None:
+    """The source says how often its bytes were sent: once."""
+    with serving(files({"/w.bin": BODY})) as server:
+        digest = fetch(f"{server.url}/w.bin", tmp_path / "first").digest
+        before = server.sent
+        running = [
+            _fetching(f"{server.url}/w.bin", tmp_path / str(number), tmp_path / "cache", digest) for number in range(4)
+        ]
+        assert [process.wait(60) for process in running] == [0] * 4
+        assert server.sent - before == len(BODY) + 1
+    assert {digest_of(tmp_path / str(number)) for number in range(4)} == {digest}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_processes_that_are_killed_leave_nothing_half(tmp_path: Path, seed: int) -> None:
+    """Killed at random moments, again and again; whatever is there afterwards is whole."""
+    chance = random.Random(seed)
+    content = {f"/{number}.bin": random.Random(number).randbytes(6_000_000) for number in range(2)}
+    cache = tmp_path / "cache"
+    with serving(files(content)) as server:
+        wanted = {
+            f"{server.url}{path}": fetch(f"{server.url}{path}", tmp_path / "first" / path[1:]).digest
+            for path in content
+        }
+        for turn in range(5):
+            running = [
+                _fetching(uri, tmp_path / f"dest-{number}-{chance.randrange(2)}", cache, digest)
+                for number, (uri, digest) in enumerate(wanted.items())
+            ]
+            time.sleep(chance.uniform(0.15, 0.7))  # the moment is what is random
+            for process in running:
+                process.send_signal(signal.SIGKILL)
+                process.wait(60)
+            _all_whole(tmp_path, set(wanted.values()), f"turn {turn}")
+        for number, (uri, digest) in enumerate(wanted.items()):
+            options = Options(cache=cache, digest=digest)
+            assert fetch(uri, tmp_path / f"dest-{number}-0", options).digest == digest
+        fetch(a_model(tmp_path / "another", 1).as_uri(), tmp_path / "last", Options(cache=cache))
+        wanted["another"] = digest_of(tmp_path / "last")
+    _all_whole(tmp_path, set(wanted.values()), "the end")
+    assert [path.name for path in (cache / "new").iterdir() if path.is_dir()] == []
+
+
+def _all_whole(folder: Path, digests: set[str], when: str) -> None:
+    for dest in folder.glob("dest-*"):
+        assert digest_of(dest) in digests, when
+    for entry in (folder / "cache" / "trees").glob("*"):
+        assert digest_of(entry / "files") == f"sha256:{entry.name}", when
+
+
+def _fetching(uri: str, dest: Path, cache: Path, digest: str) -> subprocess.Popen[bytes]:
+    script = (
+        "import sys; from pathlib import Path; from slipway.delivery import Options, fetch; uri, dest, cache, digest = "
+        "sys.argv[1:]; fetch(uri, Path(dest), Options(cache=Path(cache), digest=digest))"
+    )
+    return subprocess.Popen([sys.executable, "-c", script, uri, str(dest), str(cache), digest])
+
+
+def _as_if_elsewhere(cache: Path) -> None:
+    """Files that are no longer those of a destination, as when that is on another volume or gone."""
+    for path in cache.glob("trees/*/files/*"):
+        if path.stat().st_nlink > 1:
+            body = path.read_bytes()
+            path.unlink()
+            path.write_bytes(body)

@@ -1,0 +1,125 @@
+"""Models of an MLflow server, by a small one that answers as its REST API does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from unit.delivery.servers import Answer, Asked, Reply, as_json, serving
+
+from slipway import delivery
+from slipway.delivery import fetch
+
+FILES = {"model/MLmodel": b"flavors: {}", "model/sub/weights.bin": b"w" * 5000, "other/x": b"no"}
+ROOT = "1/abc/artifacts"
+
+
+def a_server(stored: str, *, token: str = "") -> Answer:
+    """Model fraud, whose version 3 is the champion; run abc; artifacts at `stored`."""
+
+    def answer(asked: Asked) -> Reply:
+        if token and asked.headers.get("authorization") != f"Bearer {token}":
+            return Reply(401)
+        match asked.path.removeprefix("/api/2.0/"):
+            case "mlflow/registered-models/alias":
+                known = asked.query == {"name": "fraud", "alias": "champion"}
+                missing = as_json({"error_code": "RESOURCE_DOES_NOT_EXIST"}, 404)
+                return as_json({"model_version": {"version": "3"}}) if known else missing
+            case "mlflow/model-versions/get-download-uri":
+                known = asked.query == {"name": "fraud", "version": "3"}
+                return as_json({"artifact_uri": f"{stored}/model"}) if known else as_json({}, 404)
+            case "mlflow/runs/get":
+                return (
+                    as_json({"run": {"info": {"artifact_uri": stored}}})
+                    if asked.query["run_id"] == "abc"
+                    else Reply(404)
+                )
+            case "mlflow-artifacts/artifacts":
+                return as_json({"files": _listed(asked.query["path"])})
+        body = FILES.get(asked.path.removeprefix(f"/api/2.0/mlflow-artifacts/artifacts/{ROOT}/"))
+        return Reply(404) if body is None else Reply(200, body)
+
+    return answer
+
+
+def _listed(path: str) -> list[dict[str, object]]:
+    below = path.removeprefix(ROOT).strip("/")
+    rows: dict[str, dict[str, object]] = {}
+    for name, body in FILES.items():
+        if not below or name.startswith(f"{below}/"):
+            first, _, rest = name.removeprefix(below).strip("/").partition("/")
+            rows[first] = {"path": first, "is_dir": bool(rest)} | ({} if rest else {"file_size": len(body)})
+    return list(rows.values())
+
+
+@pytest.mark.parametrize("uri", ["models:/fraud/3", "models:/fraud@champion", "runs:/abc/model"])
+def test_a_version_an_alias_and_a_run_lead_to_the_same_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "t0ken")
+    with serving(a_server(f"mlflow-artifacts:/{ROOT}", token="t0ken")) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+        found = fetch(f"mlflow:{uri}", tmp_path / "model")
+    assert (found.files, found.bytes) == (2, 5011)
+    assert (tmp_path / "model" / "sub" / "weights.bin").read_bytes() == FILES["model/sub/weights.bin"]
+
+
+def test_one_file_of_a_run_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(a_server(f"mlflow-artifacts:/{ROOT}")) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+        assert fetch("mlflow:runs:/abc/model/MLmodel", tmp_path / "model").bytes == 11
+
+
+def test_artifacts_elsewhere_are_fetched_from_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "artifacts" / "model").mkdir(parents=True)
+    (tmp_path / "artifacts" / "model" / "MLmodel").write_bytes(b"x")
+    with serving(a_server(str(tmp_path / "artifacts"))) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+        assert fetch("mlflow:models:/fraud/3", tmp_path / "model").files == 1
+
+
+@pytest.mark.parametrize(
+    ("uri", "why"),
+    [
+        ("models:/fraud@challenger", "no model fraud with the alias challenger"),
+        ("models:/fraud/4", "no version 4 of a model fraud"),
+        ("runs:/nope/model", "no run nope"),
+        ("runs:/abc/nowhere", "no artifacts at this path"),
+    ],
+)
+def test_what_does_not_exist_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str, why: str) -> None:
+    with serving(a_server(f"mlflow-artifacts:/{ROOT}")) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+        with pytest.raises(delivery.NotFound, match=why):
+            fetch(f"mlflow:{uri}", tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("server", "why"),
+    [
+        ("", "set MLFLOW_TRACKING_URI"),
+        ("sqlite:///mlflow.db", "set MLFLOW_TRACKING_URI"),
+        ("http://me:s3cret@127.0.0.1:1", "MLFLOW_TRACKING_USERNAME"),
+    ],
+)
+def test_a_server_that_cannot_be_used_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str, why: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    with pytest.raises(delivery.DeliveryError, match=why) as refused:
+        fetch("mlflow:models:/fraud/3", tmp_path / "model")
+    assert "s3cret" not in str(refused.value)
+
+
+def test_artifacts_of_another_server_get_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(a_server(f"mlflow-artifacts://127.0.0.9:1/{ROOT}")) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+        with pytest.raises(delivery.AddressError, match="another MLflow server"):
+            fetch("mlflow:models:/fraud/3", tmp_path / "model")
+
+
+def test_a_store_that_cannot_be_fetched_from_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(a_server("dbfs:/databricks")) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+        with pytest.raises(delivery.AddressError, match=r"keeps its artifacts where .* dbfs: is not a scheme"):
+            fetch("mlflow:models:/fraud/3", tmp_path / "model")
