@@ -151,9 +151,10 @@ def _todo(picture: Picture, about: Tried | None, result: Outcome) -> Iterator[st
     if about is not None and result.code is not Exit.STALLED:
         reasons.insert(0, about.record.reason)
     yield from dict.fromkeys(advice(reason, name) for reason in reasons if reason)
-    drifted = picture.condition("Drifted")
-    if drifted is not None and drifted.status != "False":
-        yield advice(drifted.reason, name)
+    for kind in ("Drifted", "RuntimeChanged"):
+        beside = picture.condition(kind)
+        if beside is not None and beside.status != "False":
+            yield advice(beside.reason, name)
     if about is not None and about.record.paused and "Paused" not in reasons:
         yield advice("Paused", name)
     if result.code is Exit.IN_PROGRESS:

@@ -69,21 +69,18 @@ def _checked(files: list[str]) -> tuple[list[Manifest], int]:
     from slipway.cli import manifests
     from slipway.cli.lint import concerns, problems
 
-    checked: list[Manifest] = []
-    wrong = 0
     try:
-        for source in (file for given in files for file in manifests.files(given)):
-            for manifest in manifests.read(source):
-                if not concerns(manifest.document):
-                    continue
-                checked.append(manifest)
-                found = problems(manifest)
-                wrong += bool(found)
-                for problem in found:
-                    line = manifest.line_of(problem.path)
-                    typer.echo(f"{source}:{line}: {manifest.title}: {problem.field}: {problem.message}")
+        read = [one for given in files for file in manifests.files(given) for one in manifests.read(file)]
     except Stop as stop:
         fail(str(stop), stop.code)
+    checked = [manifest for manifest in read if concerns(manifest.document)]
+    wrong = 0
+    for manifest in checked:
+        found = problems(manifest, checked)
+        wrong += bool(found)
+        for problem in found:
+            line = manifest.line_of(problem.path)
+            typer.echo(f"{manifest.source}:{line}: {manifest.title}: {problem.field}: {problem.message}")
     if not checked:
         fail(f"there are no objects of slipway.dev in {', '.join(files)}")
     return checked, wrong

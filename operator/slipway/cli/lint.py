@@ -25,6 +25,7 @@ from slipway.api.crd import Schema, definitions
 from slipway.api.release import QUANTITY_PATTERN
 from slipway.cli.manifests import FieldPath, Manifest
 from slipway.cli.rules import TRANSITION, predicate
+from slipway.cli.runtimes import KINDS, release_problem, runtime_problem, runtimes_among
 from slipway.rollout import course_of, needs
 from slipway.rollout import problems as nonsense
 from slipway.traffic import PlanError, gateway_features, router_of
@@ -80,14 +81,17 @@ def concerns(document: Mapping[str, Any]) -> bool:
     return str(document.get("apiVersion", "")).partition("/")[0] == GROUP
 
 
-def problems(manifest: Manifest) -> list[Problem]:
-    """Everything that is wrong with an object of Slipway's, in the order of its lines."""
+def problems(manifest: Manifest, beside: Sequence[Manifest] = ()) -> list[Problem]:
+    """Everything that is wrong with an object of Slipway's, in the order of its lines.
+
+    Of the objects `beside` it, runtimes are tried on releases.
+    """
     repeated = (Problem(path, "the key is given twice: leave one of them out") for path in manifest.repeated)
-    found = [*repeated, *_problems(manifest.document)]
+    found = [*repeated, *_problems(manifest.document, beside)]
     return sorted(found, key=lambda problem: manifest.line_of(problem.path))
 
 
-def _problems(document: Mapping[str, Any]) -> list[Problem]:
+def _problems(document: Mapping[str, Any], beside: Sequence[Manifest]) -> list[Problem]:
     schemas = _schemas()
     kind = str(document.get("kind"))
     if document.get("apiVersion") != API_VERSION or kind not in schemas:
@@ -102,7 +106,9 @@ def _problems(document: Mapping[str, Any]) -> list[Problem]:
     broken = [problem.path for problem in misfits]
     found = [*misfits, *_repeated(schemas[kind], served, ()), *_by_rules(schemas[kind], served, (), broken)]
     if kind == MODEL_DEPLOYMENT_KIND and not found:
-        found += _by_models(served)
+        found += _by_models(served, beside)
+    if kind in KINDS and not found and (problem := runtime_problem(served)):
+        found.append(_located(problem))
     return found
 
 
@@ -277,7 +283,7 @@ def _by_rules(schema: Schema, value: Any, path: FieldPath, broken: Sequence[Fiel
 # --- the models and the sense ---------------------------------------------------------------------------------------
 
 
-def _by_models(document: Mapping[str, Any]) -> Iterator[Problem]:
+def _by_models(document: Mapping[str, Any], beside: Sequence[Manifest]) -> Iterator[Problem]:
     try:
         spec = ModelDeployment.model_validate({"spec": document["spec"]}).spec
     except ValidationError as error:
@@ -289,6 +295,9 @@ def _by_models(document: Mapping[str, Any]) -> Iterator[Problem]:
 
         if problem := schema_problem(spec.release.schemas):
             yield _located(problem)
+    namespace = (document.get("metadata") or {}).get("namespace")
+    if unresolved := release_problem(spec.release, namespace, runtimes_among(beside)):
+        yield _located(unresolved)
     yield from _by_sense(spec)
 
 

@@ -167,6 +167,7 @@ class Actor:
             model_deployment=scene.name,
             namespace=scene.namespace,
             release=scene.deployment["spec"]["release"],
+            runtime=scene.runtime,
             full_hash=hash_,
             owner=_owner(scene.deployment, MODEL_DEPLOYMENT_KIND),
         )

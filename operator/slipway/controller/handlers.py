@@ -14,6 +14,7 @@ import kopf
 
 from slipway.api import GROUP, LABEL_MODEL_DEPLOYMENT
 from slipway.cluster import (
+    CLUSTER_MODEL_RUNTIME,
     DEPLOYMENT,
     HTTP_ROUTE,
     INGRESS,
@@ -21,6 +22,7 @@ from slipway.cluster import (
     JOB,
     MODEL_DEPLOYMENT,
     MODEL_REVISION,
+    MODEL_RUNTIME,
     NAMESPACE,
     SERVICE,
     TRAEFIK_SERVICE,
@@ -30,6 +32,7 @@ from slipway.cluster import (
 )
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reconciler import Key
+from slipway.controller.runtimes import Wanting
 from slipway.controller.shard import Shard
 
 FINALIZER: Final = f"{GROUP}/unused"
@@ -43,6 +46,9 @@ ROUTES: Final = (HTTP_ROUTE, INGRESS, INGRESS_ROUTE, TRAEFIK_SERVICE, VIRTUAL_SE
 
 WHERE_SERVED: Final = (*ROUTES, JOB)
 """What is watched too where the cluster knows it, and lets the operator read it."""
+
+RUNTIMES: Final = (MODEL_RUNTIME, CLUSTER_MODEL_RUNTIME)
+"""What serves formats of models: watched whole where it is served, because it belongs to no ModelDeployment."""
 
 REQUEST_TIMEOUT: Final = 30.0
 WATCH_SECONDS: Final = 600
@@ -99,12 +105,19 @@ def registry(
     served: Sequence[Kind] = WHERE_SERVED,
     shard: Shard | None = None,
 ) -> kopf.OperatorRegistry:
-    """The handlers: each event of a ModelDeployment or of a child adds a key. `served` are those
-    of `WHERE_SERVED` that are."""
+    """The handlers: each event of a ModelDeployment or of a child adds a key, and each of a runtime those of the
+    ModelDeployments that it concerns. `served` are those of `WHERE_SERVED` and `RUNTIMES` that are."""
     out = kopf.OperatorRegistry()
-    ours = shard or Shard()
+    ours, wanting = shard or Shard(), Wanting()
 
-    async def on_event(body: kopf.Body, **_: Any) -> None:
+    async def on_runtime(body: kopf.Body, **_: Any) -> None:
+        for key in wanting.concerned(dict(body)):
+            if ours.takes(key):
+                queue.add(key)
+
+    async def on_event(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002 - kopf's word
+        if body.get("kind") == "ModelDeployment":
+            wanting.note(dict(body), gone=type == "DELETED")
         key = key_of(body)
         if key is not None and ours.takes(key):
             queue.add(key)
@@ -134,7 +147,8 @@ def registry(
         )
 
     for kind in (*WATCHED, *served):
-        kopf.on.event(kind.group, kind.version, kind.plural, id=f"look-{kind.plural}", registry=out)(on_event)
+        handler = on_runtime if kind in RUNTIMES else on_event
+        kopf.on.event(kind.group, kind.version, kind.plural, id=f"look-{kind.plural}", registry=out)(handler)
     if ours.selector is not None:
         kopf.on.event(NAMESPACE.group, NAMESPACE.version, NAMESPACE.plural, id="shard", registry=out)(on_namespace)
     kopf.on.login(registry=out)(on_login)

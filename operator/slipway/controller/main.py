@@ -32,7 +32,7 @@ from slipway.cluster import (
 from slipway.cluster.endpoints import http_client
 from slipway.controller.budget import RolloutBudget
 from slipway.controller.collect import Collector
-from slipway.controller.handlers import WHERE_SERVED, registry, settings
+from slipway.controller.handlers import RUNTIMES, WHERE_SERVED, registry, settings
 from slipway.controller.health import Health, serving
 from slipway.controller.notifying import Notifier
 from slipway.controller.queue import WorkQueue
@@ -225,7 +225,8 @@ class _Process:
         shard = Shard(options.namespace_selector)
         resync = resyncing(queue, cluster, options.namespaces, self.around, shard)
         async with working(queue, reconciler, telemetry, resync, shard):
-            await _watch(queue, options, await _served(cluster, options.namespaces, WHERE_SERVED), shard, ending)
+            served = await _served(cluster, options.namespaces, (*WHERE_SERVED, *RUNTIMES))
+            await _watch(queue, options, served, shard, ending)
         await reactions.close()
         await notifier.close()
 

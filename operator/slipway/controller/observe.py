@@ -18,6 +18,7 @@ from slipway.api import (
     ANNOTATION_COMMAND,
     LABEL_MODEL_DEPLOYMENT,
     AnalysisSpec,
+    FrozenRuntime,
     ModelDeployment,
     ModelDeploymentSpec,
     ModelDeploymentStatus,
@@ -44,8 +45,9 @@ from slipway.cluster import (
 )
 from slipway.controller.giver import given_by
 from slipway.controller.routing import Routing, Subject, last_asked, missing, read_routing, route_of
+from slipway.controller.runtimes import settled
 from slipway.probes import schema_problem
-from slipway.release import NotCanonicalError, gates_hash, release_hash, revision_name, served_release, wants_runtime
+from slipway.release import NotCanonicalError, gates_hash, release_hash, revision_name, served_release
 from slipway.rollout import Course, Fleet, Observation, Revision, Route, course_of, needs, problems, reasons
 from slipway.traffic import PlanError, router_name
 from slipway.workload import FleetStatus, autoscaler_problem, fleet_status, pod_problem
@@ -75,6 +77,8 @@ class Scene:
     autoscalers: Mapping[str, tuple[Object, ...]] = field(default_factory=dict)
     budgets: Mapping[str, Object] = field(default_factory=dict)
     """Autoscalers, of whichever kind, and PodDisruptionBudgets by name."""
+    runtime: FrozenRuntime | None = None
+    """What the declared release was settled with, where its revision is still to be created."""
     routing: Routing | None = None
     """None until the route was read."""
 
@@ -135,10 +139,10 @@ async def observe(
         raise InvalidSpecError(f"spec.{error}") from error
     if problem := schema_problem(spec.release.schemas):
         raise InvalidSpecError(problem)
-    if wants_runtime(spec.release):
-        raise InvalidSpecError("spec.release.container.image: no runtime is known that could serve it: name the image")
     name, namespace = deployment["metadata"]["name"], deployment["metadata"]["namespace"]
     scene = await _read(cluster, deployment, spec, desired_name=revision_name(name, desired))
+    served = await settled(cluster, namespace, spec.release, scene.releases.get(desired))
+    scene = replace(scene, runtime=served.runtime)
     fleets = await _fleets(cluster, scene)
     revisions = {hash_: _revision(hash_, scene, fleet) for hash_, fleet in fleets.items()}
     replicas = _replicas(spec, revisions)
@@ -163,6 +167,8 @@ async def observe(
         analysis=spec.analysis or AnalysisSpec(),
         rollback=spec.rollback or RollbackSpec(),
         drift=spec.drift,
+        unresolved=served.unresolved,
+        edited=served.edited,
         revisions=revisions,
         route=_route(routing, revisions),
         gateway_problem=routing.problem,

@@ -1,4 +1,4 @@
-"""Releases: their canonical form, their hash and the names that follow from it. Pure, and frozen for ever."""
+"""Releases: their canonical form and their hash, which are frozen for ever, and what serves them. Pure."""
 
 from slipway.release.audit import Flaw, Link, broken, flaws, links, seal
 from slipway.release.canonical import (
@@ -10,22 +10,38 @@ from slipway.release.canonical import (
     settings_hash,
     short_hash,
 )
+from slipway.release.resolve import (
+    Runtime,
+    Unresolved,
+    UnresolvedError,
+    edited,
+    read_runtime,
+    resolve,
+    settle,
+)
 from slipway.release.served import served_release, wants_runtime
 
 __all__ = [
     "Flaw",
     "Link",
     "NotCanonicalError",
+    "Runtime",
+    "Unresolved",
+    "UnresolvedError",
     "broken",
     "canonical",
+    "edited",
     "flaws",
     "gates_hash",
     "links",
+    "read_runtime",
     "release_hash",
+    "resolve",
     "revision_name",
     "served_release",
     "seal",
     "settings_hash",
+    "settle",
     "short_hash",
     "wants_runtime",
 ]

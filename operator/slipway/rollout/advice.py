@@ -44,6 +44,11 @@ ADVICE: Final = {
     "RoutingMismatch": "The gateway's counts do not fit the weights: do all requests go through the route that Slipway leads?",
     "NoData": "No request was counted yet: does live traffic reach the gateway, and does the metric name the right counters?",
     "Inconclusive": "analysis.maxDuration passed without a decision: slipway promote {name}, slipway abort {name}, or change the gates.",
+    "RuntimeNotFound": "Create the runtime, or name another one: kubectl get modelruntimes,clustermodelruntimes. What serves goes on.",
+    "RuntimeAmbiguous": "Name one of the runtimes in spec.release.runtime.name, or give one more priority for the format. What serves goes on.",
+    "RuntimeDigestDiffers": "Write the digest of the runtime as it is now, or bring the runtime back to what it was. What serves goes on.",
+    "RuntimeInvalid": "The message names the field of the release or of the runtime: correct it. What serves goes on.",
+    "RuntimeEdited": "Nothing has to be done. To roll the edit out, write the digest that the message names into spec.release.runtime.",
     # commands
     "CommandAccepted": "Nothing to do: a person's command was carried out.",
     "CommandRefused": "The command did not fit any more: look again with slipway status {name}, and give it anew if it is still meant.",

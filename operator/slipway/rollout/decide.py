@@ -43,7 +43,7 @@ def roles(seen: Observation) -> Roles:
     latest = max(serving, key=lambda revision: revision.record.phase_since or _NEVER, default=None)
     stable = latest.hash if latest else None
     standby = standby_of(seen, latest)
-    candidate = seen.desired if seen.desired != stable else None
+    candidate = seen.desired if seen.desired != stable and seen.unresolved is None else None
     return Roles(stable, candidate, standby.hash if standby is not None and standby.hash != candidate else None)
 
 
@@ -74,7 +74,7 @@ class _Look:
 
 def decide(seen: Observation) -> Decision:
     """The next move: targets, records, status and the time of the next look. Pure: no I/O, no clock, no randomness."""
-    if seen.desired not in seen.revisions:
+    if seen.desired not in seen.revisions and seen.unresolved is None:
         return Decision(create=seen.desired, wake_after=NOW)
     before = roles(seen)
     ruling = commands.rule(seen, stable=before.stable, candidate=before.candidate)
@@ -114,7 +114,7 @@ def decide(seen: Observation) -> Decision:
         abandon=_abandoned(seen),
         delete=retired.beyond_history(seen, records, keep={after.stable, after.candidate, after.standby}),
         status=status if status != seen.status else None,
-        announcements=(*_announcements(seen, news), *_told(ruling), *told.announcements),
+        announcements=(*_announcements(seen, news), *_unresolved(seen), *_told(ruling), *told.announcements),
         reactions=reactions,
         notices=told.notices,
         wake_after=NOW if look.changed else _wake_after(seen.now, look.wakes),
@@ -192,7 +192,7 @@ def _watched(seen: Observation, before: Roles, stable: Revision, ruling: Ruling 
         return before if phase_of(found.move.record) == Phase.WATCHING else replace(before, standby=None)
     look.records[standby.hash] = found.restored
     look.take(stable.hash, found.move)
-    candidate = seen.desired if seen.desired != standby.hash else None
+    candidate = seen.desired if seen.desired != standby.hash and seen.unresolved is None else None
     return Roles(standby.hash, candidate)
 
 
@@ -233,6 +233,13 @@ def _told(ruling: Ruling | None) -> tuple[Announcement, ...]:
     if ruling.accepted:
         return (Announcement("Normal", reasons.COMMAND_ACCEPTED, f"{ruling.text}: {ruling.message}"),)
     return (Announcement("Warning", reasons.COMMAND_REFUSED, f"{ruling.text}: {ruling.message}"),)
+
+
+def _unresolved(seen: Observation) -> tuple[Announcement, ...]:
+    """One Event where it turns out that the declared release comes to nothing that could serve."""
+    if seen.unresolved is None or seen.unresolved == (seen.status.reason, seen.status.message):
+        return ()
+    return (Announcement("Warning", *seen.unresolved),)
 
 
 def _differs(after: ModelRevisionStatus, before: ModelRevisionStatus) -> bool:

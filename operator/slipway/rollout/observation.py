@@ -293,6 +293,10 @@ class Observation:
     """Who gave it, where that is said."""
     unsupported: str | None = None
     """Why the strategy cannot be carried out as it is declared."""
+    unresolved: tuple[str, str] | None = None
+    """Reason and message of why the declared release comes to nothing that could serve; it has no revision then."""
+    edited: str | None = None
+    """What to say of a runtime that was edited after the declared release was settled with it."""
     router: str = ""
     """Name of the router that the specification declares."""
     queued: str | None = None

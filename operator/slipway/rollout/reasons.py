@@ -85,6 +85,22 @@ PAUSED: Final = "Paused"
 AWAITING_APPROVAL: Final = "AwaitingApproval"
 """The step is passed, and a person has to approve what follows."""
 
+RUNTIME_NOT_FOUND: Final = "RuntimeNotFound"
+"""The release names a runtime that does not exist, or a format that no runtime serves. Nothing is created for it."""
+
+RUNTIME_AMBIGUOUS: Final = "RuntimeAmbiguous"
+"""Two runtimes serve the format with the same priority, and the release names neither. Nothing is created for it."""
+
+RUNTIME_DIGEST_DIFFERS: Final = "RuntimeDigestDiffers"
+"""The runtime is not the one whose digest the release names. Nothing is created for it."""
+
+RUNTIME_INVALID: Final = "RuntimeInvalid"
+"""What the runtime and the release come to is no container: a variable that is not known, or a value that does not
+fit. Nothing is created for it."""
+
+RUNTIME_EDITED: Final = "RuntimeEdited"
+"""The runtime was edited after the release was settled with it. What serves stays as it is."""
+
 # --- commands -------------------------------------------------------------------------------------------------------
 
 COMMAND_ACCEPTED: Final = "CommandAccepted"

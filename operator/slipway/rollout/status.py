@@ -3,7 +3,8 @@
 ``Ready`` says that this generation is rolled out; ``Available`` that some release that is known to be good serves.
 After a rollback the one is False and the other True, which every GitOps tool reads right. ``Reconciling``, ``Stalled``
 and ``Paused`` are present only while they are true. ``Drifted`` is present where spec.drift asks for a watch over the
-stable release, and Unknown while nobody knows.
+stable release, and Unknown while nobody knows. ``RuntimeChanged`` is present while the runtime of the declared release
+is another one than the release was settled with.
 """
 
 from __future__ import annotations
@@ -38,17 +39,21 @@ RECONCILING = "Reconciling"
 STALLED = "Stalled"
 PAUSED = "Paused"
 DRIFTED = "Drifted"
+RUNTIME_CHANGED = "RuntimeChanged"
 
 PHASE_INVALID_SPEC = "InvalidSpec"
 """Shown as the phase of a ModelDeployment that cannot be read; not a phase of any revision."""
 
+HOLDING: Final = "Holding"
+"""Shown where nothing goes on until somebody changes something."""
+
 RESTING: Final = {
     reasons.PAUSED: "Paused",
     reasons.AWAITING_APPROVAL: "AwaitingApproval",
-    str(Reason.ANALYSIS_FAILED): "Holding",
-    str(Reason.METRICS_UNAVAILABLE): "Holding",
-    str(Reason.INCONCLUSIVE): "Holding",
-    reasons.UNSUPPORTED: "Holding",
+    str(Reason.ANALYSIS_FAILED): HOLDING,
+    str(Reason.METRICS_UNAVAILABLE): HOLDING,
+    str(Reason.INCONCLUSIVE): HOLDING,
+    reasons.UNSUPPORTED: HOLDING,
 }
 """Shown instead of the candidate's phase while it rests there, by the reason; not phases of any revision."""
 
@@ -115,9 +120,11 @@ def summarise(
     drift = records[stable].drift if stable is not None and seen.drift is not None else None
     if drift is not None:
         claims.append(_Claim(DRIFTED, _SHOWN.get(drift.verdict), drift.reason, drift.message))
+    if seen.edited is not None:
+        claims.append(_Claim(RUNTIME_CHANGED, True, reasons.RUNTIME_EDITED, seen.edited))
     return ModelDeploymentStatus(
         observed_generation=seen.generation,
-        phase=_phase(who, record, records),
+        phase=_phase(who, record, records) if seen.unresolved is None else HOLDING,
         reason=ready.reason,
         message=ready.message,
         progress=record.progress if record else None,
@@ -159,6 +166,8 @@ def _ready(
         if phase in OVER:
             return _Claim(READY, False, reasons.ROLLED_BACK, record.message or "the release was hauled back")
         return _Claim(READY, False, record.reason or reasons.CREATED, _progress_message(seen, candidate, record))
+    if seen.unresolved is not None:
+        return _Claim(READY, False, *seen.unresolved)
     if stable is None:
         return _Claim(READY, False, reasons.NOTHING_SERVES, "no release has served yet")
     if seen.gateway_problem is not None:

@@ -59,7 +59,7 @@ def watch(seen: Observation, stable: Revision, standby: Revision | None, ruling:
     outcome = aggregated(seen, record, metrics, deadline_over=False, minimum_time_over=False)
     if outcome.move is Verdict.ROLLBACK and outcome.reason == "AnalysisFailed":
         return _haul_back(seen, stable, record, standby, Event.FAILED, reason=outcome.reason, message=outcome.message)
-    if seen.desired != stable.hash:
+    if seen.desired != stable.hash and seen.unresolved is None:
         return Watch(_over(seen, stable, f"release {seen.desired_version} was declared"))
     if seen.now >= ends:
         return Watch(_over(seen, stable, "nothing spoke against it"))

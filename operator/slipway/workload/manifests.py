@@ -19,13 +19,14 @@ from slipway.api import (
     SERVICE_PORT,
     Component,
     DisruptionBudget,
+    FrozenRuntime,
     ReleaseSpec,
     child_labels,
     stamped,
 )
 from slipway.release import revision_name, short_hash
 from slipway.workload.forms import ANNOTATION_FORM, FORMS, form_of, newest_form
-from slipway.workload.podspec import drains, free_name, named_ports
+from slipway.workload.podspec import as_written, drains, free_name, named_ports
 
 Object = dict[str, Any]
 """A raw API object, exactly as its JSON."""
@@ -87,12 +88,20 @@ def pod_selector(model_deployment: str, full_hash: str) -> dict[str, str]:
 
 
 def revision_manifest(
-    *, model_deployment: str, namespace: str, release: Mapping[str, Any], full_hash: str, owner: Owner
+    *,
+    model_deployment: str,
+    namespace: str,
+    release: Mapping[str, Any],
+    full_hash: str,
+    owner: Owner,
+    runtime: FrozenRuntime | None = None,
 ) -> Object:
     """The ModelRevision of a release. `release` is ``spec.release`` as the API server stores it, word for word.
 
-    It is recorded raw, not as our models read it: what was hashed is what an auditor can hash again.
+    It is recorded raw, not as our models read it: what was hashed is what an auditor can hash again. Beside it stands
+    the runtime that it was settled with.
     """
+    settled = {} if runtime is None else {"runtime": as_written(runtime)}
     return stamped(
         {
             "apiVersion": API_VERSION,
@@ -108,6 +117,7 @@ def revision_manifest(
                 "modelDeployment": model_deployment,
                 "hash": full_hash,
                 "release": copy.deepcopy(dict(release)),
+                **settled,
             },
         }
     )

@@ -54,6 +54,13 @@ def test_drift_is_explained_with_what_can_be_done_about_it() -> None:
     assert advice("DriftFound", "fraud") in lines
 
 
+def test_an_edited_runtime_is_explained_with_what_can_be_done_about_it() -> None:
+    edited = a_condition("RuntimeChanged", "True", "RuntimeEdited", "write digest: sha256:0")
+    lines = told(a_shop(status=a_status(**{**PROMOTED, "conditions": [*PROMOTED["conditions"], edited]})))
+    assert "RuntimeChanged=True RuntimeEdited: write digest: sha256:0" in lines
+    assert advice("RuntimeEdited", "fraud") in lines
+
+
 def test_a_rollout_in_the_middle_is_explained_from_status_alone() -> None:
     lines = told(a_shop())
     assert "release v1 is stable and takes 50% of the traffic" in lines

@@ -49,6 +49,71 @@ def test_lint_takes_several_files(terminal: Terminal, tmp_path: Path) -> None:
     assert terminal("lint", *files)[1] == "2 objects are right.\n"
 
 
+def a_runtime(folder: Path, name: str, *args: str, file: str = "runtime.yaml", **metadata: str) -> str:
+    document = {
+        "apiVersion": "slipway.dev/v1alpha1",
+        "kind": "ModelRuntime" if metadata else "ClusterModelRuntime",
+        "metadata": {"name": name} | metadata,
+        "spec": {
+            "supportedFormats": [{"name": "sklearn"}],
+            "container": {"image": "registry.example/serve:1", "args": list(args)},
+        },
+    }
+    (folder / file).write_text(yaml.safe_dump(document, sort_keys=False))
+    return str(folder / file)
+
+
+def by_format(folder: Path, **parts: Object) -> str:
+    model = {"name": "fraud", "version": "1", "format": "sklearn"}
+    return a_file(folder, a_spec() | {"release": {"model": model, **parts}})
+
+
+def test_lint_takes_a_release_whose_runtime_may_be_in_the_cluster(terminal: Terminal, tmp_path: Path) -> None:
+    assert terminal("lint", "-f", by_format(tmp_path))[0] == 0
+    assert terminal("lint", "-f", by_format(tmp_path), "-f", a_runtime(tmp_path, "house", "{{model.name}}"))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "others", "said"),
+    [
+        (
+            ["{{model.uri}}"],
+            {},
+            "ModelDeployment fraud: spec.release.model.uri: ClusterModelRuntime house",
+        ),
+        (
+            ["{{model.nme}}"],
+            {},
+            "runtime.yaml:11: ClusterModelRuntime house: spec.container.args[0]: {{model.nme}} is no",
+        ),
+        ([], {"other": {}}, "ModelDeployment fraud: spec.release.model.format: ClusterModelRuntime house and Cluster"),
+        ([], {"other": {"namespace": "elsewhere"}}, None),
+    ],
+)
+def test_lint_tries_a_release_on_the_runtimes_of_its_files(
+    terminal: Terminal, tmp_path: Path, args: list[str], others: dict[str, dict[str, str]], said: str | None
+) -> None:
+    a_file(
+        tmp_path,
+        a_spec() | {"release": {"model": {"name": "fraud", "version": "1", "format": "sklearn"}}},
+        namespace="shop",
+    )
+    a_runtime(tmp_path, "house", *args)
+    for name, metadata in others.items():
+        a_runtime(tmp_path, name, file="other.yaml", **metadata)
+    code, out, _ = terminal("lint", "-f", str(tmp_path))
+    assert (code, said in out if said else out.endswith("objects are right.\n")) == (Exit.ERROR if said else 0, True), (
+        out
+    )
+
+
+def test_lint_says_of_a_release_that_nothing_serves_what_to_name(terminal: Terminal, tmp_path: Path) -> None:
+    path = a_file(tmp_path, a_spec() | {"release": {"model": {"name": "fraud", "version": "1"}}})
+    code, out, _ = terminal("lint", "-f", path)
+    assert code == Exit.ERROR
+    assert "spec.release: nothing says what serves the model: name container.image, runtime.name or model.format" in out
+
+
 @pytest.mark.parametrize("text", ["kind: [", "apiVersion: v1\nkind: ConfigMap\n"])
 def test_lint_of_nothing_it_could_check_is_no_success(terminal: Terminal, tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.yaml"

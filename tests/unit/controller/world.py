@@ -47,11 +47,12 @@ from slipway.cluster import (
 from slipway.cluster.endpoints import http_client
 from slipway.controller.budget import RolloutBudget
 from slipway.controller.collect import Collector
-from slipway.controller.handlers import WATCHED, WHERE_SERVED, key_of
+from slipway.controller.handlers import RUNTIMES, WATCHED, WHERE_SERVED, key_of
 from slipway.controller.notifying import Notifier
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reacting import Reactions
 from slipway.controller.reconciler import Key, Reconciler, RefusedError
+from slipway.controller.runtimes import Wanting
 from slipway.controller.telemetry import Telemetry
 from slipway.controller.traced import TracedCluster
 from slipway.controller.workers import look
@@ -104,6 +105,7 @@ class World:
         self.limits = Limits()
         self.egress = Egress()
         self.image: str | None = None
+        self.wanting = Wanting()
         self.pauses: list[float] = []
         self.through: Callable[[Cluster], Cluster] = lambda cluster: cluster
         """What stands between the operator and the cluster."""
@@ -172,6 +174,10 @@ class World:
     def _on_event(self, change: str, obj: Object) -> None:
         """What the watches would bring: kinds that are watched, and of the children those with our label."""
         kind = kind_of(obj)
+        if kind == MODEL_DEPLOYMENT:
+            self.wanting.note(obj, gone=change == "DELETED")
+        for key in self.wanting.concerned(obj) if kind in RUNTIMES else ():
+            self.queue.add(key)
         labelled = LABEL_MODEL_DEPLOYMENT in (obj["metadata"].get("labels") or {})
         if kind == MODEL_DEPLOYMENT or (kind in (*WATCHED, *WHERE_SERVED) and labelled):
             key = key_of(obj)

@@ -1,0 +1,129 @@
+"""Which runtime serves a release: read where a release wants one, and settled once for each revision."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from slipway.api import (
+    CLUSTER_MODEL_RUNTIME_KIND,
+    MODEL_RUNTIME_KIND,
+    FrozenRuntime,
+    ModelRevision,
+    ReleaseSpec,
+    RuntimeKind,
+)
+from slipway.cluster import CLUSTER_MODEL_RUNTIME, MODEL_RUNTIME, Cluster, Forbidden, Kind, NotServed, Object
+from slipway.release import Runtime, Unresolved, UnresolvedError, edited, read_runtime, resolve, wants_runtime
+from slipway.release.resolve import NEAREST_FIRST
+
+KINDS: Final[dict[RuntimeKind, Kind]] = {
+    MODEL_RUNTIME_KIND: MODEL_RUNTIME,
+    CLUSTER_MODEL_RUNTIME_KIND: CLUSTER_MODEL_RUNTIME,
+}
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of a release that wants a runtime. All None for one that wants none."""
+
+    runtime: FrozenRuntime | None = None
+    """What its revision is created with."""
+    unresolved: tuple[str, str] | None = None
+    edited: str | None = None
+
+
+async def settled(cluster: Cluster, namespace: str, release: ReleaseSpec, revision: ModelRevision | None) -> Settled:
+    """Settle the declared release, or look whether the runtime of its revision was edited since.
+
+    Raises ClusterError when the runtimes cannot be read; not where this operator may not read those of the cluster.
+    """
+    if not wants_runtime(release):
+        return Settled()
+    if revision is not None:
+        return await _since(cluster, namespace, revision)
+    closed: list[RuntimeKind] = []
+    try:
+        return Settled(runtime=resolve(release, await _runtimes(cluster, namespace, release, closed)))
+    except UnresolvedError as error:
+        return Settled(unresolved=(error.reason.value, f"{error}{_closed(error, closed)}"))
+
+
+def _closed(error: UnresolvedError, closed: list[RuntimeKind]) -> str:
+    if error.reason is not Unresolved.NOT_FOUND or not closed:
+        return ""
+    return (
+        f"; this operator may not read {' and '.join(f'{kind}s' for kind in closed)}: write a {MODEL_RUNTIME_KIND}, or "
+        "give it the right to (permissions.clusterRuntimes of the chart) and the CRD"
+    )
+
+
+async def _since(cluster: Cluster, namespace: str, revision: ModelRevision) -> Settled:
+    frozen = revision.spec.runtime
+    if frozen is None:
+        return Settled()
+    try:
+        found = await cluster.get(KINDS[frozen.kind], _where(frozen.kind, namespace), frozen.name)
+        now = read_runtime(frozen.kind, frozen.name, found["spec"]) if found is not None else None
+    except (Forbidden, NotServed, UnresolvedError) as error:
+        _log.debug("whether %s %s was edited is not known: %s", frozen.kind, frozen.name, error)
+        return Settled()
+    return Settled(edited=edited(frozen, now, revision.spec.release.model.version) if now is not None else None)
+
+
+async def _runtimes(cluster: Cluster, namespace: str, release: ReleaseSpec, closed: list[RuntimeKind]) -> list[Runtime]:
+    """The runtimes that may serve a release; `closed` gains the kinds that may not be read."""
+    reference = release.runtime
+    kinds = (reference.kind,) if reference is not None and reference.kind is not None else NEAREST_FIRST
+    found: list[Runtime] = []
+    for kind in kinds:
+        where = _where(kind, namespace)
+        try:
+            if reference is None:
+                found += _readable(kind, await cluster.list(KINDS[kind], where))
+            elif (raw := await cluster.get(KINDS[kind], where, reference.name)) is not None:
+                return [read_runtime(kind, reference.name, raw["spec"])]
+        except (Forbidden, NotServed):
+            closed.append(kind)
+    return found
+
+
+def _readable(kind: RuntimeKind, objects: list[Object]) -> list[Runtime]:
+    """Of runtimes that a format may choose those that can be read: one of another version spoils no other's choice."""
+    out = []
+    for raw in objects:
+        try:
+            out.append(read_runtime(kind, raw["metadata"]["name"], raw["spec"]))
+        except UnresolvedError as error:
+            _log.warning("not chosen for any format: %s", error)
+    return out
+
+
+def _where(kind: RuntimeKind, namespace: str) -> str | None:
+    return namespace if KINDS[kind].namespaced else None
+
+
+class Wanting:
+    """Which ModelDeployments an edit of a runtime concerns: kept from the events of ModelDeployments, which are watched
+    whole."""
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[str, str], str | None] = {}
+
+    def note(self, body: Object, *, gone: bool) -> None:
+        """Remember a ModelDeployment, or forget it."""
+        key = (str(body["metadata"]["namespace"]), str(body["metadata"]["name"]))
+        release = (body.get("spec") or {}).get("release") or {}
+        runtime, image = release.get("runtime") or {}, (release.get("container") or {}).get("image")
+        if gone or (image and not runtime):
+            self._names.pop(key, None)
+        else:
+            self._names[key] = runtime.get("name")
+
+    def concerned(self, runtime: Object) -> list[tuple[str, str]]:
+        """The ModelDeployments whose releases may be served by a runtime."""
+        name, namespace = runtime["metadata"]["name"], runtime["metadata"].get("namespace")
+        return [key for key, wanted in self._names.items() if namespace in (None, key[0]) and wanted in (None, name)]

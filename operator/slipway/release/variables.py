@@ -1,0 +1,92 @@
+"""Variables in the texts of a runtime: ``{{model.name}}`` and its kind, from what a release says of its model.
+
+Each text is gone through once, so that what a release says is never read as a variable. Where a kubelet expands
+``$(NAME)``, a dollar of the release is doubled, which is how a kubelet reads a plain one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from slipway.api import DEFAULT_MODEL_PATH, ModelSpec
+
+VARIABLE: Final = re.compile(r"\{\{\s*([A-Za-z][A-Za-z0-9_.]*)\s*\}\}")
+"""How a variable is written; blanks are let pass."""
+
+PATH: Final = "model.path"
+NAMES: Final = ("model.name", "model.version", "model.format", "model.uri", PATH)
+"""All of them."""
+
+DELIVERY_PATH: Final = "delivery.path"
+
+_KUBELET_EXPANDS: Final = re.compile(r"^(command|args)\[\d+\]$|^env\[\d+\]\.value$")
+
+
+class VariableError(Exception):
+    """A variable that does not exist, or of which the release says nothing."""
+
+    def __init__(self, name: str, field: str) -> None:
+        super().__init__(name, field)
+        self.name = name
+        self.field = field
+
+    def told(self, runtime: str) -> str:
+        """The problem as a sentence that names the field and what to write."""
+        if self.name not in NAMES:
+            known = ", ".join(f"{{{{{name}}}}}" for name in NAMES)
+            return f"{runtime}: spec.{self.field}: {{{{{self.name}}}}} is no variable: write one of {known}"
+        if self.name == PATH:
+            return f"{runtime}: spec.{self.field}: {{{{{PATH}}}}} is where files are delivered to: add spec.delivery"
+        return f"spec.release.{self.name}: {runtime} needs it for its spec.{self.field}: say it"
+
+
+def expanded_path(path: str | None, model: ModelSpec) -> str:
+    """The folder that a model's files are delivered to. Raises VariableError."""
+    return _text(path or DEFAULT_MODEL_PATH, DELIVERY_PATH, _values(model, None))
+
+
+def expanded(container: Mapping[str, Any], model: ModelSpec, path: str | None) -> dict[str, Any]:
+    """A runtime's container, as a manifest says it, without variables; `path` is None where nothing is delivered.
+
+    Raises VariableError.
+    """
+    values = _values(model, path)
+
+    def text(value: str, field: str) -> str:
+        doubled = _KUBELET_EXPANDS.match(field) is not None
+        said = {name: known.replace("$", "$$") for name, known in values.items()} if doubled else values
+        return _text(value, f"container.{field}", said)
+
+    return {name: _walked(value, name, text) for name, value in container.items()}
+
+
+def _values(model: ModelSpec, path: str | None) -> dict[str, str]:
+    said = {
+        "model.name": model.name,
+        "model.version": model.version,
+        "model.format": model.format,
+        "model.uri": model.uri,
+        PATH: path,
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _text(template: str, field: str, values: Mapping[str, str]) -> str:
+    def said(found: re.Match[str]) -> str:
+        if found[1] not in values:
+            raise VariableError(found[1], field)
+        return values[found[1]]
+
+    return VARIABLE.sub(said, template)
+
+
+def _walked(value: Any, field: str, text: Callable[[str, str], str]) -> Any:
+    if isinstance(value, str):
+        return text(value, field)
+    if isinstance(value, Mapping):
+        return {name: _walked(inner, f"{field}.{name}", text) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_walked(inner, f"{field}[{index}]", text) for index, inner in enumerate(value)]
+    return value
