@@ -115,7 +115,7 @@ def registry(
             if ours.takes(key):
                 queue.add(key)
 
-    async def on_event(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002 - kopf's word
+    async def on_event(body: kopf.Body, type: str | None = None, **_: Any) -> None:  # noqa: A002 - kopf's word
         if body.get("kind") == "ModelDeployment":
             wanting.note(dict(body), gone=type == "DELETED")
         key = key_of(body)
