@@ -20,7 +20,7 @@ from slipway.cluster import (
     ConnectionInfo,
     Kind,
 )
-from slipway.controller.handlers import WATCHED, WHERE_SERVED, Backoffs, key_of, registry, settings
+from slipway.controller.handlers import RUNTIMES, WATCHED, WHERE_SERVED, Backoffs, key_of, registry, settings
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reconciler import Key
 
@@ -56,6 +56,7 @@ def test_of_children_only_our_own_are_asked_for() -> None:
     assert asked == {kind: [] if kind == MODEL_DEPLOYMENT else [LABEL] for kind in kinds}
     assert {MODEL_DEPLOYMENT, MODEL_REVISION, DEPLOYMENT, SERVICE, HTTP_ROUTE} <= set(asked)
     assert POD not in asked
+    assert not [kind for kind in RUNTIMES if list(selectors.collect(Resource(kind.group, kind.version, kind.plural)))]
 
 
 def test_failed_requests_are_repeated_without_end_and_begin_anew_each_time() -> None:
@@ -97,6 +98,40 @@ def test_there_are_event_handlers_and_a_login_and_nothing_that_keeps_state() -> 
     ]
     for kept in (found._changing, found._indexing, found._spawning, found._webhooks):
         assert not kept.get_all_handlers()
+
+
+async def test_an_event_of_a_runtime_puts_those_on_the_queue_that_it_may_serve() -> None:
+    async def login() -> ConnectionInfo:
+        return ConnectionInfo(server="http://127.0.0.1:1")
+
+    queue: WorkQueue[Key] = WorkQueue(clock=FakeClock())
+    handlers = {
+        handler.id: handler.fn
+        for handler in registry(queue, login, (*WHERE_SERVED, *RUNTIMES))._watching.get_all_handlers()
+    }
+
+    async def told(plural: str, body: dict[str, Any], type_: str = "MODIFIED") -> set[Key]:
+        await handlers[f"look-{plural}"](body=body, type=type_)  # type: ignore[call-arg]
+        keys = {await queue.get() for _ in range(queue.statistics().depth)}
+        for key in keys:
+            queue.done(key)
+        return keys
+
+    def declared(name: str, release: dict[str, Any], namespace: str = "shop") -> dict[str, Any]:
+        return a_body(MODEL_DEPLOYMENT, name=name, namespace=namespace) | {"spec": {"release": release}}
+
+    image = {"container": {"image": "models.example/fraud:1"}}
+    for name, release in (("own", image), ("format", {}), ("named", {"runtime": {"name": "house"}, **image})):
+        await told("modeldeployments", declared(name, release))
+    await told("modeldeployments", declared("far", {"runtime": {"name": "house"}}, "elsewhere"))
+    house = {"kind": "ModelRuntime", "metadata": {"name": "house", "namespace": "shop"}}
+    wide = {"kind": "ClusterModelRuntime", "metadata": {"name": "wide"}}
+    assert await told("modelruntimes", house) == {("shop", "format"), ("shop", "named")}
+    assert await told("clustermodelruntimes", wide) == {("shop", "format")}
+    await told("modeldeployments", declared("format", {}), "DELETED")
+    await told("modeldeployments", declared("named", image))
+    wide["metadata"]["name"] = "house"
+    assert await told("clustermodelruntimes", wide) == {("elsewhere", "far")}
 
 
 async def test_an_event_only_puts_a_key_on_the_queue() -> None:
