@@ -88,6 +88,40 @@ async def test_only_listed_images_run(admin: Client, chart: Chart) -> None:
             assert f"spec.release.container.image: {image} is not among the allowed images: " in made.body["message"]
 
 
+def a_runtime(image: str | None, kind: str = "ModelRuntime") -> Manifest:
+    container = {"ports": [{"containerPort": 8080}]} | ({"image": image} if image else {})
+    return {
+        "apiVersion": "slipway.dev/v1alpha1",
+        "kind": kind,
+        "metadata": {"name": "house"},
+        "spec": {"container": container},
+    }
+
+
+async def test_runtimes_are_no_way_around_the_list_of_images(admin: Client, chart: Chart) -> None:
+    await with_rules(admin, chart, admission={"images": ["registry.example.com/models/"]})
+    by_format = merge(a_release("v1"), {"spec": {"release": {"container": None}}})
+    assert (await admin.post(SHOP, by_format)).status == 201, "what serves it is the runtime's to say"
+    cluster = "/apis/slipway.dev/v1alpha1/clustermodelruntimes"
+    for folder, kind in (
+        (SHOP.replace("modeldeployments", "modelruntimes"), "ModelRuntime"),
+        (cluster, "ClusterModelRuntime"),
+    ):
+        for image, code in {
+            "registry.example.com/models/serve:1": 201,
+            "registry.example.com/models/{{model.name}}:{{model.version}}": 201,
+            None: 201,
+            "evil.example/serve:1": 403,
+            "{{model.version}}": 403,
+        }.items():
+            made = await admin.post(folder, a_runtime(image, kind))
+            assert made.status == code, (kind, image)
+            if code == 201:
+                await admin.delete(f"{folder}/house")
+            else:
+                assert f"spec.container.image: {image} is not among the allowed images: " in made.body["message"]
+
+
 async def test_what_runs_already_may_be_edited_when_the_list_gets_shorter(admin: Client, chart: Chart) -> None:
     await with_rules(admin, chart, admission={"enabled": False})
     await admin.post(SHOP, of_image("old.example/fraud:1"))

@@ -38,6 +38,8 @@ pytestmark = pytest.mark.e2e
 UNUSED = {
     # Rights that no healthy hour shows, with what they are for.
     ("slipway.dev", "modelrevisions", "get"): "a revision whose name is taken already is looked at",
+    ("slipway.dev", "modelruntimes", "get"): "a release that names its runtime",
+    ("slipway.dev", "clustermodelruntimes", "get"): "the same",
     ("apps", "deployments", "get"): "a Deployment that lost its label is found by its name",
     ("batch", "jobs", "delete"): "a Job whose release is off",
 }
@@ -260,7 +262,12 @@ def test_an_operator_of_one_namespace_uses_every_right_it_has_and_no_other(
 ) -> None:
     values = {
         "scope": {"namespaces": ["team"]},
-        "permissions": {"gatewayNamespaces": ["default"], "gatewayClasses": True, "aggregate": False},
+        "permissions": {
+            "gatewayNamespaces": ["default"],
+            "gatewayClasses": True,
+            "clusterRuntimes": True,
+            "aggregate": False,
+        },
     }
     with the_operator(chart, sandbox, home, "narrow", "team", **values) as operator:
         the_rollouts(operator, "team")

@@ -24,13 +24,14 @@ from slipway.controller.shard import Shard
 
 DEFAULTS: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 utils.schema_contents = cache(utils.schema_contents)  # it reads two megabytes anew for every object
-NOT_IN_KUBERNETES = {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
+NOT_IN_KUBERNETES = {"ServiceMonitor", "PodMonitor", "PrometheusRule", "ModelRuntime", "ClusterModelRuntime"}
 
 WITH = {
     # Switches that contradict the defaults by themselves, with what has to be said beside them.
     ("admission", "restrictCommands"): {"admission": {"images": ["registry.example.com/"]}},
     ("serviceAccount", "create"): {"serviceAccount": {"name": "other"}, "crds": {"enabled": False}},
     # Switches that only tell something beside another one.
+    ("permissions", "clusterRuntimes"): {"scope": {"namespaces": ["a"]}, "crds": {"enabled": False}},
     ("permissions", "gatewayClasses"): {"scope": {"namespaces": ["a"]}, "crds": {"enabled": False}},
     ("networkPolicy", "egress", "dns"): {"networkPolicy": {"enabled": True}, "crds": {"enabled": False}},
     ("networkPolicy", "egress", "models"): {"networkPolicy": {"enabled": True}, "crds": {"enabled": False}},
@@ -183,6 +184,48 @@ def test_the_crds_are_those_of_the_operator(chart: Chart) -> None:
         crd["metadata"]["name"]: crd["spec"] for crd in ours
     }
     assert all(obj["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep" for obj in rendered.values())
+
+
+RUNTIMES = sorted((CHART / "files" / "runtimes").glob("*.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "namespaces"),
+    [
+        ({}, "ClusterModelRuntime", [None]),
+        ({"scope": {"namespaces": ["a", "b"]}}, "ModelRuntime", ["a", "b"]),
+        (
+            {"scope": {"namespaces": ["a", "b"]}, "permissions": {"clusterRuntimes": True}},
+            "ClusterModelRuntime",
+            [None],
+        ),
+    ],
+)
+def test_the_runtimes_are_those_of_the_files_in_the_kind_that_the_operator_can_read(
+    chart: Chart, values: dict[str, Any], kind: str, namespaces: list[str | None]
+) -> None:
+    objects = chart.objects({"runtimes": {"enabled": True}, "commonLabels": {"team": "x"}, **values})
+    made = of_kind(objects, "ModelRuntime", "ClusterModelRuntime")
+    ours = [yaml.safe_load(path.read_text()) for path in RUNTIMES]
+    wanted = [(kind, where, ours_["metadata"]["name"], ours_["spec"]) for ours_ in ours for where in namespaces]
+    found = [(obj["kind"], obj["metadata"].get("namespace"), obj["metadata"]["name"], obj["spec"]) for obj in made]
+    assert sorted(found, key=str) == sorted(wanted, key=str)
+    assert all(obj["metadata"]["labels"]["team"] == "x" for obj in made)
+    rights = {right[3] for right in granted(objects, "rel-slipway") if right[2] == "clustermodelruntimes"}
+    assert rights == ({"get", "list", "watch"} if kind == "ClusterModelRuntime" else set())
+
+
+def test_no_runtime_is_made_unless_it_is_asked_for(chart: Chart) -> None:
+    assert of_kind(chart.objects(), "ModelRuntime", "ClusterModelRuntime") == []
+
+
+@pytest.mark.parametrize("path", RUNTIMES, ids=lambda path: path.stem)
+def test_each_runtime_passes_lint_and_names_an_image_with_a_version(path: Path) -> None:
+    [manifest] = read(str(path))
+    assert lint(manifest) == []
+    assert manifest.document["metadata"]["name"] == path.stem
+    image = manifest.document["spec"]["container"].get("image")
+    assert image is None or re.fullmatch(r"[a-z.]+/[a-z/-]+:v?\d+\.\d+[a-z0-9.-]*", image), image
 
 
 def test_crds_that_are_not_kept_go_with_the_release(chart: Chart) -> None:

@@ -11,6 +11,10 @@
 - apiGroups: [slipway.dev]
   resources: [modeldeployments/status, modelrevisions/status]
   verbs: [patch]
+# What serves a format of models, where a release does not say so itself.
+- apiGroups: [slipway.dev]
+  resources: [modelruntimes]
+  verbs: [get, list, watch]
 # What runs a revision. It goes with its owner.
 - apiGroups: [apps]
   resources: [deployments]
@@ -87,6 +91,12 @@
 - apiGroups: [gateway.networking.k8s.io]
   resources: [gatewayclasses]
   verbs: [get]
+{{- end -}}
+
+{{- define "slipway.clusterRuntimeRules" -}}
+- apiGroups: [slipway.dev]
+  resources: [clustermodelruntimes]
+  verbs: [get, list, watch]
 {{- end -}}
 
 {{/* Whose token it is that comes with a report, and what that account may do. */}}

@@ -44,8 +44,19 @@ class SupportedFormat(SpecModel):
     ] = None
 
 
+class RuntimeContainer(ContainerSpec):
+    """The container that serves. Its texts may hold variables."""
+
+    image: Annotated[
+        Image | None,
+        Field(
+            description="Image of the model server, with a tag or a digest. Default: none; releases have to name theirs."
+        ),
+    ] = None
+
+
 class ServingContainer(ContainerSpec):
-    """The container that serves, whole. In a runtime its texts may hold variables; in a revision none are left."""
+    """The container that serves, whole, and without variables."""
 
     image: Annotated[Image, Field(description="Image of the model server, with a tag or a digest.")]
 
@@ -73,7 +84,7 @@ class ModelRuntimeSpec(SpecModel):
             description="Formats of models that it serves. Default: none, so that releases have to name the runtime.",
         ),
     ] = None
-    container: ServingContainer
+    container: RuntimeContainer
     protocol: Annotated[
         ProtocolSpec | None,
         Field(description="What the server speaks. Default: the Open Inference Protocol V2."),

@@ -15,7 +15,10 @@ from slipway.release import Runtime, Unresolved, UnresolvedError, read_runtime, 
 KINDS: Final = (MODEL_RUNTIME_KIND, CLUSTER_MODEL_RUNTIME_KIND)
 
 _ANY: Final = ReleaseSpec.model_validate(
-    {"model": {"name": "any", "version": "1", "format": "any", "uri": "https://models.example/any"}}
+    {
+        "model": {"name": "any", "version": "1", "format": "any", "uri": "https://models.example/any"},
+        "container": {"image": "models.example/any"},
+    }
 )
 """A release that says all that a runtime can ask for."""
 

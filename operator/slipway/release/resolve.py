@@ -172,11 +172,15 @@ def settle(release: ReleaseSpec, runtime: Runtime) -> FrozenRuntime:
         container = expanded(_written(spec.container), release.model, path)
     except VariableError as error:
         raise UnresolvedError(Unresolved.INVALID, error.told(runtime.title)) from error
+    outcome = merged(container, _written(release.container))
+    if "image" not in outcome:
+        message = f"spec.release.container.image: {runtime.title} has none, because each model has its own: name it"
+        raise UnresolvedError(Unresolved.INVALID, message)
     settled = {
         "kind": runtime.kind,
         "name": runtime.name,
         "digest": runtime.digest,
-        "container": merged(container, _written(release.container)),
+        "container": outcome,
         "protocol": _written(release.protocol or spec.protocol) or None,
         "pod": {**_written(spec.pod), **_written(release.pod)} or None,
         "delivery": None if path is None else {"path": path},
