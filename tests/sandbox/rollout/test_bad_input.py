@@ -8,17 +8,22 @@
 | a manifest that the API server refuses | Reconciling, ApplyRefused                                      |
 | a Gateway that cannot take the route   | Reconciling, GatewayNotReady                                   |
 | an HTTPRoute that is somebody else's   | Reconciling, RouteConflict                                     |
+| a format that no runtime serves        | Reconciling, RuntimeNotFound: nothing is created               |
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+from pathlib import Path
 
 import pytest
+import yaml
 from sandbox.rollout.kit import Open, Shop, a_config_map, a_release, accuracy, errors, golden_text, merge, weights_of
 
 from demo.stage import Manifest, Stage, StageError
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "runtimes"
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
@@ -75,6 +80,27 @@ REFUSED = {
         r"spec\.analysis\.metrics\[1\]: Duplicate value: .*accuracy",
     ),
 }
+
+
+async def test_a_release_that_only_names_its_format_waits_for_a_runtime_and_keeps_what_it_was_settled_with(
+    open_shops: Open,
+) -> None:
+    """With the files of examples/runtimes."""
+    shop = await open_shops()
+    release, runtime = (yaml.safe_load((EXAMPLE / name).read_text()) for name in ("fraud.yaml", "runtime.yaml"))
+    await shop.apply(release)
+    said = await shop.until_told("Ready", "False", "RuntimeNotFound", saying="no runtime serves onnx")
+    assert said.startswith("spec.release.model.format: ")
+    await shop.apply(runtime)
+    await shop.until_ready("v1")
+    assert shop.revision("v1")["spec"]["runtime"]["name"] == "house"
+    columns = (await shop.kubectl("get", "mrt")).splitlines()
+    assert columns[0].split() == ["NAME", "FORMAT", "PROTOCOL", "IMAGE", "AGE"]
+    assert columns[1].split()[:4] == ["house", "onnx", "OpenInferenceV2", "slipway.dev/examples/fraud:1"]
+    before = shop.status["stable"]
+    await shop.apply(merge(runtime, {"spec": {"pod": {"terminationGracePeriodSeconds": 9}}}))
+    await shop.until_told("RuntimeChanged", "True", "RuntimeEdited", saying="digest: sha256:[0-9a-f]{64}$")
+    assert shop.status["stable"] == before
 
 
 async def test_what_the_schema_forbids_is_refused_with_its_field_and_changes_nothing(shop: Shop) -> None:
