@@ -48,7 +48,7 @@ ADVICE: Final = {
     "RuntimeAmbiguous": "Name one of the runtimes in spec.release.runtime.name, or give one more priority for the format. What serves goes on.",
     "RuntimeDigestDiffers": "Write the digest of the runtime as it is now, or bring the runtime back to what it was. What serves goes on.",
     "RuntimeInvalid": "The message names the field of the release or of the runtime: correct it. What serves goes on.",
-    "RuntimeEdited": "Nothing has to be done. To roll the edit out, write the digest that the message names into spec.release.runtime.",
+    "RuntimeEdited": "Nothing to do: what serves stays as it is. To roll the edit out, write the digest that the message names into spec.release.runtime.",
     # commands
     "CommandAccepted": "Nothing to do: a person's command was carried out.",
     "CommandRefused": "The command did not fit any more: look again with slipway status {name}, and give it anew if it is still meant.",

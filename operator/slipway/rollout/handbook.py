@@ -12,7 +12,7 @@ from typing import Final
 
 from slipway.rollout import reasons
 from slipway.rollout.advice import ADVICE
-from slipway.rollout.status import AVAILABLE, DRIFTED, PAUSED, READY, RECONCILING, STALLED
+from slipway.rollout.status import AVAILABLE, DRIFTED, PAUSED, READY, RECONCILING, RUNTIME_CHANGED, STALLED
 
 TROUBLESHOOTING_FILE: Final = "troubleshooting.md"
 CONDITIONS_FILE: Final = "reference/conditions.md"
@@ -35,7 +35,18 @@ SYMPTOMS: Final = (
     Symptom(
         "Nothing happens after I applied a manifest",
         "`kubectl get mdep` shows the phase `Pending`, `Holding` or `InvalidSpec`, and no pod of the new release.",
-        ("InvalidSpec", "StrategyUnsupported", "GatewayNotReady", "RouteConflict", "WaitingForTurn", "ApplyRefused"),
+        (
+            "InvalidSpec",
+            "StrategyUnsupported",
+            "GatewayNotReady",
+            "RouteConflict",
+            "WaitingForTurn",
+            "ApplyRefused",
+            "RuntimeNotFound",
+            "RuntimeAmbiguous",
+            "RuntimeDigestDiffers",
+            "RuntimeInvalid",
+        ),
     ),
     Symptom(
         "The candidate does not come up",
@@ -109,6 +120,11 @@ CONDITIONS: Final = {
         "where `spec.drift` asks for it",
         "what the stable release is asked, or answers, has changed",
         "it has not; Unknown while nobody knows",
+    ),
+    RUNTIME_CHANGED: (
+        "while the runtime of the declared release is another one than it was settled with",
+        "what serves stays as it is; the message says what to write to roll the edit out",
+        "",
     ),
 }
 """When each condition is present, and what True and False say."""
