@@ -21,12 +21,14 @@ from unit.feedback.builders import KEY, V1, Clock, a_report, on_trial, the_terms
 from unit.traffic.builders import an_answer
 
 from slipway.cluster import (
+    CLUSTER_MODEL_RUNTIME,
     DEPLOYMENT,
     HORIZONTAL_POD_AUTOSCALER,
     HTTP_ROUTE,
     INGRESS,
     MODEL_DEPLOYMENT,
     MODEL_REVISION,
+    MODEL_RUNTIME,
     POD_DISRUPTION_BUDGET,
     SCALED_OBJECT,
     SERVICE,
@@ -347,12 +349,39 @@ async def the_start(account: Account, seen: Seen) -> None:
     seen.told["readiness"] = around.missing or ""
 
 
+async def a_runtime(account: Account, seen: Seen) -> None:
+    """Releases that leave it to runtimes of the namespace and of the cluster what serves them."""
+    async with a_stage(account, seen) as world:
+        for kind, name, model_format in (
+            (MODEL_RUNTIME, "house", "sklearn"),
+            (CLUSTER_MODEL_RUNTIME, "wide", "onnx"),
+        ):
+            metadata = {"name": name, **({"namespace": NAMESPACE} if kind.namespaced else {})}
+            container = {"image": "models.example/fraud:1"}
+            spec = {"supportedFormats": [{"name": model_format}], "container": container}
+            world.cluster.put({"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, "spec": spec})
+        for version, said, how in (
+            ("v1", {"format": "sklearn"}, "by its format"),
+            ("v2", {"format": "onnx"}, "by its format"),
+            ("v3", {"runtime": "house"}, "by the name"),
+            ("v4", {"runtime": "wide"}, "by the name"),
+        ):
+            release: dict[str, Any] = {"model": {"name": "fraud", "version": version}}
+            if "runtime" in said:
+                release["runtime"] = {"name": said["runtime"]}
+            else:
+                release["model"] |= said
+            world.declare(version, **QUICK, release=release)
+            await until(world, seen, f"{version} serves {how}", serves(world, version))
+
+
 SCENES: Final[dict[str, Scene]] = {
     "the start": the_start,
     "the lead": the_lead,
     "an autoscaler": with_an_autoscaler(
         HORIZONTAL_POD_AUTOSCALER, metrics=[{"resource": "cpu", "averageUtilization": 70}]
     ),
+    "a runtime": a_runtime,
     "KEDA": with_an_autoscaler(
         SCALED_OBJECT, keda={"triggers": [{"type": "cron", "metadata": {"desiredReplicas": "2"}}]}
     ),

@@ -81,6 +81,12 @@ MISSING: Final[dict[str, dict[Right, tuple[str | None, str]]]] = {
         Right("slipway.dev", "modelrevisions", "create"): ("v1 serves", "status"),
         Right("slipway.dev", "modelrevisions/status", "patch"): ("v1 serves", "status"),
     },
+    "a runtime": {
+        Right("slipway.dev", "modelruntimes", "list"): ("v1 serves by its format", "status"),
+        Right("slipway.dev", "clustermodelruntimes", "list"): ("v2 serves by its format", "status"),
+        Right("slipway.dev", "modelruntimes", "get"): ("v3 serves by the name", "status"),
+        Right("slipway.dev", "clustermodelruntimes", "get"): ("v4 serves by the name", "status"),
+    },
     "KEDA": {
         Right("keda.sh", "scaledobjects", "create"): ("v1 serves", "status"),
         Right("keda.sh", "scaledobjects", "delete"): ("the autoscaler is gone", "status"),
@@ -142,6 +148,8 @@ WATCHED: Final = {
     for group, resource, verbs in (
         ("slipway.dev", "modeldeployments", ["watch"]),
         ("slipway.dev", "modelrevisions", ["watch"]),
+        ("slipway.dev", "modelruntimes", ["watch"]),
+        ("slipway.dev", "clustermodelruntimes", ["watch"]),
         ("apps", "deployments", ["watch"]),
         ("", "services", ["watch"]),
         ("", "namespaces", ["watch"]),

@@ -45,19 +45,20 @@ async def settled(cluster: Cluster, namespace: str, release: ReleaseSpec, revisi
         return Settled()
     if revision is not None:
         return await _since(cluster, namespace, revision)
-    closed: list[RuntimeKind] = []
+    closed: list[str] = []
     try:
         return Settled(runtime=resolve(release, await _runtimes(cluster, namespace, release, closed)))
     except UnresolvedError as error:
         return Settled(unresolved=(error.reason.value, f"{error}{_closed(error, closed)}"))
 
 
-def _closed(error: UnresolvedError, closed: list[RuntimeKind]) -> str:
+def _closed(error: UnresolvedError, closed: list[str]) -> str:
+    """What to add where some runtimes cannot be read: the one that is missing may be among them."""
     if error.reason is not Unresolved.NOT_FOUND or not closed:
         return ""
     return (
-        f"; this operator may not read {' and '.join(f'{kind}s' for kind in closed)}: write a {MODEL_RUNTIME_KIND}, or "
-        "give it the right to (permissions.clusterRuntimes of the chart) and the CRD"
+        f"; this operator cannot read all runtimes, so write a {MODEL_RUNTIME_KIND} that it can read, or let it read "
+        f"them (of the chart: crds.enabled, permissions.clusterRuntimes): {'; '.join(closed)}"
     )
 
 
@@ -74,8 +75,8 @@ async def _since(cluster: Cluster, namespace: str, revision: ModelRevision) -> S
     return Settled(edited=edited(frozen, now, revision.spec.release.model.version) if now is not None else None)
 
 
-async def _runtimes(cluster: Cluster, namespace: str, release: ReleaseSpec, closed: list[RuntimeKind]) -> list[Runtime]:
-    """The runtimes that may serve a release; `closed` gains the kinds that may not be read."""
+async def _runtimes(cluster: Cluster, namespace: str, release: ReleaseSpec, closed: list[str]) -> list[Runtime]:
+    """The runtimes that may serve a release; `closed` gains why those of a kind cannot be read."""
     reference = release.runtime
     kinds = (reference.kind,) if reference is not None and reference.kind is not None else NEAREST_FIRST
     found: list[Runtime] = []
@@ -86,8 +87,8 @@ async def _runtimes(cluster: Cluster, namespace: str, release: ReleaseSpec, clos
                 found += _readable(kind, await cluster.list(KINDS[kind], where))
             elif (raw := await cluster.get(KINDS[kind], where, reference.name)) is not None:
                 return [read_runtime(kind, reference.name, raw["spec"])]
-        except (Forbidden, NotServed):
-            closed.append(kind)
+        except (Forbidden, NotServed) as error:
+            closed.append(str(error))
     return found
 
 

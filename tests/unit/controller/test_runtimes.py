@@ -137,7 +137,8 @@ async def test_a_runtime_of_the_namespace_serves_where_those_of_the_cluster_may_
     world.cluster.put(a_model_deployment(release=by_format("v1", runtime={"name": "house"})))
     await world.run()
     message = world.condition("Ready")["message"]
-    assert "this operator may not read ClusterModelRuntimes: write a ModelRuntime" in message
+    assert "this operator cannot read all runtimes, so write a ModelRuntime that it can read" in message
+    assert message.endswith("clustermodelruntimes may not be read")
     world.cluster.put(a_runtime(cluster=False))
     await world.run()
     assert world.stable == "v1"
