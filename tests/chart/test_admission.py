@@ -98,6 +98,19 @@ def a_runtime(image: str | None, kind: str = "ModelRuntime") -> Manifest:
     }
 
 
+async def test_editors_write_the_runtimes_of_their_namespace_and_none_of_the_cluster(
+    admin: Client, chart: Chart
+) -> None:
+    await with_rules(admin, chart)
+    viewer = await somebody(admin, "viewer", "view")
+    editor = await somebody(admin, "editor", "view", "edit")
+    mine, all_ = SHOP.replace("modeldeployments", "modelruntimes"), "/apis/slipway.dev/v1alpha1/clustermodelruntimes"
+    assert (await viewer.post(mine, a_runtime("serve:1"))).status == 403
+    assert (await editor.post(mine, a_runtime("serve:1"))).status == 201
+    assert (await viewer.get(f"{mine}/house")).status == 200
+    assert (await editor.post(all_, a_runtime("serve:1", "ClusterModelRuntime"))).status == 403
+
+
 async def test_runtimes_are_no_way_around_the_list_of_images(admin: Client, chart: Chart) -> None:
     await with_rules(admin, chart, admission={"images": ["registry.example.com/models/"]})
     by_format = merge(a_release("v1"), {"spec": {"release": {"container": None}}})
