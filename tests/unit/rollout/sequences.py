@@ -100,6 +100,15 @@ def _new_release(world: World, n: int) -> None:
     world.declare(Release(str(len(world.releases) + 1), **FLAWS[n % len(FLAWS)]))
 
 
+def _runtimes(world: World, n: int) -> None:
+    """No runtime serves what is declared next, or one does again; sometimes another release is declared with it."""
+    world.without_runtime = n % 3 > 0
+    if n % 3 == 2:
+        _new_release(world, n // 3)
+    else:
+        world.settle()
+
+
 def _earlier_release(world: World, n: int) -> None:
     world.declare(world.releases[_pick(world.releases, n) or ""])
 
@@ -329,6 +338,7 @@ DISTURBANCES: dict[str, Callable[[World, int], None]] = {
     "replicas": _replicas,
     "strategy": _strategy,
     "gates": _gates,
+    "runtimes": _runtimes,
     "rollback": _rollback,
     "pause": _pause,
     "command": _command,
@@ -385,6 +395,7 @@ def _peace(world: World) -> None:
     world.outages.clear()
     world.sick.clear()
     world.gateway, world.kill_at, world.paused, world.queued = True, None, False, None
+    world.without_runtime = False
     world.start_lag, world.gateway_lag = 2, 1
     world.replicas = 4 if world.by_replicas else world.replicas or 1
     world.edited()

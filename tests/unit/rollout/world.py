@@ -52,6 +52,7 @@ from slipway.rollout import (
 )
 
 TICK = timedelta(seconds=5)
+NO_RUNTIME = ("RuntimeNotFound", "spec.release.model.format: no runtime serves it")
 ITEMS = 200
 REQUESTS = 400
 """Requests a tick."""
@@ -126,6 +127,8 @@ class World:
 
     releases: dict[str, Release] = field(default_factory=dict)
     desired: str = ""
+    without_runtime: bool = False
+    """Whether a release that has no revision yet comes to nothing that could serve."""
     replicas: int = 4
     strategy: str = "canary"
     by_replicas: bool = False
@@ -376,6 +379,7 @@ class World:
             name="fraud",
             generation=self.generation,
             desired=self.desired,
+            unresolved=NO_RUNTIME if self.without_runtime and self.desired not in self.records else None,
             desired_name="fraud-" + self.releases[self.desired].version,
             desired_version=self.releases[self.desired].version,
             replicas=self.size,
