@@ -111,6 +111,18 @@ async def test_a_candidate_that_is_not_declared_any_more_does_not_keep_its_share
     assert world.phase("v2") == "Superseded"
 
 
+async def test_a_release_that_is_watched_goes_on_being_watched(world: World) -> None:
+    await serving(world)
+    spec = world.deployment["spec"] | {"release": by_format("v2"), "rollback": {"watch": "10m"}}
+    world.edit(world.deployment, spec=spec)
+    await world.run(lambda: world.phase("v2") == "Watching")
+    world.edit(world.deployment, spec=spec | {"release": by_format("v3", runtime={"name": "gone"})})
+    await world.pass_time(60)
+    assert world.condition("Ready")["reason"] == "RuntimeNotFound"
+    assert world.phase("v2") == "Watching"
+    assert world.status["standby"]["version"] == "v1", "there is no other release yet that could take its place"
+
+
 async def test_a_pinned_digest_that_is_not_there_names_both(world: World) -> None:
     world.cluster.put(a_runtime())
     wrong = "sha256:" + "0" * 64
