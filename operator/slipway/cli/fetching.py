@@ -33,9 +33,7 @@ Uri = Annotated[
     str,
     typer.Argument(metavar="URI", help="s3://, gs://, az://, hf://, https://, oci://, pvc://, file:// or mlflow:."),
 ]
-Dest = Annotated[
-    Path, typer.Argument(metavar="DEST", help="Folder that appears when everything is there. Its parent has to exist.")
-]
+Dest = Annotated[Path, typer.Argument(metavar="DEST", help="Folder that appears when everything is there.")]
 Digest = Annotated[str | None, typer.Option("--digest", help="sha256:… that the tree has to have.")]
 MaxSize = Annotated[str | None, typer.Option("--max-size", metavar="SIZE", help="Most bytes, such as 20Gi.")]
 Extract = Annotated[bool, typer.Option("--extract", help="The URI names an archive, and its entries are wanted.")]

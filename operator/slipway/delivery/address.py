@@ -85,6 +85,7 @@ def _known() -> str:
 def _located(uri: str, scheme: str, *, pinned: bool) -> Address:
     try:
         parts = urlsplit(uri)
+        _ = scheme in ("http", "https", "oci") and parts.port  # raises for one that is too large
     except ValueError:
         raise AddressError(f"it is no {scheme} URL: check its host") from None
     revision = scheme == "hf"  # hf://org/name@revision has its @ in the path

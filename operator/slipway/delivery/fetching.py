@@ -16,10 +16,18 @@ from slipway.delivery.address import Address, address
 from slipway.delivery.archives import Unpacking, remove
 from slipway.delivery.cache import Cache
 from slipway.delivery.digest import tree_digest
-from slipway.delivery.errors import AddressError, CacheError, DigestMismatch, DiskFull, TooLarge, Unsafe
+from slipway.delivery.errors import (
+    AddressError,
+    CacheError,
+    DestinationError,
+    DigestMismatch,
+    DiskFull,
+    TooLarge,
+    Unsafe,
+)
 from slipway.delivery.journal import Journal
 from slipway.delivery.listing import Entry, Names, Source, check_entries
-from slipway.delivery.place import Artifact, Place
+from slipway.delivery.place import Artifact, Place, There
 from slipway.delivery.progress import Meter, Report
 from slipway.delivery.transfer import CHUNK, WORKERS, Transfer, attempts, writing
 
@@ -56,7 +64,7 @@ def fetch(uri: str, dest: Path, options: Options | None = None, progress: Report
         raise DigestMismatch("it is no digest: write it like sha256: and 64 hex digits")
     where = address(uri, pinned=options.digest is not None)
     cache = Cache(options.cache, options.cache_size) if options.cache is not None else None
-    with Place(dest).held() as place:
+    with writing(dest), Place(dest).held() as place:
         there = place.there()
         if there is not None:
             return _kept(there, where, options, place)
@@ -65,13 +73,14 @@ def fetch(uri: str, dest: Path, options: Options | None = None, progress: Report
             return _cached(cache, where, options, place) or _fetched(cache, where, options, place, progress)
 
 
-def _kept(there: Artifact, where: Address, options: Options, place: Place) -> Artifact:
-    wanted = options.digest or there.digest
-    if wanted != there.digest:
-        raise _other(there.digest, wanted, f"{place.dest} holds")
-    if options.digest is None and there.uri != where.uri:
-        raise DigestMismatch(f"{place.dest} holds what came from another URI: remove it, or name another folder")
-    return replace(there, uri=where.uri)
+def _kept(there: There, where: Address, options: Options, place: Place) -> Artifact:
+    known = there.artifact
+    if options.digest not in (None, known.digest):
+        raise _other(known.digest, str(options.digest), f"{place.dest} holds")
+    if options.digest is None and (known.uri, there.extracted) != (where.uri, options.extract):
+        raise DestinationError(f"{place.dest} holds what came from another URI: remove it, or name another folder")
+    _check_size(known.bytes, options)
+    return replace(known, uri=where.uri)
 
 
 def _cached(cache: Cache | None, where: Address, options: Options, place: Place) -> Artifact | None:
@@ -85,7 +94,7 @@ def _cached(cache: Cache | None, where: Address, options: Options, place: Place)
     size, files = found
     _check_size(size, options)
     artifact = Artifact(where.uri, options.digest, size, files)
-    place.publish(tree, artifact)
+    place.publish(tree, artifact, extracted=options.extract)
     return artifact
 
 
@@ -98,7 +107,7 @@ def _fetched(cache: Cache | None, where: Address, options: Options, place: Place
         except (DigestMismatch, Unsafe):
             remove(place.work)  # it would be the same the next time
             raise
-    place.publish(tree, artifact)
+    place.publish(tree, artifact, extracted=options.extract)
     if cache is not None:
         try:
             cache.put(artifact.digest, place.dest, artifact.bytes)

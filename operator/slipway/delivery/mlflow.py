@@ -18,6 +18,9 @@ from slipway.delivery.errors import AddressError, Denied, NotFound, Unsafe
 from slipway.delivery.listing import MAX_FILES, Buffer, Entry, Source, check_path
 from slipway.delivery.web import Web, basic
 
+MAX_MODELS: Final = 20
+"""Models of a run that are looked at for one of a name."""
+
 _VERSION: Final = re.compile(r"models:/(?P<name>[^/@:]+)(?:/(?P<version>[0-9]+)|@(?P<alias>[^/@:]+))")
 _LOGGED: Final = re.compile(r"models:/(?P<id>m-[0-9a-zA-Z]+)(?:/(?P<path>.*))?")
 _RUN: Final = re.compile(r"runs:/(?P<run>[^/]+)(?:/(?P<path>.*))?")
@@ -46,8 +49,7 @@ class Tracking:
                 about = self._ask(f"logged-models/{quote(found['id'])}", {}, f"no logged model {found['id']}")
                 text = _below(str(_in(about, "model", "info", "artifact_uri")), found["path"])
             elif found := _RUN.fullmatch(text):
-                about = self._ask("runs/get", {"run_id": found["run"]}, f"no run {found['run']}")
-                text = _below(str(_in(about, "run", "info", "artifact_uri")), found["path"])
+                text = self._of_run(found["run"], found["path"] or "")
             else:
                 return text
         raise AddressError("the MLflow server leads from one name to the next: name the run instead")
@@ -60,6 +62,18 @@ class Tracking:
         wanted = {"name": name, "version": version}
         missing = f"no version {version} of a model {name}"
         return str(_in(self._ask("model-versions/get-download-uri", wanted, missing), "artifact_uri"))
+
+    def _of_run(self, run: str, path: str) -> str:
+        """Artifacts of a run; or those of a model that it has logged, which MLflow 3 keeps by themselves."""
+        about = self._ask("runs/get", {"run_id": run}, f"no run {run}")
+        outputs = _in(about, "run").get("outputs") or {}
+        first, _, rest = path.partition("/")
+        for output in (outputs.get("model_outputs") or ())[:MAX_MODELS]:
+            model = str(output.get("model_id", ""))
+            info = _in(self._ask(f"logged-models/{quote(model)}", {}, f"no logged model {model}"), "model", "info")
+            if first and info.get("name") == first:
+                return _below(str(_in(info, "artifact_uri")), rest)
+        return _below(str(_in(about, "run", "info", "artifact_uri")), path)
 
     def _ask(self, what: str, wanted: Mapping[str, str], missing: str) -> Any:
         query = f"?{urlencode(wanted)}" if wanted else ""

@@ -33,6 +33,14 @@ class Artifact:
     files: int
 
 
+@dataclass(frozen=True, slots=True)
+class There:
+    """What a destination holds."""
+
+    artifact: Artifact
+    extracted: bool
+
+
 class Place:
     """A destination that is held: one process at a time works on it."""
 
@@ -64,38 +72,44 @@ class Place:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield self
 
-    def there(self) -> Artifact | None:
+    def there(self) -> There | None:
         """What the destination holds already, hashed again. What is not what its record says is removed.
 
         Raises DestinationError for a folder with files that were not put there by this.
         """
         if not self.dest.exists():
             return None
+        known, inode = self._recorded()
         try:
-            known = Artifact(**json.loads(self._record.read_text()))
-        except FileNotFoundError:
-            if not any(self.dest.iterdir()):
-                return None
-            raise DestinationError(f"{self.dest} holds files of somebody else: name another folder") from None
-        except (OSError, ValueError, TypeError):
-            known = None
-        try:
-            if known is not None and digest_of(self.dest) == known.digest:
+            if known is not None and digest_of(self.dest) == known.artifact.digest:
                 return known
         except DeliveryError:
-            pass  # something that is no file is in it: it is not what its record says
+            pass  # something that is no file is in it, or nothing is: it is not what its record says
+        if not any(self.dest.iterdir()):
+            return None
+        if self.dest.stat().st_ino != inode:
+            raise DestinationError(f"{self.dest} holds files of somebody else: name another folder")
         remove(self.dest)
         remove(self._record)
         return None
 
-    def publish(self, tree: Path, artifact: Artifact) -> None:
+    def _recorded(self) -> tuple[There | None, int]:
+        """What was put there, and the inode of the folder."""
+        try:
+            said = json.loads(self._record.read_text())
+            return There(Artifact(**said["artifact"]), bool(said["extracted"])), int(said["inode"])
+        except (OSError, ValueError, TypeError, KeyError):
+            return None, 0
+
+    def publish(self, tree: Path, artifact: Artifact, *, extracted: bool) -> None:
         """Makes the files read-only and lets the destination appear."""
         made = self._record.with_suffix(".new")
         with writing(self.dest):
             for folder, _, names in os.walk(tree):
                 for name in names:
                     (Path(folder) / name).chmod(0o444)
-            made.write_text(json.dumps(asdict(artifact)))
+            inode = tree.stat().st_ino
+            made.write_text(json.dumps({"artifact": asdict(artifact), "extracted": extracted, "inode": inode}))
             made.replace(self._record)
             try:
                 tree.replace(self.dest)

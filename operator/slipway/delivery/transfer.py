@@ -92,22 +92,23 @@ class Transfer:
         self, source: Source, entries: Sequence[Entry], root: Path, *, journal: Journal, meter: Meter, limit: int | None
     ) -> None:
         self._source = source
-        self._files = [_File(entry, root / entry.path) for entry in entries]
+        self._entries = entries
+        self._root = root
+        self._digests: dict[str, str] = {}
         self._journal = journal
         self._meter = meter
         self._limit = limit
         self._stop = threading.Event()
         self._errors: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._unsized = 0
         self._tasks = self._chunks()
         self._buffers: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
 
     def run(self, workers: int = WORKERS) -> dict[str, str]:
         """The hex sha256 of each file by its path. Raises DeliveryError."""
-        chunks = sum(max(1, -(-(file.entry.size or 0) // CHUNK)) for file in self._files)
+        chunks = sum(max(1, -(-(entry.size or 0) // CHUNK)) for entry in self._entries)
         workers = min(workers, chunks)
-        largest = max((file.entry.size or CHUNK for file in self._files), default=0)
+        largest = max((entry.size or CHUNK for entry in self._entries), default=0)
         for _ in range(min(workers + SPARE, chunks)):
             self._buffers.put(bytearray(min(CHUNK, max(largest, 1))))
         threads = [
@@ -127,10 +128,11 @@ class Transfer:
                     thread.join()
         if not self._errors.empty():
             raise self._errors.get()
-        return {file.entry.path: file.hashed.hexdigest() for file in self._files}
+        return self._digests
 
     def _chunks(self) -> Iterator[tuple[_File, int]]:
-        for file in self._files:
+        for entry in self._entries:
+            file = _File(entry, self._root / entry.path)  # made late, as there may be many, and each holds a hash
             with writing(file.path):
                 file.path.parent.mkdir(parents=True, exist_ok=True)
                 keep = file.entry.ranges and file.path.exists()
@@ -252,12 +254,10 @@ class Transfer:
 
     def _finished(self, file: _File) -> None:
         self._meter.finished()
-        wanted = file.entry.sha256
-        if wanted and file.hashed.hexdigest() != wanted:
-            raise Incomplete(
-                f"{file.entry.path} has the sha256 {file.hashed.hexdigest()}, and its source says {wanted}: upload it "
-                "again"
-            )
+        wanted, found = file.entry.sha256, str(file.hashed.hexdigest())
+        self._digests[file.entry.path] = found
+        if wanted and found != wanted:
+            raise Incomplete(f"{file.entry.path} has the sha256 {found}, and its source says {wanted}: upload it again")
 
 
 def _pread(descriptor: int, view: memoryview, begin: int) -> int:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from slipway.delivery.address import Address
 from slipway.delivery.errors import AddressError, Changed, Denied, Incomplete, NotFound, Passing, Unsafe
@@ -41,6 +41,7 @@ MAX_DOCUMENT: Final = 32 * 1024 * 1024
 
 _PIECE: Final = 1024 * 1024
 _PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_SAFE: Final = "/%?&=+,;:@!$'()*~"
 _CONTENT_RANGE: Final = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+)")
 
 Authorize = Callable[[Mapping[str, str] | None], Mapping[str, str]]
@@ -198,7 +199,7 @@ class Web:
         self, target: SplitResult, headers: Mapping[str, str]
     ) -> tuple[http.client.HTTPResponse, http.client.HTTPConnection]:
         own = {"accept-encoding": "identity", "user-agent": "slipway"}
-        path = f"{target.path or '/'}{'?' + target.query if target.query else ''}"
+        path = quote(f"{target.path or '/'}{'?' + target.query if target.query else ''}", safe=_SAFE)
         for fresh in (False, True):
             connection = self._connection(target, fresh=fresh)
             used = connection.sock is not None
@@ -314,8 +315,12 @@ def _origin(target: SplitResult) -> tuple[str, str]:
 
 
 def _next(target: SplitResult, location: str) -> SplitResult:
-    following = urlsplit(urljoin(target.geturl(), location))
-    if following.scheme not in ("http", "https") or not following.hostname:
+    try:
+        following = urlsplit(urljoin(target.geturl(), location))
+        known = following.scheme in ("http", "https") and following.hostname and following.port != 0
+    except ValueError:
+        known = None
+    if not known:
         raise AddressError(f"{target.netloc} redirects to what is no https URL: give the last address")
     if target.scheme == "https" and following.scheme != "https":
         raise AddressError(f"{target.netloc} redirects from https to http, which is not followed: give another address")

@@ -86,6 +86,12 @@ _ALL: Final = (
         args=("python3",),
         env={"MLFLOW_HOST": "$(POD_IP)"},
     ),
+    _Server(
+        name="moto",
+        product="moto",
+        images=("motoserver/moto:*",),
+        command=("moto_server", "-H", "$(POD_IP)"),
+    ),
 )
 
 

@@ -28,6 +28,7 @@ PIN = re.compile(r"[a-z0-9-]+==[\w.]+( ; .+)?")
         ("kserve/sklearnserver:v0.15.2", "kserve-sklearnserver"),
         ("kserve/sklearnserver", "kserve-sklearnserver"),
         ("ghcr.io/mlflow/mlflow:v3.17.2-full", "mlflow"),
+        ("motoserver/moto:5.2.5", "moto"),
     ],
 )
 def test_public_names_of_model_servers_need_no_mapping(image: str, wanted: str) -> None:

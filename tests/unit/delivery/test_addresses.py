@@ -39,6 +39,7 @@ def test_these_are_taken(uri: str, host: str, path: str) -> None:
         ("s3://bucket/key?versionId=3", "takes no query"),
         ("s3://bucket/key#part", "fragment"),
         ("https://host/", "names a folder"),
+        ("https://host:99999/file", "check its host"),
         ("https://host/models/", "names a folder"),
         ("http://models.example.com/m.bin", "pin the digest"),
         ("file://host/path", "write it like file:///"),

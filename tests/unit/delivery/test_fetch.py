@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -99,9 +100,36 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "model" / "mine").read_text() == "precious"
 
 
+def test_a_folder_that_somebody_put_in_its_place_is_left_alone(tmp_path: Path) -> None:
+    fetch(a_model(tmp_path / "source").as_uri(), tmp_path / "model")
+    shutil.rmtree(tmp_path / "model")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine").write_text("precious")
+    with pytest.raises(delivery.DestinationError, match=r"somebody else"):
+        fetch((tmp_path / "source").as_uri(), tmp_path / "model")
+    assert (tmp_path / "model" / "mine").read_text() == "precious"
+
+
+def test_a_fetch_that_ended_between_its_last_two_steps_is_finished(tmp_path: Path) -> None:
+    """Its record is there, and the folder is still under its other name."""
+    with serving(files({"/weights.bin": BIG})) as server:
+        first = fetch(f"{server.url}/weights.bin", tmp_path / "model")
+        record = (tmp_path / ".model.slipway.json").read_text()
+        shutil.rmtree(tmp_path / "model")
+        assert fetch(f"{server.url}/weights.bin", tmp_path / "model") == first
+    assert record.partition("inode")[0] == (tmp_path / ".model.slipway.json").read_text().partition("inode")[0]
+
+
+def test_a_name_outside_of_ascii_is_asked_for(tmp_path: Path) -> None:
+    with serving(files({"/mod\u00e8le.bin": BIG})) as server:
+        fetch(f"{server.url}/mod\u00e8le.bin", tmp_path / "one")
+        fetch(f"{server.url}/mod%C3%A8le.bin", tmp_path / "two")
+    assert (tmp_path / "one" / "mod\u00e8le.bin").read_bytes() == (tmp_path / "two" / "mod\u00e8le.bin").read_bytes()
+
+
 def test_another_uri_does_not_replace_what_is_there(tmp_path: Path) -> None:
     fetch(a_model(tmp_path / "one").as_uri(), tmp_path / "model")
-    with pytest.raises(delivery.DigestMismatch, match=r"came from another URI"):
+    with pytest.raises(delivery.DestinationError, match=r"came from another URI"):
         fetch(a_model(tmp_path / "two").as_uri(), tmp_path / "model")
 
 
