@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from unit.delivery.servers import CHUNK, files, serving
+from unit.delivery.servers import CHUNK, Asked, Reply, files, serving
 
 from slipway import delivery
 from slipway.delivery import Options, digest_of, fetch
@@ -92,6 +92,16 @@ def test_what_is_in_use_is_not_removed(tmp_path: Path) -> None:
     assert first.digest.removeprefix("sha256:") not in {entry.name for entry in entries(cache)}
 
 
+def test_what_a_pod_shares_is_not_removed(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    first = fetch(a_model(tmp_path / "a", 1).as_uri(), tmp_path / "one", Options(cache=cache))
+    _as_if_elsewhere(cache)
+    kept = cache / "trees" / first.digest.removeprefix("sha256:") / "files" / "weights.bin"
+    (tmp_path / "of a pod").hardlink_to(kept)
+    fetch(a_model(tmp_path / "b", 2).as_uri(), tmp_path / "two", Options(cache=cache, cache_size=1500))
+    assert kept.exists()
+
+
 def test_what_is_larger_than_the_cache_is_fetched_and_not_kept(tmp_path: Path) -> None:
     options = Options(cache=tmp_path / "cache", cache_size=100)
     assert fetch(a_model(tmp_path / "a", 1).as_uri(), tmp_path / "one", options).files == 2
@@ -105,8 +115,14 @@ def test_a_cache_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 
 
 def test_of_many_that_want_the_same_one_fetches(tmp_path: Path) -> None:
-    """The source says how often its bytes were sent: once."""
-    with serving(files({"/w.bin": BODY})) as server:
+    """The source says how often its bytes were sent: once. It takes its time, so that all of them want it meanwhile."""
+    usual = files({"/w.bin": BODY})
+
+    def slowly(asked: Asked) -> Reply:
+        time.sleep(0.3)
+        return usual(asked)
+
+    with serving(slowly) as server:
         digest = fetch(f"{server.url}/w.bin", tmp_path / "first").digest
         before = server.sent
         running = [
@@ -117,39 +133,56 @@ def test_of_many_that_want_the_same_one_fetches(tmp_path: Path) -> None:
     assert {digest_of(tmp_path / str(number)) for number in range(4)} == {digest}
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_processes_that_are_killed_leave_nothing_half(tmp_path: Path, seed: int) -> None:
-    """Killed at random moments, again and again; whatever is there afterwards is whole."""
-    chance = random.Random(seed)
-    content = {f"/{number}.bin": random.Random(number).randbytes(6_000_000) for number in range(2)}
-    cache = tmp_path / "cache"
-    with serving(files(content)) as server:
-        wanted = {
-            f"{server.url}{path}": fetch(f"{server.url}{path}", tmp_path / "first" / path[1:]).digest
-            for path in content
-        }
-        for turn in range(5):
-            running = [
-                _fetching(uri, tmp_path / f"dest-{number}-{chance.randrange(2)}", cache, digest)
-                for number, (uri, digest) in enumerate(wanted.items())
-            ]
-            time.sleep(chance.uniform(0.15, 0.7))  # the moment is what is random
-            for process in running:
-                process.send_signal(signal.SIGKILL)
-                process.wait(60)
-            _all_whole(tmp_path, set(wanted.values()), f"turn {turn}")
-        for number, (uri, digest) in enumerate(wanted.items()):
-            options = Options(cache=cache, digest=digest)
-            assert fetch(uri, tmp_path / f"dest-{number}-0", options).digest == digest
-        fetch(a_model(tmp_path / "another", 1).as_uri(), tmp_path / "last", Options(cache=cache))
-        wanted["another"] = digest_of(tmp_path / "last")
-    _all_whole(tmp_path, set(wanted.values()), "the end")
-    assert [path.name for path in (cache / "new").iterdir() if path.is_dir()] == []
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from slipway.delivery import Options, cache, fetch, place
+uri, dest, folder, digest, left = sys.argv[1:]
+left = int(left)
+
+def at_line(frame, event, arg):
+    global left
+    left -= event == "line"
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return at_line
+
+sys.settrace(lambda frame, *_: at_line if frame.f_code.co_filename in (cache.__file__, place.__file__) else None)
+fetch(uri, Path(dest), Options(cache=Path(folder), digest=digest))
+"""
+"""A fetch that is killed before so many lines of the cache and of the destination have run."""
+
+STEP = 17
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_process_that_is_killed_at_any_line_leaves_nothing_half(tmp_path: Path, seed: int) -> None:
+    """At every 17th line, from a random one on; once while it adds to the cache, and once while it takes from it."""
+    source = a_model(tmp_path / "source", seed)
+    digest, survived = digest_of(source), False
+    line = random.Random(seed).randrange(1, STEP)
+    while not survived:
+        survived = True
+        folder = tmp_path / str(line)
+        options = Options(cache=folder / "cache", digest=digest)
+        for dest in ("adds", "takes"):
+            words = [source.as_uri(), folder / dest, folder / "cache", digest, str(line)]
+            code = subprocess.run([sys.executable, "-c", KILLED, *words]).returncode
+            assert code in (0, -signal.SIGKILL), (line, dest)
+            survived &= code == 0
+            _all_whole(folder, {digest}, f"{dest}, killed at line {line}")
+            assert fetch(source.as_uri(), folder / dest, options).digest == digest
+            _all_whole(folder, {digest}, f"{dest}, after line {line}")
+        another = a_model(folder / "another", 99)
+        fetch(another.as_uri(), folder / "last", Options(cache=folder / "cache"))
+        assert [path.name for path in (folder / "cache" / "new").iterdir() if path.is_dir()] == [], line
+        line += STEP
+    assert line > 3 * STEP
 
 
 def _all_whole(folder: Path, digests: set[str], when: str) -> None:
-    for dest in folder.glob("dest-*"):
-        assert digest_of(dest) in digests, when
+    for dest in (folder / "adds", folder / "takes"):
+        assert not dest.exists() or digest_of(dest) in digests, when
     for entry in (folder / "cache" / "trees").glob("*"):
         assert digest_of(entry / "files") == f"sha256:{entry.name}", when
 
