@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import random
 import shutil
 import stat
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -330,6 +333,43 @@ def test_a_full_volume_is_told_before_anything_is_fetched(tmp_path: Path) -> Non
 
     with serving(answer) as server, pytest.raises(delivery.DiskFull, match=r"^dest: the volume of .* bytes free"):
         fetch(f"{server.url}/weights.bin", tmp_path / "model")
+
+
+def test_a_volume_that_fills_up_meanwhile_is_told_and_what_came_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual, room = os.pwrite, [2]
+
+    def full(descriptor: int, data: memoryview, begin: int) -> int:
+        room[0] -= 1
+        if room[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return usual(descriptor, data, begin)
+
+    with serving(files({"/weights.bin": BIG})) as server:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "pwrite", full)
+            with pytest.raises(
+                delivery.DiskFull, match=r"^dest: the volume of .* is full: make it larger, or fetch less"
+            ):
+                fetch(f"{server.url}/weights.bin", tmp_path / "model", Options(workers=1))
+        assert not (tmp_path / "model").exists()
+        before = server.sent
+        fetch(f"{server.url}/weights.bin", tmp_path / "model")
+        assert server.sent - before == len(BIG) - 2 * CHUNK + 1
+
+
+def test_of_two_that_fetch_to_the_same_folder_the_second_finds_it(tmp_path: Path) -> None:
+    usual = files({"/weights.bin": BIG})
+
+    def slowly(asked: Asked) -> Reply:
+        time.sleep(0.1)
+        return usual(asked)
+
+    with serving(slowly) as server, ThreadPoolExecutor(2) as both:
+        one, two = both.map(lambda _: fetch(f"{server.url}/weights.bin", tmp_path / "model"), range(2))
+        assert one == two
+        assert server.sent == len(BIG) + 1
 
 
 def test_progress_tells_bytes_rate_and_the_time_that_is_left(tmp_path: Path) -> None:
