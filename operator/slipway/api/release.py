@@ -21,6 +21,7 @@ from slipway.api.common import (
     Text64,
     Text256,
     Text1024,
+    Timestamp,
     Uri,
     list_map,
     validations,
@@ -353,12 +354,39 @@ class TrainingRun(SpecModel):
     uri: Annotated[Uri | None, Field(description="Where the run can be looked at.")] = None
 
 
+class EvaluationResult(SpecModel):
+    """What the model achieved before it was released, as its makers measured it."""
+
+    name: Annotated[Text64, Field(description="What was measured, such as auc.")]
+    value: Annotated[float, Field(description="The result, in the measure's own unit.")]
+    dataset: Annotated[Text256 | None, Field(description="What it was measured on.")] = None
+    uri: Annotated[Uri | None, Field(description="Where the evaluation can be looked at.")] = None
+
+
+class Approval(SpecModel):
+    """Somebody's word for the release before it was declared. Those of its rollout are in the revision's timeline."""
+
+    by: Annotated[Text256, Field(description="Who gave it: a person, or a board.")]
+    time: Annotated[Timestamp | None, Field(description="When it was given.")] = None
+    uri: Annotated[Uri | None, Field(description="Where it can be looked at, such as a ticket.")] = None
+
+
 class Lineage(SpecModel):
     """What the model was made from. Recorded and hashed with the release."""
 
     dataset: Dataset | None = None
     code: CodeReference | None = None
     training_run: TrainingRun | None = None
+    evaluations: Annotated[
+        list[EvaluationResult] | None,
+        Field(max_length=32, description="Results of evaluations before the release."),
+        list_map("name"),
+    ] = None
+    approvals: Annotated[
+        list[Approval] | None,
+        Field(max_length=16, description="Who approved the release before it was declared."),
+        list_map("by"),
+    ] = None
 
 
 SchemaText = Annotated[str | None, Field(min_length=2, max_length=16384)]

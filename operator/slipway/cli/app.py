@@ -9,7 +9,18 @@ from typing import Final
 import typer
 
 from slipway import __version__
-from slipway.cli import auditing, checking, evaluating, feedback, fetching, looking, reporting, running, verdicts
+from slipway.cli import (
+    auditing,
+    checking,
+    describing,
+    evaluating,
+    feedback,
+    fetching,
+    looking,
+    reporting,
+    running,
+    verdicts,
+)
 from slipway.cli.plugins import OpenGroup
 
 KUBECTL_PLUGIN: Final = "kubectl-slipway"
@@ -34,6 +45,9 @@ app.command()(looking.status)
 app.command()(looking.explain)
 app.command()(looking.history)
 app.command()(reporting.report)
+app.command()(describing.card)
+app.command()(describing.bom)
+app.command()(describing.lineage)
 app.command()(verdicts.promote)
 for _name, _help in verdicts.VERDICTS.items():
     app.command(_name, help=_help)(verdicts.verdict(_name))

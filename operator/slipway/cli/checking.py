@@ -29,12 +29,44 @@ def lint(files: Files) -> None:
 
 
 def diff(
-    files: Files,
+    revisions: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[REVISION REVISION]", help="Two ModelRevisions, as history lists them."),
+    ] = None,
+    files: Annotated[
+        list[str] | None,
+        typer.Option("--filename", "-f", metavar="FILE|DIR|-", help="Manifests, to compare with what is applied."),
+    ] = None,
     namespace: Namespace = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
-    """Show what applying manifests would change, and whether it makes a new revision."""
+    """Show what applying manifests would change, or what is different between two revisions: weights, data, code,
+    pipeline, configuration."""
+    place = Place(namespace, kubeconfig, context)
+    if bool(revisions) == bool(files) or len(revisions or ()) not in (0, 2):
+        raise typer.BadParameter("name two revisions, or manifests with --filename")
+    if revisions:
+        in_cluster(place, lambda cluster, found: _revisions(cluster, found, *revisions))
+        return
+    _manifests(files or [], place)
+
+
+async def _revisions(cluster: Cluster, namespace: str, before: str, after: str) -> None:
+    from slipway.cli.comparing import comparison
+    from slipway.cli.picture import tried
+    from slipway.cluster import MODEL_REVISION
+
+    found = []
+    for name in (before, after):
+        revision = await cluster.get(MODEL_REVISION, namespace, name)
+        if revision is None:
+            raise Stop(f"there is no ModelRevision {name} in namespace {namespace}", Exit.NOT_FOUND)
+        found.append(tried(revision))
+    console.show(comparison(*found))
+
+
+def _manifests(files: list[str], place: Place) -> None:
     from slipway.api import MODEL_DEPLOYMENT_KIND
 
     checked, wrong = _checked(files)
@@ -46,7 +78,7 @@ def diff(
         for manifest in wanted:
             await _compare(cluster, manifest, manifest.document["metadata"].get("namespace") or found)
 
-    in_cluster(Place(namespace, kubeconfig, context), work)
+    in_cluster(place, work)
 
 
 async def _compare(cluster: Cluster, manifest: Manifest, namespace: str) -> None:

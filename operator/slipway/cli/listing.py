@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from slipway.api import Phase, RoleStatus
 from slipway.cli.outcome import READY
@@ -13,6 +13,7 @@ from slipway.cli.timing import age
 
 DEPLOYMENTS: Final = ("NAMESPACE", "NAME", "READY", "PHASE", "STABLE", "CANDIDATE", "PROGRESS", "REASON", "AGE")
 REVISIONS: Final = ("REVISION", "VERSION", "ROLE", "PHASE", "WEIGHT", "TRIED", "FOR", "REASON", "MESSAGE")
+LINEAGE: Final = ("REVISION", "VERSION", "WEIGHTS", "DATA", "CODE", "RUN", "PIPELINE")
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -72,3 +73,30 @@ def _revision_row(picture: Picture, tried: Tried, now: datetime) -> tuple[str, .
         record.reason or "-",
         " ".join((record.message or "").split()),
     )
+
+
+def lineage_rows(picture: Picture) -> list[tuple[str, ...]]:
+    """What each release was made from, the latest first: digests, or else versions or addresses."""
+    found = sorted(picture.revisions.values(), key=_begun, reverse=True)
+    return [(tried.name, tried.version, *_made_from(tried)) for tried in found]
+
+
+def _made_from(tried: Tried) -> tuple[str, ...]:
+    release = tried.release
+    lineage = release.get("lineage") or {}
+    weights = {**(release.get("model") or {}), **(tried.resolved.get("artifact") or {})}
+    pipeline = release.get("featurePipeline") or {}
+    return (
+        _which(weights, "digest", "uri"),
+        _which(lineage.get("dataset") or {}, "digest", "version", "uri"),
+        _which(lineage.get("code") or {}, "commit"),
+        _which(lineage.get("trainingRun") or {}, "id"),
+        " ".join(str(pipeline[key]) for key in ("name", "version") if pipeline.get(key)) or "-",
+    )
+
+
+def _which(part: Mapping[str, Any], *fields: str) -> str:
+    """The first field that says which one it is; a digest is long, and its beginning tells it."""
+    value = next((str(part[field]) for field in fields if part.get(field)), "-")
+    algorithm, _, digits = value.partition(":")
+    return f"{algorithm}:{digits[:12]}" if algorithm in ("sha256", "sha512") else value[:60]

@@ -163,6 +163,9 @@ class _Look:
 
 def history(
     name: Name,
+    lineage: Annotated[
+        bool, typer.Option("--lineage", help="What each was made from, instead of what became of it.")
+    ] = False,
     namespace: Namespace = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
@@ -170,14 +173,17 @@ def history(
     """List the releases that were tried, the latest first, and what became of each."""
 
     async def work(cluster: Cluster, found: str) -> None:
-        from slipway.cli.listing import REVISIONS, revision_rows
+        from slipway.cli.listing import LINEAGE, REVISIONS, lineage_rows, revision_rows
         from slipway.cli.picture import read
 
         picture = await read(cluster, found, name)
         if not picture.revisions:
             typer.echo(f"No release of {name} was tried yet.")
             return
-        console.table(REVISIONS, revision_rows(picture, _now()))
+        if lineage:
+            console.table(LINEAGE, lineage_rows(picture))
+        else:
+            console.table(REVISIONS, revision_rows(picture, _now()))
 
     in_cluster(Place(namespace, kubeconfig, context), work)
 

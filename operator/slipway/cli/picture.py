@@ -44,6 +44,10 @@ class Tried:
     created: datetime | None
     release: Mapping[str, Any]
     record: ModelRevisionStatus
+    resolved: Mapping[str, Any] = field(default_factory=dict)
+    """What the release came to when it was tried: the ``runtime`` that serves it, the ``artifact`` that was fetched."""
+    namespace: str = ""
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ async def read_all(cluster: Cluster, namespace: str | None) -> list[Picture]:
 def picture(deployment: Object, revisions: Iterable[Object] = (), fleets: Iterable[Object] = ()) -> Picture:
     """Put raw objects together. Revisions of an earlier ModelDeployment of the same name are left out."""
     metadata = deployment["metadata"]
-    tried = (_tried(revision) for revision in revisions if _owned(revision, metadata.get("uid")))
+    mine = (tried(revision) for revision in revisions if _owned(revision, metadata.get("uid")))
     return Picture(
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -117,7 +121,7 @@ def picture(deployment: Object, revisions: Iterable[Object] = (), fleets: Iterab
         spec=_spec(deployment),
         status=_status(deployment),
         command=(metadata.get("annotations") or {}).get(ANNOTATION_COMMAND),
-        revisions={revision.hash: revision for revision in tried},
+        revisions={revision.hash: revision for revision in mine},
         fleets={fleet["metadata"]["name"]: _fleet(fleet) for fleet in fleets},
     )
 
@@ -140,7 +144,8 @@ def _status(deployment: Object) -> ModelDeploymentStatus:
         return ModelDeploymentStatus()
 
 
-def _tried(revision: Object) -> Tried:
+def tried(revision: Object) -> Tried:
+    """A ModelRevision as verbs look at it."""
     spec = revision.get("spec") or {}
     release = spec.get("release") or {}
     try:
@@ -154,6 +159,9 @@ def _tried(revision: Object) -> Tried:
         created=_time(revision["metadata"]),
         release=release,
         record=record,
+        resolved={"runtime": spec.get("runtime"), "artifact": (revision.get("status") or {}).get("artifact")},
+        namespace=str(revision["metadata"].get("namespace", "")),
+        uid=str(revision["metadata"].get("uid", "")),
     )
 
 

@@ -1,0 +1,170 @@
+"""What an auditor takes home of a release: its card, its bill of materials, its lineage, and what changed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from unit.cli.builders import Object, a_release, a_revision
+from unit.cli.conftest import Terminal
+
+SHOP = ("--namespace", "shop")
+SHA = "sha256:" + "ab" * 32
+LINEAGE = {
+    "dataset": {"uri": "s3://data/fraud/2026-04", "version": "2026-04", "digest": SHA},
+    "code": {"repository": "https://git.example/fraud.git", "commit": "0123abcd"},
+    "trainingRun": {"id": "run-7", "uri": "https://mlflow.example/run-7"},
+    "evaluations": [{"name": "auc", "value": 0.93, "dataset": "holdout-2026-04"}],
+    "approvals": [{"by": "model risk board", "uri": "https://tickets.example/42"}],
+}
+TIMELINE = [
+    {"time": "2026-05-04T11:00:00Z", "phase": "Pending", "reason": "Created", "message": "release v2 was declared"},
+    {
+        "time": "2026-05-04T11:05:00Z",
+        "phase": "Stepping",
+        "reason": "Approved",
+        "message": "a person approved what follows step 1 of release v2",
+        "by": "alice@example.com",
+    },
+    {"time": "2026-05-04T11:20:00Z", "phase": "Stable", "reason": "Promoted", "message": "it takes all traffic"},
+]
+
+
+def a_full_release(version: str = "v2", **more: Any) -> Object:
+    model = {"uri": f"s3://models/fraud/{version}/", "digest": SHA, "format": "onnx"}
+    pipeline = {"name": "features", "version": "3", "uri": "s3://pipelines/3"}
+    return a_release(version, model=model, lineage=LINEAGE, featurePipeline=pipeline, **more)
+
+
+def recorded(terminal: Terminal, **release: Any) -> Object:
+    metrics = [
+        {
+            "name": "accuracy",
+            "verdict": "Pass",
+            "message": "2 of 500 items got worse | and *none* better",
+            "slices": [
+                {
+                    "slice": "country",
+                    "group": "NZ",
+                    "size": 40,
+                    "items": 40,
+                    "candidate": 0.95,
+                    "stable": 0.9,
+                    "verdict": "Pass",
+                    "state": [],
+                }
+            ],
+        },
+        {"name": "errors", "verdict": "Continue", "message": "not enough requests"},
+    ]
+    made = a_revision("v2", "Stable", release=a_full_release(**release), metrics=metrics, timeline=TIMELINE)
+    made["status"]["artifact"] = {"digest": "sha256:" + "cd" * 32}
+    terminal.shop(made)
+    return made
+
+
+def printed(terminal: Terminal, verb: str, revision: Object) -> str:
+    code, out, err = terminal(verb, "fraud", "--revision", revision["metadata"]["name"], *SHOP)
+    assert (code, err) == (0, "")
+    return out
+
+
+def test_a_card_tells_what_it_is_its_evidence_its_limits_and_who_approved(terminal: Terminal) -> None:
+    text = printed(terminal, "card", recorded(terminal))
+    for line in (
+        "# Model card: fraud, release v2",
+        "It serves since 2026-05-04 11:50:00 UTC.",
+        "| Training data | s3://data/fraud/2026-04 |",
+        "| auc | 0.93 | holdout-2026-04 |  |",
+        "| accuracy | country = NZ | 40 of 40 | 95.00% | 90.00% | Pass |",
+        "- Nothing was decided on errors.",
+        "- model risk board, https://tickets.example/42 (declared)",
+        "- 2026-05-04 11:05:00 UTC, alice@example.com: a person approved what follows step 1 of release v2",
+    ):
+        assert line in text.splitlines(), line
+
+
+def test_what_others_wrote_makes_no_markup_of_its_own_in_a_card(terminal: Terminal) -> None:
+    text = printed(terminal, "card", recorded(terminal))
+    assert r"2 of 500 items got worse \| and \*none\* better" in text
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("full", [True, False])
+def test_the_bill_of_materials_is_valid_cyclonedx(terminal: Terminal, full: bool) -> None:
+    made = recorded(terminal)
+    if not full:
+        made = a_revision("v2", "Stepping")
+        terminal.shop(made)
+    text = printed(terminal, "bom", made)
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    kinds = {part["bom-ref"]: part for part in json.loads(text)["components"]}
+    assert set(kinds) == ({"model", "training-data", "feature-pipeline", "server"} if full else {"model", "server"})
+    if full:
+        assert kinds["model"]["hashes"] == [{"alg": "SHA-256", "content": "cd" * 32}], (
+            "what was fetched, not what was said"
+        )
+
+
+def test_lineage_is_a_run_with_its_inputs_and_its_end(terminal: Terminal) -> None:
+    made = recorded(terminal)
+    start, end = map(json.loads, printed(terminal, "lineage", made).splitlines())
+    assert (start["eventType"], end["eventType"]) == ("START", "COMPLETE")
+    assert start["run"]["runId"] == end["run"]["runId"]
+    assert {(one["namespace"], one["name"]) for one in end["inputs"]} == {
+        ("s3://models", "fraud/v2/"),
+        ("s3://data", "fraud/2026-04"),
+        ("s3://pipelines", "3"),
+    }
+    assert end["outputs"][0]["name"] == "fraud"
+    assert end["job"]["facets"]["sourceCodeLocation"]["version"] == "0123abcd"
+    for event in (start, end):
+        assert {"eventTime", "run", "job", "producer", "schemaURL"} <= set(event)
+
+
+def test_a_release_that_was_hauled_back_failed(terminal: Terminal) -> None:
+    entries = [*TIMELINE[:2], TIMELINE[2] | {"phase": "RolledBack", "message": "errors rose"}]
+    made = a_revision("v2", "RolledBack", timeline=entries)
+    terminal.shop(made)
+    end = json.loads(printed(terminal, "lineage", made).splitlines()[-1])
+    assert end["eventType"] == "FAIL"
+    assert end["run"]["facets"]["errorMessage"]["message"] == "errors rose"
+
+
+def test_a_difference_of_two_revisions_is_told_by_what_it_is_about(terminal: Terminal) -> None:
+    lineage = LINEAGE | {"dataset": {"version": "2026-05"}, "evaluations": [{"name": "auc", "value": 0.94}]}
+    before = a_revision("v2", "Stable", release=a_full_release())
+    after = a_revision("v3", "Stepping", release=a_full_release("v3") | {"lineage": lineage})
+    terminal.shop(before, after)
+    code, out, err = terminal("diff", before["metadata"]["name"], after["metadata"]["name"], *SHOP)
+    assert (code, err) == (0, "")
+    told = [line.strip(" ├└─│") for line in out.splitlines()]
+    assert [line for line in told if line in ("weights", "data", "code", "pipeline", "configuration")] == [
+        "weights",
+        "data",
+    ]
+    assert "~ model.version: v2 -> v3" in told
+    assert "~ lineage.dataset.version: 2026-04 -> 2026-05" in told
+    assert "the same: code, pipeline, configuration" in told
+
+
+def test_history_tells_what_each_release_was_made_from(terminal: Terminal) -> None:
+    made = recorded(terminal)
+    code, out, _ = terminal("history", "fraud", "--lineage", *SHOP)
+    assert code == 0
+    header, row = (line.split() for line in out.splitlines())
+    assert header == ["REVISION", "VERSION", "WEIGHTS", "DATA", "CODE", "RUN", "PIPELINE"]
+    digests = [f"sha256:{'cd' * 6}", f"sha256:{'ab' * 6}"]
+    assert row == [made["metadata"]["name"], "v2", *digests, "0123abcd", "run-7", "features", "3"]
+
+
+def test_a_diff_takes_two_revisions_or_manifests(terminal: Terminal) -> None:
+    code, _, err = terminal("diff", "one", *SHOP)
+    assert code != 0
+    assert "name two revisions, or manifests with --filename" in err
+    code, _, err = terminal("diff", "one", "two", *SHOP)
+    assert code != 0
+    assert "there is no ModelRevision one in namespace shop" in err
