@@ -89,7 +89,9 @@ def test_every_number_is_bounded_below() -> None:
     status = "modelrevisions.slipway.dev.status"
     readings = [f"{status}.metrics[].history[].{name}" for name in ("allowed", "high", "low", "value")]
     states = [f"{status}.{where}.state[].values[]" for where in ("metrics[]", "share", "drift.signals[]")]
-    assert sorted(free) == sorted([*readings, *states])  # in a user's own unit, and any numbers of a test's state
+    kinds = ("modeldeployments", "modelrevisions")
+    results = [f"{kind}.slipway.dev.spec.release.lineage.evaluations[].value" for kind in kinds]
+    assert sorted(free) == sorted([*readings, *states, *results])  # in a user's own unit, and any numbers of a test's state
 
 
 def test_every_node_has_a_type() -> None:
