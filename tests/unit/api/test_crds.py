@@ -91,7 +91,8 @@ def test_every_number_is_bounded_below() -> None:
     states = [f"{status}.{where}.state[].values[]" for where in ("metrics[]", "share", "drift.signals[]")]
     kinds = ("modeldeployments", "modelrevisions")
     results = [f"{kind}.slipway.dev.spec.release.lineage.evaluations[].value" for kind in kinds]
-    assert sorted(free) == sorted([*readings, *states, *results])  # in a user's own unit, and any numbers of a test's state
+    # in a user's own unit, and any numbers of a test's state
+    assert sorted(free) == sorted([*readings, *states, *results])
 
 
 def test_every_node_has_a_type() -> None:
