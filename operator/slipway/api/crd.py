@@ -73,6 +73,7 @@ MODEL_REVISION_COLUMNS: Final = [
     _column("Progress", ".status.progress"),
     _column("Reason", ".status.reason", description="Why the revision is in its phase."),
     _column("Age", ".metadata.creationTimestamp", type_="date"),
+    _column("Runtime", ".spec.runtime.name", priority=1, description="The runtime that it was settled with."),
     _column("Message", ".status.message", priority=1),
 ]
 

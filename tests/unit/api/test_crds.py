@@ -170,7 +170,7 @@ def test_what_a_schema_cannot_say_is_said_by_a_rule(path: str, part: str) -> Non
             "modelrevisions.slipway.dev",
             "mrev",
             ["Model", "Version", "Phase", "Progress", "Reason", "Age"],
-            ["Message"],
+            ["Runtime", "Message"],
         ),
         ("modelruntimes.slipway.dev", "mrt", ["Format", "Protocol", "Image", "Age"], []),
         ("clustermodelruntimes.slipway.dev", "cmrt", ["Format", "Protocol", "Image", "Age"], []),
