@@ -135,6 +135,24 @@ async def test_runtimes_are_no_way_around_the_list_of_images(admin: Client, char
                 assert f"spec.container.image: {image} is not among the allowed images: " in made.body["message"]
 
 
+async def test_a_transformer_is_no_way_around_the_list_of_images(admin: Client, chart: Chart) -> None:
+    await with_rules(admin, chart, admission={"images": ["registry.example.com/models/"]})
+
+    def with_transformer(image: str) -> Manifest:
+        ahead = {"container": {"image": image, "ports": [{"containerPort": 9000}]}}
+        container = {"image": "registry.example.com/models/fraud:1"}
+        return a_release("v1", release={"container": container, "transformer": ahead})
+
+    refused = await admin.post(SHOP, with_transformer("evil.example/features:1"))
+    assert refused.status == 403
+    said = "spec.release.transformer.container.image: evil.example/features:1 is not among the allowed images: "
+    assert said in refused.body["message"]
+    assert (await admin.post(SHOP, with_transformer("registry.example.com/models/features:1"))).status == 201
+    image = {"spec": {"release": {"transformer": {"container": {"image": "evil.example/features:2"}}}}}
+    assert (await admin.merge(f"{SHOP}/{NAME}", image)).status == 403
+    assert (await admin.merge(f"{SHOP}/{NAME}", {"spec": {"replicas": 3}})).status == 200
+
+
 async def test_what_runs_already_may_be_edited_when_the_list_gets_shorter(admin: Client, chart: Chart) -> None:
     await with_rules(admin, chart, admission={"enabled": False})
     await admin.post(SHOP, of_image("old.example/fraud:1"))

@@ -19,6 +19,7 @@ from slipway.api.common import (
     format_time,
     parse_duration,
 )
+from slipway.api.container import DEFAULT_PORT, ContainerPort, ContainerSpec, EnvVar, Resources
 from slipway.api.drift import (
     BEYOND_EDGES,
     MAX_BINS,
@@ -102,12 +103,9 @@ from slipway.api.notifications import (
 from slipway.api.plainpattern import PlainPattern
 from slipway.api.protocol import CustomProtocol, ProtocolSpec
 from slipway.api.release import (
-    ContainerSpec,
-    EnvVar,
     ModelSpec,
     PodSettings,
     ReleaseSpec,
-    Resources,
     RuntimeKind,
     RuntimeReference,
     SchemasSpec,
@@ -158,6 +156,7 @@ from slipway.api.traffic import (
     TraefikTraffic,
     Traffic,
 )
+from slipway.api.transformer import TransformerSpec
 from slipway.api.vectors import NamedVector
 
 __all__ = [
@@ -220,7 +219,10 @@ __all__ = [
     "CommandStatus",
     "Component",
     "Condition",
+    "ContainerPort",
     "ContainerSpec",
+    "DEFAULT_PORT",
+    "TransformerSpec",
     "CookieMatch",
     "Counter",
     "EnvVar",

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from slipway.api.common import API_VERSION, DNS_LABEL, DNS_SUBDOMAIN
+from slipway.api.container import QUANTITY_PATTERN
 from slipway.api.crd import definitions
 from slipway.api.modeldeployment import MODEL_DEPLOYMENT_KIND
 from slipway.api.modelrevision import MODEL_REVISION_KIND
 from slipway.api.modelruntime import CLUSTER_MODEL_RUNTIME_KIND, MODEL_RUNTIME_KIND
-from slipway.api.release import QUANTITY_PATTERN
 
 INTRODUCTIONS: Final = {
     MODEL_DEPLOYMENT_KIND: "You write one for each model that serves. [Concepts](../concepts.md) tells what follows from it.",

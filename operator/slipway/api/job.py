@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from slipway.api.common import Duration, SpecModel, Text1024, list_map
-from slipway.api.release import EnvVar, Resources
+from slipway.api.container import EnvVar, Resources
 
 JOB_TIMEOUT: Final = timedelta(minutes=30)
 """How long a Job may take where nothing else is said: as long as a stage waits for a verdict."""

@@ -11,8 +11,9 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from slipway.api.common import Digest, ObjectName, SpecModel, Text64
+from slipway.api.container import ContainerSpec, Image
 from slipway.api.protocol import ProtocolSpec
-from slipway.api.release import ContainerSpec, Image, PodSettings, RuntimeKind
+from slipway.api.release import PodSettings, RuntimeKind
 
 MODEL_RUNTIME_KIND: Final = "ModelRuntime"
 CLUSTER_MODEL_RUNTIME_KIND: Final = "ClusterModelRuntime"

@@ -21,8 +21,8 @@ from pydantic import ValidationError
 
 from slipway.api import API_VERSION, GROUP, MODEL_DEPLOYMENT_KIND, ModelDeployment, ModelDeploymentSpec, Traffic
 from slipway.api.common import DNS_LABEL, DNS_SUBDOMAIN, DURATION_PATTERN
+from slipway.api.container import QUANTITY_PATTERN
 from slipway.api.crd import Schema, definitions
-from slipway.api.release import QUANTITY_PATTERN
 from slipway.cli.manifests import FieldPath, Manifest
 from slipway.cli.rules import TRANSITION, predicate
 from slipway.cli.runtimes import KINDS, release_problem, runtime_problem, runtimes_among

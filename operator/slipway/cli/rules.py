@@ -14,7 +14,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, Final
 
-from slipway.api import parse_duration
+from slipway.api import DEFAULT_PORT, parse_duration
 
 Predicate = Callable[[Any], bool]
 
@@ -133,7 +133,29 @@ def _something_serves(value: Mapping[str, Any]) -> bool:
     return "runtime" in value or "format" in value["model"] or "image" in value.get("container", {})
 
 
+def _own_ports(value: Mapping[str, Any]) -> bool:
+    ahead = value.get("transformer", {}).get("container", {}).get("ports", [])
+    return all(
+        one["containerPort"] != other["containerPort"] and not ("name" in one and one["name"] == other.get("name"))
+        for one in value.get("container", {}).get("ports", [])
+        for other in ahead
+    )
+
+
+def _beside_8080(value: Mapping[str, Any]) -> bool:
+    ahead = value.get("transformer", {}).get("container", {}).get("ports", [])
+    container = value.get("container", {})
+    silent = "runtime" not in value and "image" in container and "ports" not in container
+    return not silent or all(port["containerPort"] != DEFAULT_PORT for port in ahead)
+
+
 PREDICATES: Final[Mapping[str, Predicate]] = {
+    "!has(self.transformer) || !has(self.container) || !has(self.container.ports) || self.container.ports.all(p, self.transformer.container.ports.all(q, p.containerPort != q.containerPort && !(has(p.name) && has(q.name) && p.name == q.name)))": (
+        _own_ports
+    ),
+    "!has(self.transformer) || has(self.runtime) || !has(self.container) || !has(self.container.image) || has(self.container.ports) || self.transformer.container.ports.all(p, p.containerPort != 8080)": (
+        _beside_8080
+    ),
     "has(self.runtime) || has(self.model.format) || (has(self.container) && has(self.container.image))": (
         _something_serves
     ),

@@ -50,6 +50,8 @@ class Arm:
     """The Service's port that takes inference requests; the first one where that is not known."""
     schemas: SchemasSpec | None = None
     """What the release says of the bodies of requests and answers."""
+    predictor: str | None = None
+    """The Service's port that leads to the model behind a transformer; None where requests go to the model itself."""
 
     @property
     def answers(self) -> BodySchema | None:
@@ -65,3 +67,12 @@ class Arm:
     def service_port(self, container_port: str | None) -> str | None:
         """The name that EndpointSlices know a container's port by; without a name the one that takes inference."""
         return self.port if container_port is None else self.ports.get(container_port, container_port)
+
+    def server_port(self, number: int) -> str | None:
+        """The name of the Service's port that leads to this number, where the model's server shows its metrics by
+        default; where there is none, of the one that the model itself is asked on."""
+        for endpoint in self.ready:
+            known = next((name for name, its_number in endpoint.ports.items() if its_number == number), None)
+            if known is not None:
+                return known
+        return self.predictor or self.port

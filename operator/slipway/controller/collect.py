@@ -31,8 +31,9 @@ from slipway.feedback import Ledger
 from slipway.metrics import SelectorError, SourceError
 from slipway.outside import Egress, Outside
 from slipway.probes import model_ready
-from slipway.release import revision_name
+from slipway.release import asked_protocol, revision_name
 from slipway.rollout import Evidence, EvidencePlan, Observation, Revision, SourceFailure, drift_plan, roles, trial
+from slipway.workload import model_ports
 
 READY_TIMEOUT: Final = 2.0
 """Seconds that a model may take to say that it is ready."""
@@ -127,14 +128,16 @@ class Collector:
         release = scene.release(revision.hash)
         slices = await self._cluster.list(ENDPOINT_SLICE, scene.namespace, labels={SERVICE_NAME: name})
         ports = ((scene.services.get(name) or {}).get("spec") or {}).get("ports") or []
+        names = {str(port.get("targetPort")): str(port.get("name")) for port in ports}
         return Arm(
             revision,
             endpoints(slices),
             release.model.name,
-            release.protocol,
-            {str(port.get("targetPort")): str(port.get("name")) for port in ports},
+            asked_protocol(release),
+            names,
             next((str(port.get("name")) for port in ports if port.get("port") == SERVICE_PORT), None),
             release.schemas,
+            names.get(model_ports(release)[0].name) if release.transformer is not None else None,
         )
 
     async def _ask(self, arm: Arm) -> Revision:

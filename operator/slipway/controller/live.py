@@ -222,13 +222,9 @@ def _service(scene: Scene, arm: Arm) -> ServiceRef:
 
 def _port(arm: Arm, pods: PodsSource) -> str | None:
     """The Service's port by which the pods' page is reached: the one that is named, or else the preset's where the
-    release has it."""
+    release has it. A preset is of the model's server, also where a transformer stands in front of it."""
     if pods.port is None and pods.preset is not None:
-        number = PRESETS[pods.preset].port
-        for endpoint in arm.ready:
-            known = [name for name, its_number in endpoint.ports.items() if its_number == number]
-            if known:
-                return known[0]
+        return arm.server_port(PRESETS[pods.preset].port)
     return arm.service_port(pods.port)
 
 

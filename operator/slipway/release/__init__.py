@@ -19,7 +19,7 @@ from slipway.release.resolve import (
     resolve,
     settle,
 )
-from slipway.release.served import served_release, wants_runtime
+from slipway.release.served import asked_protocol, served_release, wants_runtime
 
 __all__ = [
     "Flaw",
@@ -28,6 +28,7 @@ __all__ = [
     "Runtime",
     "Unresolved",
     "UnresolvedError",
+    "asked_protocol",
     "broken",
     "canonical",
     "edited",

@@ -15,7 +15,10 @@ from pydantic import BaseModel, ValidationError
 
 from slipway.api import (
     CLUSTER_MODEL_RUNTIME_KIND,
+    DEFAULT_PORT,
     MODEL_RUNTIME_KIND,
+    ContainerPort,
+    ContainerSpec,
     FrozenRuntime,
     ModelRuntimeSpec,
     ReleaseSpec,
@@ -186,12 +189,30 @@ def settle(release: ReleaseSpec, runtime: Runtime) -> FrozenRuntime:
         "delivery": None if path is None else {"path": path},
     }
     try:
-        return FrozenRuntime.model_validate(settled)
+        frozen = FrozenRuntime.model_validate(settled)
     except ValidationError as error:
         said = "; ".join(f"{_place(item['loc'])}: {item['msg']}" for item in error.errors())
         raise UnresolvedError(
             Unresolved.INVALID, f"spec.release.runtime: {runtime.title} and the release come to no container: {said}"
         ) from error
+    if release.transformer is not None and (shared := shared_port(frozen.container, release.transformer.container)):
+        raise UnresolvedError(
+            Unresolved.INVALID,
+            f"spec.release.transformer.container.ports: {runtime.title} has the model listen on {shared} too, and "
+            "containers of one pod share no port: name another",
+        )
+    return frozen
+
+
+def shared_port(one: ContainerSpec, other: ContainerSpec) -> str | None:
+    """A port that two containers of one pod would both have, by its number or its name; None where they have none."""
+    ours, theirs = (_ports(container) for container in (one, other))
+    return next((port for port in ours if port in theirs), None)
+
+
+def _ports(container: ContainerSpec) -> list[str]:
+    ports = container.ports or [ContainerPort(container_port=DEFAULT_PORT)]
+    return [*(str(port.container_port) for port in ports), *(port.name for port in ports if port.name is not None)]
 
 
 def merged(container: Mapping[str, Any], declared: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slipway.api import ModelRevisionSpec, ReleaseSpec
+from slipway.api import ModelRevisionSpec, ProtocolSpec, ReleaseSpec
 
 
 def wants_runtime(release: ReleaseSpec) -> bool:
@@ -22,3 +22,9 @@ def served_release(revision: ModelRevisionSpec) -> ReleaseSpec:
     if wants_runtime(revision.release):
         raise ValueError("spec.runtime: nothing says what serves this release")
     return revision.release
+
+
+def asked_protocol(release: ReleaseSpec) -> ProtocolSpec | None:
+    """How requests are put to a release: to its transformer where one stands in front of the model."""
+    own = release.transformer.protocol if release.transformer is not None else None
+    return own or release.protocol

@@ -128,7 +128,8 @@ def _target_port(serving: Sequence[Backend]) -> str:
     if len(names) > 1:
         raise PlanError(
             f"{FIELD}: one Service leads to one name of a port, and the releases name theirs {' and '.join(names)}: "
-            "give spec.release.container.ports[0] the same name in both"
+            "give spec.release.container.ports[0] (behind a transformer: transformer.container.ports[0]) the same name "
+            "in both"
         )
     return names[0] if names else "http"
 

@@ -35,7 +35,7 @@ from slipway.workload.manifests import (
     revision_manifest,
     service_manifest,
 )
-from slipway.workload.podspec import CONTAINER_NAME, DEFAULT_PORT, SLEEPS_SINCE, NamedPort, drains, named_ports
+from slipway.workload.podspec import CONTAINER_NAME, SLEEPS_SINCE, NamedPort, drains, model_ports, named_ports
 from slipway.workload.quantity import canonical_quantity, quantity_value
 from slipway.workload.reaction import reaction_job
 from slipway.workload.unscaled import autoscaler_problem
@@ -43,7 +43,6 @@ from slipway.workload.unscaled import autoscaler_problem
 __all__ = [
     "ANNOTATION_FORM",
     "CONTAINER_NAME",
-    "DEFAULT_PORT",
     "FORMS",
     "RESULT_PATH",
     "SLEEPS_SINCE",
@@ -67,6 +66,7 @@ __all__ = [
     "job_manifest",
     "job_name",
     "job_state",
+    "model_ports",
     "named_ports",
     "needs_apply",
     "pod_problem",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from slipway.workload.podspec import CONTAINER_NAME
+from slipway.workload.podspec import CONTAINER_NAME, TRANSFORMER_NAME
 
 _LONGEST_MESSAGE: Final = 300
 
@@ -172,7 +172,9 @@ def _crash(pod: str, container: Mapping[str, Any], ended: Mapping[str, Any]) -> 
 
 
 def _fix(container: str, fix: str) -> str:
-    """What to do, where the container is the one that the manifest describes; an injected one is somebody else's."""
+    """What to do, where the manifest describes the container; an injected one is somebody else's."""
+    if container == TRANSFORMER_NAME:
+        return f"; {fix.replace('spec.release.container', 'spec.release.transformer.container')}"
     return f"; {fix}" if container == CONTAINER_NAME else "; the container is not part of the release"
 
 

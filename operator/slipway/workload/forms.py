@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 from slipway.api import GROUP, ReleaseSpec
 from slipway.workload.podspec import pod_spec
+from slipway.workload.transformer import with_transformer
 
 ANNOTATION_FORM: Final = f"{GROUP}/pod-form"
 """On a Deployment: the number of the form that its pods were born with. The first form is not said, because the
@@ -28,7 +29,12 @@ class PodForm(Protocol):
         """Render it."""
 
 
-FORMS: Final[list[PodForm]] = [pod_spec]
+def _first(release: ReleaseSpec, *, drain: bool) -> dict[str, Any]:
+    """The model's container, and what later versions put beside it for fields that the first one did not know."""
+    return with_transformer(pod_spec(release, drain=drain), release, drain=drain)
+
+
+FORMS: Final[list[PodForm]] = [_first]
 """Form 1 first. A list, so that a test can bring what a later version might."""
 
 

@@ -7,20 +7,23 @@ model of every user on the day that the operator is upgraded. Another form of po
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import BaseModel
 
-from slipway.api import ContainerSpec, ReleaseSpec, Resources
+from slipway.api import DEFAULT_PORT, ContainerPort, ContainerSpec, ProtocolSpec, ReleaseSpec, Resources
 from slipway.workload.quantity import canonical_quantity
 
 CONTAINER_NAME: Final = "model"
 """Name of the container that serves. Logs, metrics and messages refer to it."""
 
-DEFAULT_PORT: Final = 8080
-"""Where a container that names no port is expected to listen."""
+TRANSFORMER_NAME: Final = "transformer"
+"""Name of the container in front of it, where there is one."""
+
+PREDICTOR_PORT: Final = "predictor"
+"""Name of the model's first port behind a transformer, where the release gives it none."""
 
 READY_PATHS: Final = {
     "OpenInferenceV2": "/v2/health/ready",
@@ -68,40 +71,62 @@ def as_written(model: BaseModel) -> dict[str, Any]:
 
 def free_name(number: int, taken: set[str]) -> str:
     """A name for a port that depends on nothing but its number and the names that are taken; at most 15 characters."""
-    names = (f"port-{number}", *(f"port-{number}-{again}" for again in range(2, 10)))
-    return next(name for name in names if name not in taken)  # a container has at most 8 ports
+    names = (f"port-{number}", *(f"port-{number}-{again}" for again in range(2, 20)))
+    return next(name for name in names if name not in taken)  # two containers have at most 16 ports
 
 
 def named_ports(release: ReleaseSpec) -> tuple[NamedPort, ...]:
-    """The container's ports, at least one; the first takes the inference requests.
+    """The pods' ports, at least one; the first takes the inference requests.
 
     A port without a name is ``http`` when it is the first and no other is named so, and ``port-<number>`` otherwise.
+    Where a transformer stands in front of the model, its ports come first, and the model's first is ``predictor``.
     """
-    declared = container_of(release).ports or []
-    if not declared:
-        return (NamedPort("http", DEFAULT_PORT),)
+    return (*transformer_ports(release), *model_ports(release))
+
+
+def transformer_ports(release: ReleaseSpec) -> tuple[NamedPort, ...]:
+    """The ports of the container in front of the model; none where there is none."""
+    if release.transformer is None:
+        return ()
+    return _named(release)[: len(release.transformer.container.ports)]
+
+
+def model_ports(release: ReleaseSpec) -> tuple[NamedPort, ...]:
+    """The ports of the model's container, at least one; the first is where the model is asked."""
+    return _named(release)[len(transformer_ports(release)) :]
+
+
+def _named(release: ReleaseSpec) -> tuple[NamedPort, ...]:
+    ahead = release.transformer.container.ports if release.transformer is not None else []
+    declared = [*ahead, *(container_of(release).ports or [ContainerPort(container_port=DEFAULT_PORT)])]
     taken = {port.name for port in declared if port.name}
     ports = []
     for index, port in enumerate(declared):
+        first = {len(ahead): PREDICTOR_PORT, 0: "http"}.get(index)
         name = port.name
         if name is None:
-            name = "http" if index == 0 and "http" not in taken else free_name(port.container_port, taken)
+            name = first if first is not None and first not in taken else free_name(port.container_port, taken)
         taken.add(name)
         ports.append(NamedPort(name, port.container_port))
     return tuple(ports)
 
 
-def _env(release: ReleaseSpec) -> list[dict[str, Any]]:
-    """The release's facts first, so that the user's variables and arguments can refer to ``$(SLIPWAY_MODEL_URI)``."""
+def model_facts(release: ReleaseSpec) -> dict[str, str | None]:
+    """What each container is told of the model."""
     model = release.model
-    facts = {
+    return {
         "SLIPWAY_MODEL_NAME": model.name,
         "SLIPWAY_MODEL_VERSION": model.version,
         "SLIPWAY_MODEL_URI": model.uri,
         "SLIPWAY_MODEL_FORMAT": model.format,
         "SLIPWAY_MODEL_DIGEST": model.digest,
     }
-    declared = [as_written(variable) for variable in container_of(release).env or []]
+
+
+def told(facts: Mapping[str, str | None], container: ContainerSpec) -> list[dict[str, Any]]:
+    """A container's variables: facts first, so that the user's variables and arguments can refer to
+    ``$(SLIPWAY_MODEL_URI)``."""
+    declared = [as_written(variable) for variable in container.env or []]
     names = {variable["name"] for variable in declared}
     ours = [
         # The kubelet expands $(NAME) in values; a doubled dollar is a plain one, so that a URI stays what it is.
@@ -123,16 +148,15 @@ def amounts_of(declared: Resources | None) -> dict[str, dict[str, str]]:
     }
 
 
-def _ready_path(release: ReleaseSpec) -> str:
-    protocol = release.protocol
+def ready_path(protocol: ProtocolSpec | None, model: str) -> str:
+    """Where a server of this protocol says that it is ready."""
     if protocol is None:
         return READY_PATHS["OpenInferenceV2"]
     path = protocol.custom.ready_path if protocol.custom is not None else READY_PATHS[protocol.name]
-    return path.replace("{{model}}", release.model.name)
+    return path.replace("{{model}}", model)
 
 
-def _probes(release: ReleaseSpec, ports: Iterable[NamedPort]) -> dict[str, Any]:
-    container = container_of(release)
+def _probes(container: ContainerSpec, port: NamedPort, ready_at: str) -> dict[str, Any]:
     declared = {
         "readinessProbe": container.readiness_probe,
         "livenessProbe": container.liveness_probe,
@@ -140,20 +164,22 @@ def _probes(release: ReleaseSpec, ports: Iterable[NamedPort]) -> dict[str, Any]:
     }
     probes = {name: as_written(probe) for name, probe in declared.items() if probe is not None}
     ready = {
-        "httpGet": {"path": _ready_path(release), "port": next(iter(ports)).number},
+        "httpGet": {"path": ready_at, "port": port.number},
         "periodSeconds": READY_PERIOD_SECONDS,
     }
     return {"readinessProbe": ready, **probes}
 
 
-def _container(release: ReleaseSpec) -> dict[str, Any]:
-    declared, ports = container_of(release), named_ports(release)
+def rendered(
+    name: str, declared: ContainerSpec, *, ports: Sequence[NamedPort], env: list[dict[str, Any]], ready_at: str
+) -> dict[str, Any]:
+    """A container of a pod, asked on its first port whether it is ready."""
     container: dict[str, Any] = {
-        "name": CONTAINER_NAME,
+        "name": name,
         "image": declared.image,
         "ports": [{"name": port.name, "containerPort": port.number, "protocol": "TCP"} for port in ports],
-        "env": _env(release),
-        **_probes(release, ports),
+        "env": env,
+        **_probes(declared, ports[0], ready_at),
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
     }
     if declared.command:
@@ -165,7 +191,24 @@ def _container(release: ReleaseSpec) -> dict[str, Any]:
     return container
 
 
-def _drained(container: dict[str, Any], release: ReleaseSpec) -> dict[str, Any]:
+def _container(release: ReleaseSpec) -> dict[str, Any]:
+    declared = container_of(release)
+    return rendered(
+        CONTAINER_NAME,
+        declared,
+        ports=model_ports(release),
+        env=told(model_facts(release), declared),
+        ready_at=ready_path(release.protocol, release.model.name),
+    )
+
+
+def drain_seconds(release: ReleaseSpec) -> int:
+    """How long a pod that ends goes on answering; 0 where it has no time for that."""
+    declared = release.pod.termination_grace_period_seconds if release.pod is not None else None
+    return min(DRAIN_SECONDS, (declared or GRACE_SECONDS) // 2)
+
+
+def drained(container: dict[str, Any], seconds: int) -> dict[str, Any]:
     """The container with a pause before it is told to end.
 
     A pod that ends is taken out of the endpoints at that moment, and gateways and nodes learn of it a little later.
@@ -173,8 +216,6 @@ def _drained(container: dict[str, Any], release: ReleaseSpec) -> dict[str, Any]:
     Kubernetes 1.30 on. It is part of the time that a pod has to end in, and an API server refuses one that is longer:
     half of that time is left to the server.
     """
-    declared = release.pod.termination_grace_period_seconds if release.pod is not None else None
-    seconds = min(DRAIN_SECONDS, (declared or GRACE_SECONDS) // 2)
     return {**container, "lifecycle": {"preStop": {"sleep": {"seconds": seconds}}}} if seconds else container
 
 
@@ -197,7 +238,7 @@ def pod_spec(release: ReleaseSpec, *, drain: bool = False) -> dict[str, Any]:
     settings = as_written(release.pod) if release.pod is not None else {}
     security = {"seccompProfile": {"type": "RuntimeDefault"}, **settings.pop("securityContext", {})}
     return {
-        "containers": [_drained(_container(release), release) if drain else _container(release)],
+        "containers": [drained(_container(release), drain_seconds(release)) if drain else _container(release)],
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": security,

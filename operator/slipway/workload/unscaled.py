@@ -22,6 +22,11 @@ _TRIGGERS: Final = "spec.autoscaling.keda.triggers"
 
 _FIXES: Final = (
     # reason (its beginning), a part of the message, what to do; the first that fits
+    (
+        "FailedGet",
+        "in container transformer",
+        "set spec.release.transformer.container.resources.requests for it",
+    ),
     ("FailedGet", "missing request for", "set spec.release.container.resources.requests for it"),
     ("FailedGet", "did not receive metrics", "it goes on as soon as ready pods have reported their first metrics"),
     ("FailedGet", "no metrics returned", "it goes on as soon as ready pods have reported their first metrics"),

@@ -97,6 +97,36 @@ def test_what_does_not_fit_the_schema_is_told_with_a_fix(spec: Any, field: str, 
     assert of(**spec)[field] == message
 
 
+@pytest.mark.parametrize(
+    ("container", "ports", "said"),
+    [
+        ({"ports": [{"containerPort": 9000}]}, [{"containerPort": 9000}], "containers of one pod cannot share a port"),
+        (
+            {"ports": [{"containerPort": 8080, "name": "in"}]},
+            [{"containerPort": 1}, {"containerPort": 9000, "name": "in"}],
+            "containers of one pod cannot share a port",
+        ),
+        ({}, [{"containerPort": 8080}], "the model's container listens on 8080 where it names no port"),
+        ({}, [{"containerPort": 9000}], None),
+        ({"ports": [{"containerPort": 8080, "name": "a"}]}, [{"containerPort": 9000, "name": "b"}], None),
+    ],
+)
+def test_a_transformer_and_its_model_share_no_port(container: Any, ports: Any, said: str | None) -> None:
+    ahead = {"container": {"image": "features:7", "ports": ports}}
+    problems_found = of(release={"container": container, "transformer": ahead})
+    if said is None:
+        assert problems_found == {}
+    else:
+        assert said in problems_found["spec.release"]
+
+
+def test_a_transformer_has_an_image_and_a_port() -> None:
+    assert of(release={"transformer": {"container": {}}}).keys() == {
+        "spec.release.transformer.container.image",
+        "spec.release.transformer.container.ports",
+    }
+
+
 def test_an_unknown_field_that_resembles_nothing_is_answered_by_what_there_is() -> None:
     assert of(xyzzy=1)["spec.xyzzy"].startswith("there is no such field here; there are replicas, paused")
 

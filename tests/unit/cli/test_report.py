@@ -253,9 +253,11 @@ def test_gates_that_are_no_longer_declared_are_not_passed_off_as_those_it_was_ju
 
 def test_values_that_may_be_secret_are_left_out() -> None:
     container = {"env": [{"name": "TOKEN", "value": "s3cret"}], "args": ["--password=s3cret"], "command": ["s3cret"]}
-    text = page(*a_tried(release={"container": container}), NOW)
-    assert "s3cret" not in text
-    assert "TOKEN" in text
+    for release in ({"container": container}, {"transformer": {"container": {**container, "image": "features:1"}}}):
+        text = page(*a_tried(release=release), NOW)
+        assert "s3cret" not in text
+        assert "TOKEN" in text
+    assert "features:1" in text
 
 
 def test_a_chart_of_the_weight_ends_with_the_attempt_and_not_days_later() -> None:

@@ -256,6 +256,30 @@ def test_an_outcome_that_does_not_fit_names_the_field() -> None:
     assert "come to no container: container.image: String should match pattern" in message
 
 
+@pytest.mark.parametrize(
+    ("ports", "shared"),
+    [
+        (None, "8080"),
+        ([{"containerPort": 8080}], "8080"),
+        ([{"containerPort": 8081, "name": "in"}], "in"),
+        ([{"containerPort": 8081}], None),
+    ],
+)
+def test_a_transformer_and_what_a_runtime_brings_share_no_port(ports: Any, shared: str | None) -> None:
+    ahead = {"container": {"image": "f", "ports": [{"containerPort": 8080, "name": "in"}]}}
+    runtime = a_runtime("r", container={"ports": ports} if ports else {})
+    release = a_release(runtime={"name": "r"}, transformer=ahead)
+    if shared is None:
+        assert resolve(release, [runtime]).name == "r"
+        return
+    reason, message = unresolved(release, runtime)
+    assert reason == "RuntimeInvalid"
+    assert message == (
+        f"spec.release.transformer.container.ports: ClusterModelRuntime r has the model listen on {shared} too, and "
+        "containers of one pod share no port: name another"
+    )
+
+
 def test_what_the_release_says_goes_before_the_runtime() -> None:
     runtime = a_runtime(
         "r",

@@ -192,6 +192,19 @@ def test_a_message_of_the_server_is_cut_and_on_one_line() -> None:
     assert len(said) < 600
 
 
+def test_a_transformer_that_does_not_come_up_is_told_with_its_own_fields() -> None:
+    def said(**container: Any) -> str:
+        pod = a_pod(**container)
+        pod["status"]["containerStatuses"][0]["name"] = "transformer"
+        return str(pod_problem([pod]))
+
+    assert said(state=_waiting("ErrImagePull")).count("spec.release.transformer.container.image") == 1
+    assert "spec.release.transformer.container.readinessProbe" in said(state={"running": {}})
+    killed = said(state=_waiting("CrashLoopBackOff"), last={"exitCode": 137, "reason": "OOMKilled"}, restarts=1)
+    assert "container transformer: " in killed
+    assert "raise spec.release.transformer.container.resources.limits.memory" in killed
+
+
 def test_an_injected_container_is_not_blamed_on_the_release() -> None:
     said = pod_problem([a_pod(container="proxy", state=_waiting("CrashLoopBackOff"), last={"exitCode": 1})])
     assert said is not None

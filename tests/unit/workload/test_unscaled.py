@@ -54,6 +54,15 @@ ABLE = ("AbleToScale", "True", "SucceededGetScale", "the HPA controller was able
                 "ScalingActive",
                 "False",
                 "FailedGetResourceMetric",
+                f"{_UNABLE}missing request for cpu in container transformer of Pod fraud-1a2b3c4d-x",
+            ),
+            ["missing request for cpu", "spec.release.transformer.container.resources.requests"],
+        ),
+        (
+            (
+                "ScalingActive",
+                "False",
+                "FailedGetResourceMetric",
                 f"{_UNABLE}did not receive metrics for targeted pods",
             ),
             ["did not receive metrics", "as soon as ready pods"],

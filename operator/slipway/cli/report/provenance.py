@@ -22,6 +22,7 @@ _LINEAGE: Final = (
     ("Digest of the weights", ("model", "digest")),
     ("Format", ("model", "format")),
     ("Container image", ("container", "image")),
+    ("Transformer image", ("transformer", "container", "image")),
     ("Feature pipeline", ("featurePipeline", "name")),
     ("Pipeline version", ("featurePipeline", "version")),
     ("Pipeline", ("featurePipeline", "uri")),
@@ -81,12 +82,19 @@ def _at(release: Mapping[str, Any], path: tuple[str, ...]) -> str | None:
 
 
 def _without_values(release: Mapping[str, Any]) -> Mapping[str, Any]:
-    container = release.get("container")
-    if not isinstance(container, Mapping):
-        return release
+    out = dict(release)
+    for name, part in (("container", release), ("transformer", release.get("transformer"))):
+        container = part.get("container") if isinstance(part, Mapping) else None
+        if isinstance(container, Mapping):
+            shown = _names_only(container)
+            out[name] = shown if name == "container" else {**release[name], "container": shown}
+    return out
+
+
+def _names_only(container: Mapping[str, Any]) -> Mapping[str, Any]:
     names = [{"name": entry.get("name")} for entry in container.get("env") or () if isinstance(entry, Mapping)]
     shown = {key: value for key, value in container.items() if key not in ("env", "args", "command")}
-    return {**release, "container": {**shown, **({"env": names} if names else {})}}
+    return {**shown, **({"env": names} if names else {})}
 
 
 def _written(value: Any) -> str:
