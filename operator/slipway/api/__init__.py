@@ -102,6 +102,24 @@ from slipway.api.notifications import (
 )
 from slipway.api.plainpattern import PlainPattern
 from slipway.api.protocol import CustomProtocol, ProtocolSpec
+from slipway.api.registry import (
+    MAX_WRITE_BACKS,
+    HuggingFaceRevision,
+    MLflowAlias,
+    OciTag,
+    Policy,
+    RegistryCredentials,
+    RegistryProblem,
+    RegistrySpec,
+    RegistryStatus,
+    Resolved,
+    ResolvedModel,
+    ResolvedRelease,
+    S3Versions,
+    Suggestion,
+    WriteBack,
+    WrittenBack,
+)
 from slipway.api.release import (
     ModelSpec,
     PodSettings,
@@ -160,6 +178,22 @@ from slipway.api.transformer import TransformerSpec
 from slipway.api.vectors import NamedVector
 
 __all__ = [
+    "HuggingFaceRevision",
+    "MLflowAlias",
+    "MAX_WRITE_BACKS",
+    "OciTag",
+    "Policy",
+    "RegistryCredentials",
+    "RegistryProblem",
+    "RegistrySpec",
+    "RegistryStatus",
+    "Resolved",
+    "ResolvedModel",
+    "ResolvedRelease",
+    "S3Versions",
+    "Suggestion",
+    "WriteBack",
+    "WrittenBack",
     "CLUSTER_MODEL_RUNTIME_KIND",
     "DEFAULT_MODEL_PATH",
     "MODEL_RUNTIME_KIND",

@@ -27,6 +27,7 @@ from slipway.api.common import (
 from slipway.api.drift import DriftSpec
 from slipway.api.metrics import AnalysisSpec
 from slipway.api.notifications import MAX_NOTIFICATIONS, Notification, NotificationsStatus
+from slipway.api.registry import RegistryStatus, Resolved, Suggestion
 from slipway.api.release import ReleaseSpec
 from slipway.api.scaling import AutoscalingSpec, DisruptionBudget
 from slipway.api.strategy import Strategy
@@ -154,6 +155,9 @@ class ModelDeploymentStatus(StatusModel):
         Field(description="The router that leads the traffic; another one than declared while it moves."),
     ] = None
     notifications: NotificationsStatus | None = None
+    suggestion: Suggestion | None = None
+    resolved: Resolved | None = None
+    registry: RegistryStatus | None = None
     conditions: Annotated[
         list[Condition] | None,
         Field(

@@ -26,6 +26,7 @@ from slipway.api.common import (
 )
 from slipway.api.container import ContainerSpec
 from slipway.api.protocol import ProtocolSpec
+from slipway.api.registry import RegistrySpec
 from slipway.api.transformer import TransformerSpec
 
 MAX_ID = 2147483647
@@ -47,7 +48,12 @@ class ModelSpec(SpecModel):
         ModelName,
         Field(description="Name under which the server offers the model: the {model} of its inference protocol."),
     ]
-    version: Annotated[Text64, Field(description="Version of the model, for people and for the record.")]
+    version: Annotated[
+        Text64,
+        Field(
+            description="Version of the model, for people and for the record. Left out only where from.policy is Automatic."
+        ),
+    ] = ""
     uri: Annotated[
         Uri | None,
         Field(description="Where the weights are. Handed to the container as SLIPWAY_MODEL_URI."),
@@ -258,8 +264,23 @@ class ReleaseSpec(SpecModel):
             "!has(self.transformer) || has(self.runtime) || !has(self.container) || !has(self.container.image) || has(self.container.ports) || self.transformer.container.ports.all(p, p.containerPort != 8080)",
             "the model's container listens on 8080 where it names no port: name another in transformer.container.ports, or in container.ports",
         ),
+        (
+            "has(self.model.version) || (has(self.from) && has(self.from.policy) && self.from.policy == 'Automatic')",
+            "model.version is required, unless from.policy is Automatic",
+        ),
+        (
+            "!(has(self.from) && has(self.from.policy) && self.from.policy == 'Automatic') || !(has(self.model.version) || has(self.model.uri) || has(self.model.digest))",
+            "with from.policy Automatic the registry says model.version, model.uri and model.digest: leave them out, or set from.policy to Suggest",
+        ),
     )
 
+    from_: Annotated[
+        RegistrySpec | None,
+        Field(
+            alias="from",
+            description="The registry that names the model's version. It is no part of the release: to add or to change it rolls nothing out.",
+        ),
+    ] = None
     model: ModelSpec
     runtime: RuntimeReference | None = None
     container: ContainerSpec | None = None

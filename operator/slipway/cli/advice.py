@@ -14,6 +14,7 @@ from slipway.analysis import Verdict
 from slipway.api import MetricStatus, SliceStatus, TimelineEntry
 from slipway.cli.commands import subject
 from slipway.cli.exits import Exit
+from slipway.cli.offer import suggested
 from slipway.cli.outcome import Outcome
 from slipway.cli.picture import Picture, Tried
 from slipway.cli.timing import age, expected
@@ -42,6 +43,7 @@ def explain(picture: Picture, result: Outcome, now: datetime) -> Branch:
         *_where(picture, about, now),
         *_why(picture, about, result),
         *_evidence(picture, about, now),
+        *_offered(picture),
         *_coming(picture, about, now),
         *_lately(picture, about, now),
     ]
@@ -116,6 +118,13 @@ def _beside(one: SliceStatus) -> str:
     return right if one.stable is None else f"{right} beside stable's {100 * one.stable:.2f}%"
 
 
+def _offered(picture: Picture) -> Iterator[Branch]:
+    """What the registry names, as it is put into the manifest."""
+    lines = suggested(picture)
+    if lines is not None:
+        yield Branch("What the registry offers, for the manifest", Tone.TITLE, tuple(map(Branch, lines.splitlines())))
+
+
 def _coming(picture: Picture, about: Tried | None, now: datetime) -> Iterator[Branch]:
     """What clocks will bring. When evidence is enough, each metric says itself, as far as that can be foreseen."""
     if about is None or about.record.phase not in ON_TRIAL:
@@ -151,7 +160,7 @@ def _todo(picture: Picture, about: Tried | None, result: Outcome) -> Iterator[st
     if about is not None and result.code is not Exit.STALLED:
         reasons.insert(0, about.record.reason)
     yield from dict.fromkeys(advice(reason, name) for reason in reasons if reason)
-    for kind in ("Drifted", "RuntimeChanged"):
+    for kind in ("Drifted", "RuntimeChanged", "Suggested", "RegistryFailing"):
         beside = picture.condition(kind)
         if beside is not None and beside.status != "False":
             yield advice(beside.reason, name)

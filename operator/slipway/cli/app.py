@@ -19,6 +19,7 @@ from slipway.cli import (
     looking,
     reporting,
     running,
+    suggesting,
     verdicts,
 )
 from slipway.cli.plugins import OpenGroup
@@ -43,6 +44,7 @@ def _root() -> None:
 app.command("list")(looking.list_)
 app.command()(looking.status)
 app.command()(looking.explain)
+app.command()(suggesting.suggest)
 app.command()(looking.history)
 app.command()(reporting.report)
 app.command()(describing.card)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from slipway.api import RollbackSpec
+from slipway.api import RegistrySpec, RollbackSpec
 from slipway.cli.lint import dotted
 from slipway.cli.manifests import FieldPath, Manifest
 from slipway.cli.picture import Picture, Tried
 from slipway.cli.view import ON_TRIAL, Branch, Tone
-from slipway.release import release_hash, revision_name
+from slipway.release import declared_release, is_automatic, release_hash, revision_name, source_of
 
 LONGEST: Final = 80
 """Characters of a value; the rest says little about what changes."""
@@ -68,8 +68,12 @@ def difference(live: Picture | None, manifest: Manifest, namespace: str, now: da
     document = manifest.document
     name, spec = str(document["metadata"]["name"]), document["spec"]
     title = f"{name} in namespace {namespace}"
-    wanted = release_hash(spec["release"])
-    version = str(spec["release"]["model"]["version"])
+    release = _declared(spec["release"], live)
+    if release is None:
+        text = "which release it declares the registry of spec.release.from says: nothing is known of it yet"
+        return Branch(title, Tone.TITLE, (Branch(text, Tone.WAITING),))
+    wanted = release_hash(release)
+    version = str(release["model"]["version"])
     if live is None:
         text = f"it is created, with release {version} as its first revision {revision_name(name, wanted)}"
         return Branch(title, Tone.TITLE, (Branch(text, Tone.GOOD),))
@@ -80,10 +84,20 @@ def difference(live: Picture | None, manifest: Manifest, namespace: str, now: da
     return Branch(title, Tone.TITLE, (*lines, *_effects(live, spec, wanted, version, now)))
 
 
+def _declared(release: Mapping[str, Any], live: Picture | None) -> Mapping[str, Any] | None:
+    """The release that a manifest declares; None where only a registry's answer will tell."""
+    if not is_automatic(release):
+        return release
+    resolved = live.status.resolved if live is not None else None
+    if resolved is None or resolved.source != source_of(RegistrySpec.model_validate(release["from"])):
+        return None
+    return declared_release(release, resolved.release.model)
+
+
 def _effects(live: Picture, spec: Mapping[str, Any], wanted: str, version: str, now: datetime) -> Iterator[Branch]:
     """What the changes mean for releases."""
     candidate = live.of(live.status.candidate)
-    if wanted == release_hash(live.raw_spec.get("release") or {}):
+    if wanted == release_hash(live.release):
         yield Branch("no new revision: the release is the one that is declared now")
         if candidate is not None and _gates(live.raw_spec) != _gates(spec):
             what = "is judged anew" if candidate.record.phase in ON_TRIAL else "is tried again"

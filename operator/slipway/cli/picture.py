@@ -24,6 +24,7 @@ from slipway.api import (
 )
 from slipway.cli.exits import Exit, Stop
 from slipway.cluster import DEPLOYMENT, MODEL_DEPLOYMENT, MODEL_REVISION, Cluster, Forbidden, Object
+from slipway.release import declared_release
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,13 @@ class Picture:
     def of(self, role: RoleStatus | None) -> Tried | None:
         """The revision in a role."""
         return self.revisions.get(role.hash) if role is not None else None
+
+    @property
+    def release(self) -> Mapping[str, Any]:
+        """The release that is declared, as far as that is known: with what a registry named, where it decides."""
+        written = self.raw_spec.get("release") or {}
+        resolved = self.status.resolved
+        return declared_release(written, resolved.release.model if resolved is not None else None)
 
     @property
     def observed(self) -> bool:

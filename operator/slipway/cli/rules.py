@@ -133,6 +133,10 @@ def _something_serves(value: Mapping[str, Any]) -> bool:
     return "runtime" in value or "format" in value["model"] or "image" in value.get("container", {})
 
 
+def _automatic(value: Mapping[str, Any]) -> bool:
+    return bool(value.get("from", {}).get("policy") == "Automatic")
+
+
 def _own_ports(value: Mapping[str, Any]) -> bool:
     ahead = value.get("transformer", {}).get("container", {}).get("ports", [])
     return all(
@@ -156,6 +160,20 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
     "!has(self.transformer) || has(self.runtime) || !has(self.container) || !has(self.container.image) || has(self.container.ports) || self.transformer.container.ports.all(p, p.containerPort != 8080)": (
         _beside_8080
     ),
+    "has(self.model.version) || (has(self.from) && has(self.from.policy) && self.from.policy == 'Automatic')": (
+        lambda it: "version" in it["model"] or _automatic(it)
+    ),
+    "!(has(self.from) && has(self.from.policy) && self.from.policy == 'Automatic') || !(has(self.model.version) || has(self.model.uri) || has(self.model.digest))": (
+        lambda it: not _automatic(it) or not {"version", "uri", "digest"} & it["model"].keys()
+    ),
+    "!has(self.interval) || (duration(self.interval) >= duration('30s') && duration(self.interval) <= duration('24h'))": (
+        _lasts("interval", "30s", "24h")
+    ),
+    "!has(self.writeBack) || has(self.mlflow)": lambda it: "writeBack" not in it or "mlflow" in it,
+    "!has(self.writeBack) || !has(self.writeBack.alias) || !has(self.mlflow) || self.writeBack.alias != self.mlflow.alias": (
+        lambda it: "mlflow" not in it or it.get("writeBack", {}).get("alias") != it["mlflow"]["alias"]
+    ),
+    "has(self.alias) || has(self.tag)": lambda it: "alias" in it or "tag" in it,
     "has(self.runtime) || has(self.model.format) || (has(self.container) && has(self.container.image))": (
         _something_serves
     ),

@@ -44,6 +44,15 @@ NoPublicEgress = Annotated[
         help="Public addresses need a rule too: those of --egress are then the whole list.",
     ),
 ]
+MlflowTrackingUri = Annotated[
+    str | None,
+    typer.Option(
+        envvar="SLIPWAY_MLFLOW_TRACKING_URI",
+        metavar="URL",
+        help="The MLflow server that releases come from where neither spec.release.from nor its Secret names one. "
+        "What it takes to reach it is a matter of --egress.",
+    ),
+]
 Image = Annotated[
     str | None,
     typer.Option(
@@ -139,6 +148,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
     gateway_metrics: GatewayMetrics = None,
     egress: Egress = None,
     no_public_egress: NoPublicEgress = False,
+    mlflow_tracking_uri: MlflowTrackingUri = None,
     image: Image = None,
     max_rollouts: MaxRollouts = None,
     max_rollouts_per_namespace: MaxRolloutsPerNamespace = None,
@@ -189,6 +199,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
         namespace_selector=namespace_selector,
         gateway_metrics=tuple(gateway_metrics or ()),
         egress=reachable,
+        mlflow_tracking_uri=mlflow_tracking_uri,
         image=image,
         limits=Limits(per_namespace=max_rollouts_per_namespace, per_cluster=max_rollouts),
         settle_seconds=settle_seconds,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from slipway.api import Policy
 from slipway.cli.picture import Picture, Tried
 from slipway.cli.view import ON_TRIAL
 from slipway.cluster import Object
-from slipway.release import release_hash
+from slipway.release import declared_release, is_automatic, release_hash
 
 
 def in_flight(tried: Tried | None) -> bool:
@@ -19,7 +20,7 @@ def in_flight(tried: Tried | None) -> bool:
 def earlier(picture: Picture) -> Tried | None:
     """The release to go back to: the stable one where something else is declared, else the one before it."""
     stable = picture.of(picture.status.stable)
-    if stable is not None and stable.hash != release_hash(picture.raw_spec.get("release") or {}):
+    if stable is not None and stable.hash != release_hash(picture.release):
         return stable
     served = [(tried.record.stable_until, tried) for tried in picture.revisions.values() if tried is not stable]
     ended = [(until, tried) for until, tried in served if until is not None]
@@ -29,9 +30,14 @@ def earlier(picture: Picture) -> Tried | None:
 def patch(picture: Picture, to: Tried) -> Object:
     """The merge patch that makes the declared release exactly that one, on exactly the version that was looked at.
 
+    A registry that said which version is declared only suggests from then on.
+
     Not a server-side apply: it would leave what other managers own, and a release mixed of two was never judged.
     """
-    release = exactly(picture.raw_spec.get("release") or {}, to.release)
+    written = picture.raw_spec.get("release") or {}
+    release = exactly(declared_release(written), to.release)
+    if is_automatic(written):  # or else the registry's version would come back at once
+        release["from"] = {"policy": Policy.SUGGEST.value}
     return {"metadata": {"resourceVersion": picture.resource_version}, "spec": {"release": release}}
 
 

@@ -9,7 +9,15 @@ from enum import StrEnum
 from typing import Any, Final
 
 from slipway.analysis import Verdict
-from slipway.api import DriftSignalStatus, MetricStatus, ModelRevisionStatus, Phase, RoleStatus, format_time
+from slipway.api import (
+    DriftSignalStatus,
+    MetricStatus,
+    ModelDeploymentStatus,
+    ModelRevisionStatus,
+    Phase,
+    RoleStatus,
+    format_time,
+)
 from slipway.cli.exits import Exit
 from slipway.cli.outcome import Outcome
 from slipway.cli.picture import Picture, Tried
@@ -85,9 +93,19 @@ def tree(picture: Picture, result: Outcome, now: datetime) -> Branch:
         last = status.last_command
         text = f"last command  {last.command}  {last.outcome}, {age(last.time, now)} ago: {last.message}"
         children.append(Branch(text, Tone.DIM))
+    children += _registry(status)
     if pending(picture):
         children.append(Branch(f"not answered yet  {picture.command}", Tone.WAITING))
     return Branch(title, Tone.TITLE, tuple(children))
+
+
+def _registry(status: ModelDeploymentStatus) -> Iterator[Branch]:
+    """What a registry offers, and why it does not."""
+    if status.suggestion is not None:
+        yield Branch(f"suggested  {status.suggestion.release.model.version}  {status.suggestion.message}", Tone.WAITING)
+    problem = status.registry.problem if status.registry is not None else None
+    if problem is not None:
+        yield Branch(f"registry   {problem.reason}: {problem.message}", Tone.BAD)
 
 
 def pending(picture: Picture) -> bool:

@@ -39,6 +39,7 @@ from slipway.controller.queue import WorkQueue
 from slipway.controller.reacting import Reactions
 from slipway.controller.reception import Reception
 from slipway.controller.reconciler import Key, Reconciler
+from slipway.controller.registries import Registries
 from slipway.controller.shard import Shard
 from slipway.controller.surroundings import Surroundings
 from slipway.controller.telemetry import Telemetry
@@ -47,6 +48,7 @@ from slipway.controller.tracing import tracing
 from slipway.controller.workers import LONGEST_PAUSE, WORKERS, resyncing, working
 from slipway.feedback import Ledger
 from slipway.outside import Egress, Outside
+from slipway.registries import Registry
 from slipway.rollout import Limits
 from slipway.workload import SLEEPS_SINCE
 
@@ -73,6 +75,8 @@ class Settings:
     """Addresses of the metrics pages of the gateway's replicas."""
     egress: Egress = field(default_factory=Egress)
     """What the URLs in users' specifications may lead to."""
+    mlflow_tracking_uri: str | None = None
+    """The MLflow server where neither a ModelDeployment nor its Secret names one."""
     image: str | None = None
     """The operator's own image, for Jobs; without it there are none that replay golden sets."""
     limits: Limits = field(default_factory=Limits)
@@ -204,6 +208,14 @@ class _Process:
             self.health.pages["/debug/queue"] = lambda: json.dumps(queue.picture(), indent=2)
         reactions = Reactions(cluster, Outside(options.egress))
         notifier = Notifier(cluster, Outside(options.egress))
+        shard = Shard(options.namespace_selector)
+        registries = Registries(
+            cluster,
+            Outside(options.egress),
+            registry=Registry(options.mlflow_tracking_uri),
+            wake=queue.add,
+            ours=shard.takes,
+        )
         traced = TracedCluster(cluster)
         reconciler = Reconciler(
             traced,
@@ -218,17 +230,18 @@ class _Process:
             budget=RolloutBudget(traced, options.limits, options.namespaces),
             reactions=reactions,
             notifier=notifier,
+            registries=registries,
             drain=await cluster.version() >= SLEEPS_SINCE,
             settles=options.settle_seconds,
             telemetry=telemetry,
         )
-        shard = Shard(options.namespace_selector)
         resync = resyncing(queue, cluster, options.namespaces, self.around, shard)
         async with working(queue, reconciler, telemetry, resync, shard):
             served = await _served(cluster, options.namespaces, (*WHERE_SERVED, *RUNTIMES))
             await _watch(queue, options, served, shard, ending)
         await reactions.close()
         await notifier.close()
+        await registries.close()
 
 
 async def _served(cluster: Cluster, namespaces: Sequence[str], kinds: Sequence[Kind]) -> list[Kind]:

@@ -14,10 +14,12 @@ from slipway.cluster import MODEL_DEPLOYMENT, Cluster, EventRecorder, Object
 from slipway.controller.act import FINALIZER, REFUSALS, Actor
 from slipway.controller.budget import RolloutBudget
 from slipway.controller.collect import Collector
+from slipway.controller.declared import UndeclaredError
 from slipway.controller.logs import concerning
 from slipway.controller.notifying import Notifier
 from slipway.controller.observe import InvalidSpecError, observe, read_spec, read_status
 from slipway.controller.reacting import Reactions
+from slipway.controller.registries import Registries
 from slipway.controller.telemetry import Telemetry
 from slipway.controller.tracing import Value, note, span
 from slipway.outside import Egress, Outside
@@ -61,6 +63,7 @@ class Reconciler:
         budget: RolloutBudget | None = None,
         reactions: Reactions | None = None,
         notifier: Notifier | None = None,
+        registries: Registries | None = None,
         drain: bool = False,
         settles: float | None = None,
         clock: Callable[[], datetime] = utc_now,
@@ -71,6 +74,7 @@ class Reconciler:
         self._budget = budget or RolloutBudget(cluster, Limits())
         self._reactions = reactions or Reactions(cluster, Outside(Egress()))
         self._notifier = notifier or Notifier(cluster, Outside(Egress()))
+        self._registries = registries or Registries(cluster)
         self._settles = settles
         self._actor = Actor(cluster, EventRecorder(cluster), drain=drain, written=self._notifier.start)
         self._clock = clock
@@ -86,6 +90,7 @@ class Reconciler:
         deployment = await self._cluster.get(MODEL_DEPLOYMENT, namespace, name)
         if deployment is None:
             self._telemetry.gone(key)
+            self._registries.forget(key)
             return None
         if deployment["metadata"].get("deletionTimestamp"):
             await self._let_go(deployment)
@@ -93,6 +98,9 @@ class Reconciler:
         now = self._clock()
         decision: Decision | None = None
         try:
+            with span("registry"):
+                if await self._registered(deployment, now):
+                    return timedelta(0)
             with span("observe"):
                 scene, seen = await observe(self._cluster, deployment, now, settles=self._settles)
                 seen = await self._in_turn(namespace, seen)
@@ -116,10 +124,20 @@ class Reconciler:
         except InvalidSpecError as error:
             await self._refuse(deployment, now, reasons.INVALID_SPEC, str(error))
             return None
+        except UndeclaredError as error:
+            await self._refuse(deployment, now, reasons.AWAITING_REGISTRY, str(error))
+            return None  # the answer wakes a look
         except REFUSALS as error:
             await self._refuse(deployment, now, reasons.APPLY_REFUSED, str(error))
             raise RefusedError(str(error), wake_after=_due(decision)) from error
         return decision.wake_after
+
+    async def _registered(self, deployment: Object, now: datetime) -> bool:
+        """Whether something that a registry names was written down, so that the look has to begin anew."""
+        try:
+            return await self._registries.look(deployment, now)
+        except ValueError as error:
+            raise InvalidSpecError(str(error)) from error
 
     async def _in_turn(self, namespace: str, seen: Observation) -> Observation:
         """The observation with what the rollout has to wait for, where nothing else keeps it from starting."""

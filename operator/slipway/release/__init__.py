@@ -10,6 +10,7 @@ from slipway.release.canonical import (
     settings_hash,
     short_hash,
 )
+from slipway.release.declared import declared_release, is_automatic, is_declared, source_of, to_declare
 from slipway.release.resolve import (
     Runtime,
     Unresolved,
@@ -22,6 +23,11 @@ from slipway.release.resolve import (
 from slipway.release.served import asked_protocol, served_release, wants_runtime
 
 __all__ = [
+    "declared_release",
+    "is_automatic",
+    "is_declared",
+    "source_of",
+    "to_declare",
     "Flaw",
     "Link",
     "NotCanonicalError",

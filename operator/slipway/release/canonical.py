@@ -19,6 +19,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from slipway.release.declared import declared_release
+
 _PREFIX: Final = b"slipway.dev/release/v1\n"
 """Names the form, so that the hash of another form can never be mistaken for this one's."""
 
@@ -55,8 +57,11 @@ def canonical(release: Mapping[str, Any]) -> bytes:
 
 
 def release_hash(release: Mapping[str, Any]) -> str:
-    """SHA-256 over the canonical form, as 64 hexadecimal digits: the identity of a release."""
-    return hashlib.sha256(_PREFIX + canonical(release)).hexdigest()
+    """SHA-256 over the canonical form, as 64 hexadecimal digits: the identity of a release.
+
+    ``from`` is left out: where a version comes from is no part of what it is.
+    """
+    return hashlib.sha256(_PREFIX + canonical(declared_release(release))).hexdigest()
 
 
 def settings_hash(settings: Mapping[str, Any]) -> str:

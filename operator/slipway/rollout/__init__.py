@@ -41,6 +41,7 @@ from slipway.rollout.observation import (
     Waiting,
 )
 from slipway.rollout.payloads import CONTENT_TYPES, payload, text_of
+from slipway.rollout.registering import RegistryAnswer, noted
 from slipway.rollout.sealing import sealed
 from slipway.rollout.signals import GOLDEN_ID, DistributionRequest, DistributionWindow, SignalFailure, SignalId
 from slipway.rollout.status import AVAILABLE, DRIFTED, refused
@@ -48,6 +49,8 @@ from slipway.rollout.table import TABLE, Event, Transition
 from slipway.rollout.targets import Roles
 
 __all__ = [
+    "RegistryAnswer",
+    "noted",
     "CONTENT_TYPES",
     "Notice",
     "NoticeOutcome",

@@ -69,6 +69,14 @@ ADVICE: Final = {
     "DriftUnreadable": "The message names the field of spec.drift, or the pod: repair the source. What was counted before stays.",
     "DriftReacted": "Nothing to do: whoever spec.drift.onDrift names was told.",
     "DriftReactionFailed": "The message says why: repair the receiver, its Secret or spec.drift.onDrift. It is carried out again when drift is found after the cooldown.",
+    # registries
+    "ReleaseSuggested": "To roll the version out, put what slipway suggest {name} prints into the manifest.",
+    "ReleaseResolved": "Nothing to do: the version that the registry names is rolled out.",
+    "AwaitingRegistry": "Look at the condition RegistryFailing, or at the alias in the registry. To go on without it, set spec.release.from.policy to Suggest and declare a version.",
+    "RegistryUnreachable": "Nothing serves differently for it. Look whether the registry runs, and whether a NetworkPolicy lets the operator reach it.",
+    "RegistryRefused": "The message names the field: repair the Secret of spec.release.from.credentials, or let the operator reach the address by --egress.",
+    "RegistryNotFound": "The message names the field: repair the name in spec.release.from, or set the alias in the registry.",
+    "RegistryAnswer": "Look what answers at the address of spec.release.from; the message says what it lacks.",
     # of the ModelDeployment
     "InvalidSpec": "The manifest cannot be read: the message names the fields. slipway lint -f FILE checks it without a cluster.",
     "ApplyRefused": "The API server refused an object: a quota, an admission policy or a missing permission, as the message says.",

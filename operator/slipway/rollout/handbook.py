@@ -12,7 +12,17 @@ from typing import Final
 
 from slipway.rollout import reasons
 from slipway.rollout.advice import ADVICE
-from slipway.rollout.status import AVAILABLE, DRIFTED, PAUSED, READY, RECONCILING, RUNTIME_CHANGED, STALLED
+from slipway.rollout.status import (
+    AVAILABLE,
+    DRIFTED,
+    PAUSED,
+    READY,
+    RECONCILING,
+    REGISTRY_FAILING,
+    RUNTIME_CHANGED,
+    STALLED,
+    SUGGESTED,
+)
 
 TROUBLESHOOTING_FILE: Final = "troubleshooting.md"
 CONDITIONS_FILE: Final = "reference/conditions.md"
@@ -95,6 +105,18 @@ SYMPTOMS: Final = (
         ("DriftFound", "DriftUnreadable", "DriftReactionFailed"),
     ),
     Symptom(
+        "The registry names a version, and nothing happens",
+        "The condition `Suggested` or `RegistryFailing` is True.",
+        (
+            "ReleaseSuggested",
+            "AwaitingRegistry",
+            "RegistryUnreachable",
+            "RegistryRefused",
+            "RegistryNotFound",
+            "RegistryAnswer",
+        ),
+    ),
+    Symptom(
         "Nobody was told",
         "A message did not arrive. The rollout does not depend on it.",
         ("NotificationFailed",),
@@ -120,6 +142,16 @@ CONDITIONS: Final = {
         "where `spec.drift` asks for it",
         "what the stable release is asked, or answers, has changed",
         "it has not; Unknown while nobody knows",
+    ),
+    SUGGESTED: (
+        "while the registry names another version, under the policy Suggest",
+        "`status.suggestion` holds what to declare",
+        "",
+    ),
+    REGISTRY_FAILING: (
+        "while the registry of `spec.release.from` names nothing",
+        "nothing new is declared, and what serves goes on serving; it became True when that began",
+        "",
     ),
     RUNTIME_CHANGED: (
         "while the runtime of the declared release is another one than it was settled with",

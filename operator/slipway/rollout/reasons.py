@@ -158,6 +158,29 @@ DRIFT_REACTION_FAILED: Final = "DriftReactionFailed"
 NOTIFICATION_FAILED: Final = "NotificationFailed"
 """A receiver of spec.notifications, or of the namespace's, could not be told, and is not told again."""
 
+# --- registries -----------------------------------------------------------------------------------------------------
+
+RELEASE_SUGGESTED: Final = "ReleaseSuggested"
+"""The registry names another version than is declared; status.suggestion says what to declare."""
+
+RELEASE_RESOLVED: Final = "ReleaseResolved"
+"""The registry names another version, and it is declared, as spec.release.from.policy says."""
+
+AWAITING_REGISTRY: Final = "AwaitingRegistry"
+"""No release is declared before the registry of spec.release.from has named one."""
+
+REGISTRY_UNREACHABLE: Final = "RegistryUnreachable"
+"""The registry does not answer, or says that it fails; it is asked again. What serves goes on serving."""
+
+REGISTRY_REFUSED: Final = "RegistryRefused"
+"""The registry does not take the credentials, there are none, or its address may not be reached."""
+
+REGISTRY_NOT_FOUND: Final = "RegistryNotFound"
+"""The registry has no such model, alias, revision, tag or version."""
+
+REGISTRY_ANSWER: Final = "RegistryAnswer"
+"""The registry's answer cannot be read: something else may be at its address."""
+
 # --- of the ModelDeployment -----------------------------------------------------------------------------------------
 
 INVALID_SPEC: Final = "InvalidSpec"

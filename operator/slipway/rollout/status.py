@@ -40,6 +40,8 @@ STALLED = "Stalled"
 PAUSED = "Paused"
 DRIFTED = "Drifted"
 RUNTIME_CHANGED = "RuntimeChanged"
+SUGGESTED = "Suggested"
+REGISTRY_FAILING = "RegistryFailing"
 
 PHASE_INVALID_SPEC = "InvalidSpec"
 """Shown as the phase of a ModelDeployment that cannot be read; not a phase of any revision."""
@@ -122,6 +124,7 @@ def summarise(
         claims.append(_Claim(DRIFTED, _SHOWN.get(drift.verdict), drift.reason, drift.message))
     if seen.edited is not None:
         claims.append(_Claim(RUNTIME_CHANGED, True, reasons.RUNTIME_EDITED, seen.edited))
+    claims += _of_registry(seen.status)
     return ModelDeploymentStatus(
         observed_generation=seen.generation,
         phase=_phase(who, record, records) if seen.unresolved is None else HOLDING,
@@ -135,8 +138,22 @@ def summarise(
         selector=_selector(seen, stable) if stable else None,
         last_command=answer,
         router=router,
+        suggestion=seen.status.suggestion,
+        resolved=seen.status.resolved,
+        registry=seen.status.registry,
         conditions=_conditions(seen.status, claims, seen.generation, seen.now),
     )
+
+
+def _of_registry(known: ModelDeploymentStatus) -> list[_Claim]:
+    """What the registry's last answer is shown as."""
+    claims = []
+    if known.suggestion is not None:
+        claims.append(_Claim(SUGGESTED, True, reasons.RELEASE_SUGGESTED, known.suggestion.message))
+    problem = known.registry.problem if known.registry is not None else None
+    if problem is not None:
+        claims.append(_Claim(REGISTRY_FAILING, True, problem.reason, problem.message))
+    return claims
 
 
 def _phase(who: Roles, record: ModelRevisionStatus | None, records: Mapping[str, ModelRevisionStatus]) -> str:

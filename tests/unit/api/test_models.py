@@ -53,6 +53,12 @@ ACCEPTED = [
     ("spec.release.pod", {"terminationGracePeriodSeconds": 30}),
     ("spec.release.runtime", {"name": "triton", "digest": "sha256:" + "a" * 64}),
     ("spec.release.runtime", {"name": "triton", "kind": "ModelRuntime"}),
+    ("spec.release.model.version", REMOVED),  # the same
+    ("spec.release.from", {"mlflow": {"model": "fraud", "alias": "production"}, "policy": "Automatic"}),
+    ("spec.release.from", {"mlflow": {"uri": "http://mlflow.shop.svc:5000", "model": "the fraud", "alias": "a.b-c"}}),
+    ("spec.release.from", {"huggingFace": {"repository": "acme/fraud.v2", "revision": "refs/pr/1"}, "interval": "30s"}),
+    ("spec.release.from", {"oci": {"repository": "registry.example:5000/models/fraud", "tag": "v1.2"}}),
+    ("spec.release.from", {"s3": {"prefix": "s3://models/fraud/"}, "credentials": {"secretName": "s3"}}),
     ("spec.release.container", REMOVED),  # what is left is a matter of the rule: see test_rules
     ("spec.traffic.gateway.hostnames.0", "*.example"),
     ("spec.traffic.gateway.path", "/fraud"),
@@ -68,10 +74,20 @@ def test_a_good_manifest_is_accepted_by_model_and_schema(path: str, value: Any) 
 
 
 REFUSED = [
-    ("spec.release.model.version", REMOVED, "Field required"),
     ("spec.release.model.version", "", "at least 1 character"),
     ("spec.release.model.version", 1.4, "valid string"),
     ("spec.release.model.name", "a/b", "match pattern"),
+    ("spec.release.from", {"policy": "Sometimes"}, "'Automatic' or 'Suggest'"),
+    ("spec.release.from", {"mlflow": {"model": "fraud"}}, "Field required"),
+    ("spec.release.from", {"mlflow": {"model": "a/b", "alias": "a"}}, "match pattern"),
+    ("spec.release.from", {"mlflow": {"uri": "http://me:pw@mlflow", "model": "m", "alias": "a"}}, "match pattern"),
+    ("spec.release.from", {"mlflow": {"uri": "http://mlflow?token=1", "model": "m", "alias": "a"}}, "match pattern"),
+    ("spec.release.from", {"huggingFace": {"repository": "fraud", "revision": "main"}}, "match pattern"),
+    ("spec.release.from", {"huggingFace": {"repository": "acme/..", "revision": "main"}}, "match pattern"),
+    ("spec.release.from", {"oci": {"repository": "me:pw@registry/fraud", "tag": "v1"}}, "match pattern"),
+    ("spec.release.from", {"s3": {"prefix": "s3://key:secret@models/fraud"}}, "match pattern"),
+    ("spec.release.from", {"s3": {"prefix": "s3://models/fraud?versionId=1"}}, "match pattern"),
+    ("spec.release.from", {"mlflow": {"model": "m", "alias": "a"}, "interval": "soon"}, "not a duration"),
     ("spec.release.model.uri", "no-scheme", "match pattern"),
     ("spec.release.model.digest", "sha256:abc", "match pattern"),
     ("spec.release.container.image", "two words", "match pattern"),

@@ -52,11 +52,13 @@ from slipway.controller.notifying import Notifier
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reacting import Reactions
 from slipway.controller.reconciler import Key, Reconciler, RefusedError
+from slipway.controller.registries import Registries
 from slipway.controller.runtimes import Wanting
 from slipway.controller.telemetry import Telemetry
 from slipway.controller.traced import TracedCluster
 from slipway.controller.workers import look
 from slipway.outside import Egress
+from slipway.registries import Registry
 from slipway.rollout import Limits
 
 EPOCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -104,6 +106,7 @@ class World:
         self._before: dict[str, Object] = {}
         self.limits = Limits()
         self.egress = Egress()
+        self.registry = Registry()
         self.image: str | None = None
         self.wanting = Wanting()
         self.pauses: list[float] = []
@@ -137,6 +140,7 @@ class World:
         self.telemetry = Telemetry()
         self.reactions = Reactions(cluster, reach.Outside(self.egress))
         self.notifier = Notifier(cluster, reach.Outside(self.egress), pause=self._paused)
+        self.registries = Registries(cluster, reach.Outside(self.egress), registry=self.registry, wake=self.queue.add)
         self.reconciler = Watched(
             Reconciler(
                 traced,
@@ -144,6 +148,7 @@ class World:
                 budget=budget,
                 reactions=self.reactions,
                 notifier=self.notifier,
+                registries=self.registries,
                 drain=drain,
                 clock=self.now,
                 telemetry=self.telemetry,
@@ -170,6 +175,8 @@ class World:
 
     def kill_operator(self) -> None:
         self.queue.shutdown()
+        for found in self.mirror.objects(MODEL_DEPLOYMENT):
+            self.registries.forget((found["metadata"]["namespace"], found["metadata"]["name"]))
 
     def _on_event(self, change: str, obj: Object) -> None:
         """What the watches would bring: kinds that are watched, and of the children those with our label."""
@@ -359,7 +366,9 @@ class World:
 async def a_world() -> AsyncIterator[World]:
     """Empty but for a Gateway and a golden set."""
     async with an_outside() as outside, http_client() as client:
-        yield World(outside, client)
+        world = World(outside, client)
+        yield world
+        await world.registries.close()
 
 
 __all__ = ["NAMESPACE", "Killed", "World", "a_world"]

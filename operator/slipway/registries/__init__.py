@@ -1,0 +1,12 @@
+"""Model registries: which version an alias, a revision, a tag or a prefix names now.
+
+Each registry is asked with the operator's own network position, so every request goes through `slipway.outside`, which
+judges addresses, and is bounded in time and size. What comes back is data from outside: it is checked before anything
+follows from it. Nothing is fetched here but names: weights are brought by `slipway.delivery`.
+"""
+
+from slipway.registries.asking import Asker, RegistryError
+from slipway.registries.find import HUB, Registry, find
+from slipway.registries.mlflow import set_alias, set_tag, tracking_server
+
+__all__ = ["HUB", "Asker", "Registry", "RegistryError", "find", "set_alias", "set_tag", "tracking_server"]
