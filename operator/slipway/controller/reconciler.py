@@ -20,6 +20,7 @@ from slipway.controller.notifying import Notifier
 from slipway.controller.observe import InvalidSpecError, observe, read_spec, read_status
 from slipway.controller.reacting import Reactions
 from slipway.controller.registries import Registries
+from slipway.controller.rights import with_remedy
 from slipway.controller.telemetry import Telemetry
 from slipway.controller.tracing import Value, note, span
 from slipway.outside import Egress, Outside
@@ -128,8 +129,9 @@ class Reconciler:
             await self._refuse(deployment, now, reasons.AWAITING_REGISTRY, str(error))
             return None  # the answer wakes a look
         except REFUSALS as error:
-            await self._refuse(deployment, now, reasons.APPLY_REFUSED, str(error))
-            raise RefusedError(str(error), wake_after=_due(decision)) from error
+            message = with_remedy(error)
+            await self._refuse(deployment, now, reasons.APPLY_REFUSED, message)
+            raise RefusedError(message, wake_after=_due(decision)) from error
         return decision.wake_after
 
     async def _registered(self, deployment: Object, now: datetime) -> bool:
