@@ -46,9 +46,10 @@ def test_a_good_manifest_has_no_problems() -> None:
     assert found(a_manifest()) == {}
 
 
-@pytest.mark.parametrize(
-    "path", sorted([*EXAMPLES.glob("fraud/v*.yaml"), *EXAMPLES.glob("transformer/v*.yaml")]), ids=lambda path: path.name
-)
+OURS = sorted([*EXAMPLES.glob("fraud/v*.yaml"), *EXAMPLES.glob("transformer/v*.yaml")])
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_the_examples_have_no_problems(path: Path) -> None:
     assert [problem for manifest in read(str(path)) for problem in problems(manifest)] == []
 
