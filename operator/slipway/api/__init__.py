@@ -45,11 +45,13 @@ from slipway.api.fairness import FairnessSpec
 from slipway.api.job import JobContainer, JobSettings, JobSource
 from slipway.api.metrics import AnalysisSpec, MetricSpec, ThresholdGate
 from slipway.api.modeldeployment import (
+    MAX_REJECTED,
     MODEL_DEPLOYMENT_KIND,
     CommandStatus,
     ModelDeployment,
     ModelDeploymentSpec,
     ModelDeploymentStatus,
+    RejectedRelease,
     RoleStatus,
     RollbackSpec,
 )
@@ -318,6 +320,8 @@ __all__ = [
     "Resources",
     "RequestMatch",
     "RoleStatus",
+    "MAX_REJECTED",
+    "RejectedRelease",
     "RollbackSpec",
     "RollingUpdateStrategy",
     "RouteReference",

@@ -126,6 +126,20 @@ class CommandStatus(StatusModel):
     time: Annotated[Timestamp, Field(description="When it was answered.")]
 
 
+MAX_REJECTED: Final = 50
+"""Releases that are remembered as rejected after their revisions are gone; the oldest are forgotten."""
+
+
+class RejectedRelease(StatusModel):
+    """A release that was hauled back, and whose revision is no longer kept."""
+
+    hash: Annotated[Hash, Field(description="Hash of the release.")]
+    version: Annotated[Text64, Field(description="The model's version, for people.")]
+    gates: Annotated[Hash | None, Field(description="Hash of what it was judged under.")] = None
+    time: Annotated[Timestamp, Field(description="When it was hauled back.")]
+    message: Annotated[Message, Field(description="Why it was hauled back.")]
+
+
 class ModelDeploymentStatus(StatusModel):
     """What is so. Conditions are the contract; ``phase`` and ``message`` are for people."""
 
@@ -158,6 +172,14 @@ class ModelDeploymentStatus(StatusModel):
     suggestion: Suggestion | None = None
     resolved: Resolved | None = None
     registry: RegistryStatus | None = None
+    rejected: Annotated[
+        list[RejectedRelease] | None,
+        Field(
+            max_length=MAX_REJECTED,
+            description="Releases that were hauled back and whose revisions are gone: none is tried again by itself.",
+        ),
+        list_map("hash"),
+    ] = None
     conditions: Annotated[
         list[Condition] | None,
         Field(

@@ -48,7 +48,7 @@ from slipway.controller.giver import given_by
 from slipway.controller.routing import Routing, Subject, last_asked, missing, read_routing, route_of
 from slipway.controller.runtimes import settled
 from slipway.probes import schema_problem
-from slipway.release import NotCanonicalError, gates_hash, is_automatic, release_hash, revision_name, served_release
+from slipway.release import NotCanonicalError, gates_hash, release_hash, revision_name, served_release
 from slipway.rollout import Course, Fleet, Observation, Revision, Route, course_of, needs, problems, reasons
 from slipway.traffic import PlanError, router_name
 from slipway.workload import FleetStatus, autoscaler_problem, fleet_status, pod_problem
@@ -134,7 +134,6 @@ async def observe(
     Raises InvalidSpecError, UndeclaredError, or a ClusterError when the cluster cannot be read.
     """
     status = read_status(deployment)
-    automatic = is_automatic((deployment.get("spec") or {}).get("release") or {})
     try:
         deployment = await declared(cluster, deployment, status)
     except ValueError as error:
@@ -180,7 +179,6 @@ async def observe(
         route=_route(routing, revisions),
         gateway_problem=routing.problem,
         status=status,
-        automatic=automatic,
         router=router_name(spec.traffic),
         paused=spec.paused,
         command=(deployment["metadata"].get("annotations") or {}).get(ANNOTATION_COMMAND),

@@ -57,6 +57,7 @@ ADVICE: Final = {
     "StepSkipped": "Nothing to do: a person ended the step.",
     # giving up
     "AnalysisFailed": "A gate failed; the message has the numbers. Declare a better release, or revert spec.release; slipway retry {name} tries it again.",
+    "RejectedBefore": "It was hauled back before, and comes back only on purpose: declare a better release, or have it tried again with slipway retry {name}",
     "StartDeadlineExceeded": "It did not come up in time: look at its pods' events and logs, then declare a repaired release or slipway retry {name}",
     "CapacityDeadlineExceeded": "Pods were missing for too long: look for quotas and crashes, then slipway retry {name}",
     "CapacityLost": "All its pods failed under traffic: look at their logs, then declare a repaired release.",

@@ -26,6 +26,7 @@ from slipway.rollout.moves import (
 )
 from slipway.rollout.observation import Observation, Revision
 from slipway.rollout.record import enter, hold, note, open_record, phase_of
+from slipway.rollout.rejected import rejection
 from slipway.rollout.routed import first_stage, routed, shadowing
 from slipway.rollout.table import ON_TRIAL, Event
 
@@ -131,7 +132,8 @@ def _fresh(seen: Observation, baseline: str | None, *, attempt: int) -> dict[str
 
 
 def _declared_again(seen: Observation, revision: Revision, record: ModelRevisionStatus, baseline: str | None) -> Move:
-    """A release that was given up is tried again only after a person changed the gates or declared it anew.
+    """A release that was given up is tried again only after a person changed the gates or commanded it. That it was
+    withdrawn meanwhile and came back is no reason: manifests and aliases come back by accident too.
 
     One that was the stable release a short while ago has been proven: it comes back without being judged anew.
     """
@@ -151,6 +153,11 @@ def _declared_again(seen: Observation, revision: Revision, record: ModelRevision
 
 
 def _pending(seen: Observation, revision: Revision, record: ModelRevisionStatus) -> Move:
+    known = rejection(seen, revision.hash) if record.attempt == 1 and not record.fast else None
+    if known is not None:
+        message = f"release {revision.version} was hauled back at {known.time:%Y-%m-%d %H:%M:%S} UTC: {known.message}"
+        given_up = enter(record, Event.REJECTED_BEFORE, now=seen.now, reason=reasons.REJECTED_BEFORE, message=message)
+        return Move(given_up, changed=True)
     waits = _what_a_start_waits_for(seen)
     if waits is not None:
         return Move(hold(record, *waits), wake_at=seen.now + POLL)

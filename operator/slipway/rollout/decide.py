@@ -28,6 +28,7 @@ from slipway.rollout.moves import NOW, POLL, Move
 from slipway.rollout.notices import tell
 from slipway.rollout.observation import Observation, Revision
 from slipway.rollout.record import moment_after, note, phase_of, shorten, with_fields
+from slipway.rollout.rejected import unremembered
 from slipway.rollout.sealing import sealed
 from slipway.rollout.status import summarise
 from slipway.rollout.table import PROMOTED
@@ -100,7 +101,11 @@ def decide(seen: Observation) -> Decision:
         if watched.wake_at is not None:
             look.wakes.append(watched.wake_at)
     news = {hash_: record for hash_, record in records.items() if _differs(record, seen.revisions[hash_].record)}
-    status = summarise(seen, who=after, records=records, answer=_answer(seen, ruling), router=_router(seen))
+    leaving = retired.beyond_history(seen, records, keep={after.stable, after.candidate, after.standby})
+    staying = unremembered(seen, records, leaving)
+    status = summarise(
+        seen, who=after, records=records, answer=_answer(seen, ruling), router=_router(seen), leaving=leaving
+    )
     told = tell(seen, after, records)
     if told.status is not None:
         status = status.model_copy(update={"notifications": told.status})
@@ -112,12 +117,12 @@ def decide(seen: Observation) -> Decision:
         weights=weights,
         beside=beside,
         abandon=_abandoned(seen),
-        delete=retired.beyond_history(seen, records, keep={after.stable, after.candidate, after.standby}),
+        delete=tuple(hash_ for hash_ in leaving if hash_ not in staying),
         status=status if status != seen.status else None,
         announcements=(*_announcements(seen, news), *_unresolved(seen), *_told(ruling), *told.announcements),
         reactions=reactions,
         notices=told.notices,
-        wake_after=NOW if look.changed else _wake_after(seen.now, look.wakes),
+        wake_after=NOW if look.changed or staying else _wake_after(seen.now, look.wakes),
     )
 
 

@@ -86,7 +86,7 @@ SYMPTOMS: Final = (
         "The release was hauled back",
         "`Stalled` is True: stable serves, and it is not what the manifest says. `slipway report NAME -o report.html` has all of "
         "the evidence on one page.",
-        ("AnalysisFailed", "CapacityLost", "Aborted", "RolledBack", "StableRestored"),
+        ("RejectedBefore", "AnalysisFailed", "CapacityLost", "Aborted", "RolledBack", "StableRestored"),
     ),
     Symptom(
         "A promoted release is bad",

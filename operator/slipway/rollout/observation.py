@@ -297,8 +297,6 @@ class Observation:
     """Reason and message of why the declared release comes to nothing that could serve; it has no revision then."""
     edited: str | None = None
     """What to say of a runtime that was edited after the declared release was settled with it."""
-    automatic: bool = False
-    """A registry says which release is declared, and nobody looks at it before it is."""
     router: str = ""
     """Name of the router that the specification declares."""
     queued: str | None = None

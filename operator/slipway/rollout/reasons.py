@@ -14,6 +14,9 @@ CREATED: Final = "RevisionCreated"
 RETRIED: Final = "RevisionRetried"
 """A release that had been given up or replaced is a candidate again."""
 
+REJECTED_BEFORE: Final = "RejectedBefore"
+"""The release was hauled back before, its revision is gone since, and nobody has it tried again."""
+
 STARTING: Final = "CandidateStarting"
 """The candidate's pods are being brought up. Nothing is routed to them."""
 

@@ -13,7 +13,7 @@ from slipway.api import ModelRevisionStatus, Phase
 from slipway.rollout import reasons
 from slipway.rollout.observation import Observation, Revision
 from slipway.rollout.record import enter, phase_of, with_fields
-from slipway.rollout.table import GIVEN_UP, ON_TRIAL, OVER, PROMOTED, Event
+from slipway.rollout.table import ON_TRIAL, OVER, PROMOTED, Event
 
 _LEAVING = OVER | {Phase.ROLLING_BACK}
 
@@ -46,10 +46,6 @@ def retire(seen: Observation, revision: Revision, stable: Revision | None) -> tu
         return replaced(seen, revision, message), True
     if phase in ON_TRIAL:
         return enter(record, Event.WITHDRAWN, now=seen.now, reason=reasons.SUPERSEDED, message=message), True
-    if phase in GIVEN_UP and not seen.automatic:
-        # Once it is not declared any more, declaring it again is a person's decision to try it again. An alias that
-        # comes and goes is none.
-        record = with_fields(record, gates=None)
     return haul_back(seen, revision, record) if phase == Phase.ROLLING_BACK else (record, False)
 
 

@@ -9,7 +9,7 @@ is another one than the release was settled with.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -30,6 +30,7 @@ from slipway.rollout.course import FULL
 from slipway.rollout.moves import paused
 from slipway.rollout.observation import Observation
 from slipway.rollout.record import percent, phase_of, write_percent
+from slipway.rollout.rejected import remembered
 from slipway.rollout.table import ON_TRIAL, OVER
 from slipway.rollout.targets import Roles
 
@@ -106,8 +107,10 @@ def summarise(
     records: Mapping[str, ModelRevisionStatus],
     answer: CommandStatus | None = None,
     router: str | None = None,
+    leaving: Collection[str] = (),
 ) -> ModelDeploymentStatus:
-    """The whole status as of this look. ``answer`` is what became of the last command."""
+    """The whole status as of this look. ``answer`` is what became of the last command; ``leaving``
+    are the revisions that are no longer kept."""
     stable, candidate = who.stable, who.candidate
     record = records[candidate] if candidate else None
     ready = _ready(seen, stable, candidate, record, records)
@@ -138,6 +141,7 @@ def summarise(
         selector=_selector(seen, stable) if stable else None,
         last_command=answer,
         router=router,
+        rejected=remembered(seen, records, leaving=leaving, stable=stable),
         suggestion=seen.status.suggestion,
         resolved=seen.status.resolved,
         registry=seen.status.registry,

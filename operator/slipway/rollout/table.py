@@ -19,6 +19,7 @@ class Event(StrEnum):
     DECLARED = "the specification declares this release, or a person has it tried again"
     WITHDRAWN = "the specification declares another release"
     ROUTE_USABLE = "the gateway can take the route, and there is room for another rollout"
+    REJECTED_BEFORE = "it was hauled back before under the same gates, and nobody has it tried again"
     READY = "enough pods are ready and the model answers"
     READY_AGAIN = "the same, and it needs no further evidence: it was stable lately, or a person promoted it"
     START_DEADLINE = "pods were not ready, or the model did not answer, in time"
@@ -58,6 +59,7 @@ def _transitions() -> tuple[Transition, ...]:
     on_trial = (p.PENDING, p.STARTING, *judged)
     return (
         Transition(p.PENDING, e.ROUTE_USABLE, p.STARTING),
+        Transition(p.PENDING, e.REJECTED_BEFORE, p.ROLLED_BACK),
         Transition(p.STARTING, e.READY, p.EVALUATING),
         Transition(p.STARTING, e.READY_AGAIN, p.PROMOTING),
         Transition(p.STARTING, e.START_DEADLINE, p.ROLLING_BACK),

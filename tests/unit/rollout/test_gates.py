@@ -264,11 +264,12 @@ def test_changed_gates_try_it_again():
 
 
 @pytest.mark.parametrize("phase", [Phase.ROLLING_BACK, Phase.ROLLED_BACK])
-def test_a_release_withdrawn_and_declared_again_is_tried_again(phase):
+def test_a_release_that_was_hauled_back_withdrawn_and_declared_again_waits_for_a_person(phase):
     rollout = a_rollout().rolling_back() if phase == Phase.ROLLING_BACK else a_rollout().rolled_back()
-    rollout.declaring(V1).then().declaring(V2).then().then()
+    rollout.declaring(V1).then().then().declaring(V2).then().then()
     record = rollout.seen.revisions[V2].record
-    assert (record.attempt, record.gates) == (2, GATES)
+    assert (record.phase, record.attempt, record.gates) == (Phase.ROLLED_BACK, 1, GATES)
+    assert rollout.commanded("retry").record().attempt == 2
 
 
 def test_a_second_attempt_begins_without_the_evidence_of_the_first():
