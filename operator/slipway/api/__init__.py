@@ -20,6 +20,13 @@ from slipway.api.common import (
     parse_duration,
 )
 from slipway.api.container import DEFAULT_PORT, ContainerPort, ContainerSpec, EnvVar, Resources
+from slipway.api.delivery import (
+    DEFAULT_MODEL_PATH,
+    ArtifactStatus,
+    DeliveryCache,
+    DeliveryCredentials,
+    DeliverySpec,
+)
 from slipway.api.drift import (
     BEYOND_EDGES,
     MAX_BINS,
@@ -78,7 +85,6 @@ from slipway.api.modelrevision import (
 )
 from slipway.api.modelruntime import (
     CLUSTER_MODEL_RUNTIME_KIND,
-    DEFAULT_MODEL_PATH,
     MODEL_RUNTIME_KIND,
     ClusterModelRuntime,
     FrozenRuntime,
@@ -197,7 +203,11 @@ __all__ = [
     "WriteBack",
     "WrittenBack",
     "CLUSTER_MODEL_RUNTIME_KIND",
+    "ArtifactStatus",
     "DEFAULT_MODEL_PATH",
+    "DeliveryCache",
+    "DeliveryCredentials",
+    "DeliverySpec",
     "MODEL_RUNTIME_KIND",
     "ClusterModelRuntime",
     "FrozenRuntime",

@@ -19,9 +19,9 @@ ANNOTATION_APPLIED: Final = f"{GROUP}/applied"
 """On every child: a short hash of the manifest that it was applied from. It moves when a field is dropped from the
 manifest, which no comparison of the manifest with the live object can see."""
 
-Component = Literal["model", "revision", "route", "feedback", "reaction", "job"]
+Component = Literal["model", "revision", "route", "feedback", "reaction", "job", "verification"]
 """What a child is for: it serves the model, records a release, leads traffic to it, holds reports, is what follows
-from drift, or measures something."""
+from drift, measures something, or verifies what a release is made of."""
 
 SERVICE_PORT: Final = 80
 """The port of a revision's Service that takes inference requests, whatever the container listens on: routes point at it."""

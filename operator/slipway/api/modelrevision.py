@@ -25,6 +25,7 @@ from slipway.api.common import (
     list_map,
     validations,
 )
+from slipway.api.delivery import ArtifactStatus
 from slipway.api.drift import DriftStatus
 from slipway.api.modelruntime import FrozenRuntime
 from slipway.api.release import ReleaseSpec
@@ -44,6 +45,7 @@ class Phase(StrEnum):
     """Where a revision is on its way. The transitions between phases are a table in ``slipway.rollout``."""
 
     PENDING = "Pending"
+    VERIFYING = "Verifying"
     STARTING = "Starting"
     EVALUATING = "Evaluating"
     SHADOWING = "Shadowing"
@@ -258,6 +260,13 @@ class TimelineEntry(StatusModel):
 class ModelRevisionStatus(StatusModel):
     """Where the revision is, on what evidence, and how it came there."""
 
+    model_config = validations(
+        (
+            "!has(oldSelf.artifact) || (has(self.artifact) && self.artifact == oldSelf.artifact)",
+            "what a revision serves never changes: declare another release",
+        )
+    )
+
     observed_generation: Annotated[
         int, Field(description="Generation of the revision that the status is about; -1 before the first look.", ge=-1)
     ] = -1
@@ -274,6 +283,7 @@ class ModelRevisionStatus(StatusModel):
         Hash | None, Field(description="Hash of the analysis and the deadline that the attempt is judged under.")
     ] = None
     baseline: Annotated[Hash | None, Field(description="Hash of the stable release that it is compared with.")] = None
+    artifact: ArtifactStatus | None = None
     step: Annotated[int | None, Field(ge=0, description="Index of the ladder's step, from 0.")] = None
     weight: Annotated[Share | None, Field(description="Weight that was last asked of the gateway.")] = None
     phase_since: Annotated[Timestamp | None, Field(description="When it came into its phase.")] = None

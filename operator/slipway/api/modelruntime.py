@@ -12,17 +12,12 @@ from pydantic import Field
 
 from slipway.api.common import Digest, ObjectName, SpecModel, Text64
 from slipway.api.container import ContainerSpec, Image
+from slipway.api.delivery import ModelPath
 from slipway.api.protocol import ProtocolSpec
 from slipway.api.release import PodSettings, RuntimeKind
 
 MODEL_RUNTIME_KIND: Final = "ModelRuntime"
 CLUSTER_MODEL_RUNTIME_KIND: Final = "ClusterModelRuntime"
-
-DEFAULT_MODEL_PATH: Final = "/mnt/models"
-"""Where the model's files are delivered to, and what ``{{model.path}}`` says, where nobody names another path."""
-
-ModelPath = Annotated[str, Field(min_length=2, max_length=512, pattern=r"^/[^\s:]+$")]
-"""A folder in the container: absolute, and a colon is not to be in it."""
 
 
 class SupportedFormat(SpecModel):

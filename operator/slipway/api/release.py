@@ -25,6 +25,7 @@ from slipway.api.common import (
     validations,
 )
 from slipway.api.container import ContainerSpec
+from slipway.api.delivery import DELIVERY_RULES, DeliverySpec
 from slipway.api.protocol import ProtocolSpec
 from slipway.api.registry import RegistrySpec
 from slipway.api.transformer import TransformerSpec
@@ -272,6 +273,7 @@ class ReleaseSpec(SpecModel):
             "!(has(self.from) && has(self.from.policy) && self.from.policy == 'Automatic') || !(has(self.model.version) || has(self.model.uri) || has(self.model.digest))",
             "with from.policy Automatic the registry says model.version, model.uri and model.digest: leave them out, or set from.policy to Suggest",
         ),
+        *DELIVERY_RULES,
     )
 
     from_: Annotated[
@@ -290,6 +292,7 @@ class ReleaseSpec(SpecModel):
     ] = None
     transformer: TransformerSpec | None = None
     schemas: SchemasSpec | None = None
+    delivery: DeliverySpec | None = None
     pod: PodSettings | None = None
     feature_pipeline: FeaturePipeline | None = None
     lineage: Lineage | None = None

@@ -21,6 +21,7 @@ from slipway.cli import (
     running,
     suggesting,
     verdicts,
+    verifying,
 )
 from slipway.cli.plugins import OpenGroup
 
@@ -60,6 +61,7 @@ app.command()(checking.diff)
 app.command()(feedback.feedback)
 app.command()(evaluating.evaluate)
 app.command()(fetching.fetch)
+app.command()(verifying.verify)
 app.command()(running.run)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal, NoReturn
 
 import typer
 
@@ -14,7 +15,7 @@ from slipway.cli.exits import Exit
 from slipway.cli.session import fail
 
 if TYPE_CHECKING:
-    from slipway.delivery import Progress
+    from slipway.delivery import DeliveryError, Field, Progress
 
 _UNITS: Final = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BINARY: Final = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
@@ -73,26 +74,34 @@ def fetch(  # noqa: PLR0917 - typer makes options of them
 
     options = delivery.Options(
         digest=digest,
-        max_size=_size("--max-size", max_size),
+        max_size=size_of("--max-size", max_size),
         extract=extract,
         cache=cache,
-        cache_size=_size("--cache-size", cache_size),
-        volumes=dict(_mount(text) for text in volume or ()),
+        cache_size=size_of("--cache-size", cache_size),
+        volumes=dict(mount_of(text) for text in volume or ()),
     )
 
-    def tell(progress: Progress) -> None:
-        line = json.dumps({"event": "progress", **asdict(progress)}) if log_format == "json" else in_words(progress)
-        typer.echo(line, err=True)
-
     try:
-        artifact = delivery.fetch(uri, dest, options, tell)
+        artifact = delivery.fetch(uri, dest, options, partial(tell, log_format))
     except delivery.DeliveryError as error:
-        if log_format == "json":
-            said = {"event": "error", "error": type(error).__name__, "field": error.field, "message": error.problem}
-            typer.echo(json.dumps(said), err=True)
-            raise typer.Exit(Exit.ERROR) from None
-        fail(error.told({delivery.Field(field): name for field, name in _NAMES.items()}))
+        end(log_format, error)
     typer.echo(json.dumps(asdict(artifact)))
+
+
+def tell(log_format: str, progress: Progress) -> None:
+    """A line of the log on the way."""
+    line = json.dumps({"event": "progress", **asdict(progress)}) if log_format == "json" else in_words(progress)
+    typer.echo(line, err=True)
+
+
+def end(log_format: str, error: DeliveryError) -> NoReturn:
+    """The last line of the log, and the exit, where nothing was delivered."""
+    if log_format == "json":
+        said = {"event": "error", "error": type(error).__name__, "field": error.field, "message": error.problem}
+        typer.echo(json.dumps(said), err=True)
+        raise typer.Exit(Exit.ERROR)
+    names: dict[Field, str] = {field: _NAMES[field] for field in type(error.field)}
+    fail(error.told(names))
 
 
 def in_words(progress: Progress) -> str:
@@ -113,7 +122,8 @@ def _human(size: int) -> str:
     return f"{number:.1f} TiB"
 
 
-def _size(option: str, text: str | None) -> int | None:
+def size_of(option: str, text: str | None) -> int | None:
+    """Bytes of a quantity. Ends the verb where it is none."""
     if text is None:
         return None
     found = re.fullmatch(r"(\d{1,15})(Ki|Mi|Gi|Ti|[kMGT]?)", text)
@@ -122,7 +132,8 @@ def _size(option: str, text: str | None) -> int | None:
     return int(found[1]) * (_UNITS | _BINARY)[found[2]]
 
 
-def _mount(text: str) -> tuple[str, Path]:
+def mount_of(text: str) -> tuple[str, Path]:
+    """Claim and folder. Ends the verb where it names none."""
     claim, equals, folder = text.partition("=")
     if not claim or not equals or not folder:
         fail(f"--volume: {text!r} names no claim and folder: write CLAIM=DIR", Exit.USAGE)

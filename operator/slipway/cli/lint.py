@@ -298,6 +298,11 @@ def _by_models(document: Mapping[str, Any], beside: Sequence[Manifest]) -> Itera
     namespace = (document.get("metadata") or {}).get("namespace")
     if unresolved := release_problem(spec.release, namespace, runtimes_among(beside)):
         yield _located(unresolved)
+    if spec.release.delivery is not None:
+        from slipway.controller.addresses import address_problem  # brings what fetches along
+
+        if wrong := address_problem(spec.release):
+            yield _located(wrong)
     yield from _by_sense(spec)
 
 

@@ -153,6 +153,16 @@ def _beside_8080(value: Mapping[str, Any]) -> bool:
     return not silent or all(port["containerPort"] != DEFAULT_PORT for port in ahead)
 
 
+def _delivered(uri: str, *, matches: bool) -> Predicate:
+    """Whether what is delivered has a URI that matches, or does not."""
+
+    def holds(value: Mapping[str, Any]) -> bool:
+        said = value["model"].get("uri")
+        return "delivery" not in value or said is None or (re.search(uri, said) is not None) == matches
+
+    return holds
+
+
 PREDICATES: Final[Mapping[str, Predicate]] = {
     "!has(self.transformer) || !has(self.container) || !has(self.container.ports) || self.container.ports.all(p, self.transformer.container.ports.all(q, p.containerPort != q.containerPort && !(has(p.name) && has(q.name) && p.name == q.name)))": (
         _own_ports
@@ -174,6 +184,24 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
         lambda it: "mlflow" not in it or it.get("writeBack", {}).get("alias") != it["mlflow"]["alias"]
     ),
     "has(self.alias) || has(self.tag)": lambda it: "alias" in it or "tag" in it,
+    "!has(self.delivery) || has(self.model.uri) || has(self.from)": lambda it: (
+        "delivery" not in it or "uri" in it["model"] or "from" in it
+    ),
+    "!has(self.delivery) || !has(self.model.uri) || self.model.uri.matches('^((s3|gs|az|hf|http|https|oci|pvc|file)://|mlflow:)')": (
+        _delivered("^((s3|gs|az|hf|http|https|oci|pvc|file)://|mlflow:)", matches=True)
+    ),
+    "!has(self.delivery) || !has(self.model.uri) || !self.model.uri.matches('^(s3|gs|az|http|https|oci|pvc|file)://[^/]*@')": (
+        _delivered("^(s3|gs|az|http|https|oci|pvc|file)://[^/]*@", matches=False)
+    ),
+    "!has(self.delivery) || !has(self.model.uri) || !self.model.uri.matches('(?i)[?&](x-(amz|goog|ms)-|sig=|signature=|[^=&]*(token|secret|passw|credential|api[-_]?key)[^=&]*=)')": (
+        _delivered(
+            "(?i)[?&](x-(amz|goog|ms)-|sig=|signature=|[^=&]*(token|secret|passw|credential|api[-_]?key)[^=&]*=)",
+            matches=False,
+        )
+    ),
+    "!has(self.delivery) || !has(self.model.digest) || self.model.digest.startsWith('sha256:')": lambda it: (
+        "delivery" not in it or it["model"].get("digest", "sha256:").startswith("sha256:")
+    ),
     "has(self.runtime) || has(self.model.format) || (has(self.container) && has(self.container.image))": (
         _something_serves
     ),

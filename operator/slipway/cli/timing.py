@@ -58,6 +58,8 @@ def expected(spec: ModelDeploymentSpec | None, record: ModelRevisionStatus, now:
 def _expected(spec: ModelDeploymentSpec, record: ModelRevisionStatus, since: datetime) -> Iterator[Expected]:
     analysis, rollback = spec.analysis or AnalysisSpec(), spec.rollback or RollbackSpec()
     match record.phase:
+        case Phase.VERIFYING:
+            yield Expected("it is hauled back unless its artifact is verified", since + rollback.progress_deadline)
         case Phase.STARTING:
             yield Expected("it is hauled back unless it is up", since + rollback.progress_deadline)
         case Phase.EVALUATING:

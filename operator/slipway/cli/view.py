@@ -63,6 +63,7 @@ _DRIFT: Final = {"Steady": Tone.GOOD, "Drifted": Tone.BAD, "Error": Tone.BAD}
 ON_TRIAL: Final = frozenset(
     {
         Phase.PENDING,
+        Phase.VERIFYING,
         Phase.STARTING,
         Phase.EVALUATING,
         Phase.SHADOWING,

@@ -40,10 +40,12 @@ from slipway.release import revision_name
 from slipway.rollout import Beside, Decision, FleetTarget, Notice
 from slipway.traffic import Backend, Change, Live, PlanError, Reference, RoutePlan, router_named, router_of
 from slipway.workload import (
+    Fetch,
     Owner,
     autoscaler_manifest,
     deployment_manifest,
     disruption_budget_manifest,
+    fetches_with,
     named_ports,
     needs_apply,
     revision_manifest,
@@ -68,15 +70,18 @@ class Actor:
         recorder: EventRecorder,
         *,
         drain: bool = False,
+        image: str | None = None,
         written: Callable[[Scene, Sequence[Notice]], None] | None = None,
     ) -> None:
-        """`drain` says that the cluster's pods can pause before they end. `written` is told of messages as soon as the
+        """`drain` says that the cluster's pods can pause before they end, `image` is the operator's own, which fetches
+        models. `written` is told of messages as soon as the
         status that has them is written: whatever fails after it, nobody else sends them."""
         self._written = written
         self._cluster = cluster
         self._statuses = StatusWriter(cluster)
         self._recorder = recorder
         self._drain = drain
+        self._image = image
 
     async def act(self, scene: Scene, decision: Decision, now: datetime) -> None:
         """Carry the decision out. Raises ClusterError where the cluster refuses; what was done stays done."""
@@ -101,7 +106,7 @@ class Actor:
                 shrinking.append(target)
                 continue
             try:
-                await self._apply_fleet(scene, target)
+                await self._apply_fleet(scene, target, decision)
             except REFUSALS as error:
                 # The route does not wait for this: its weights were decided on the pods that are ready, and a candidate
                 # that fails has to leave it whatever an admission policy thinks of a Deployment.
@@ -118,7 +123,7 @@ class Actor:
         if decision.abandon is not None:
             await self._abandon(scene, decision.abandon)
         for target in shrinking:
-            await self._apply_fleet(scene, target)
+            await self._apply_fleet(scene, target, decision)
         for hash_ in decision.delete:
             await self._delete_revision(scene, hash_)
         await self._write_status_of(scene, decision)
@@ -183,7 +188,7 @@ class Actor:
                 "delete it, or give the ModelDeployment another name"
             ) from error
 
-    async def _apply_fleet(self, scene: Scene, target: FleetTarget) -> None:
+    async def _apply_fleet(self, scene: Scene, target: FleetTarget, decision: Decision) -> None:
         release = scene.release(target.hash)
         owner = _owner(scene.revisions[target.hash], MODEL_REVISION_KIND)
         name = revision_name(scene.name, target.hash)
@@ -205,6 +210,7 @@ class Actor:
             role=target.role.value,
             owner=owner,
             drain=self._drain,
+            fetch=self._fetch(scene, target.hash, decision, live),
             live=live,
         )
         await self._apply(scene.services.get(name), service)
@@ -220,6 +226,21 @@ class Actor:
                 f"spec.autoscaling.{field}: the cluster does not know this kind of autoscaler: install it "
                 f"({'KEDA' if field == 'keda' else 'autoscaling/v2'}), or name another one"
             ) from unknown
+
+    def _fetch(self, scene: Scene, hash_: str, decision: Decision, live: Object | None) -> Fetch | None:
+        """What the pods of a release fetch their model with. Raises Invalid where that is not known."""
+        if scene.release(hash_).delivery is None:
+            return None
+        record = decision.records.get(hash_) or scene.releases[hash_].status
+        image = fetches_with(live) or self._image
+        if image is None:
+            raise Invalid(
+                "spec.release.delivery: the operator does not know its own image, which fetches models: start it with "
+                "--image, or SLIPWAY_IMAGE"
+            )
+        if record is None or record.artifact is None:
+            raise Invalid(f"ModelRevision {revision_name(scene.name, hash_)}: status.artifact is gone: restore it")
+        return Fetch(image, record.artifact.digest)
 
     async def _scale(self, scene: Scene, target: FleetTarget, owner: Owner) -> None:
         """The autoscaler and the disruption budget of a revision; those that are not asked for any more are deleted."""

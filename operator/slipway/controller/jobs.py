@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Collection
 from typing import Final
 
-from slipway.api import LABEL_MODEL_DEPLOYMENT
+from slipway.api import LABEL_MODEL_DEPLOYMENT, Component
 from slipway.cluster import JOB, POD, AlreadyExists, Cluster, Forbidden, Invalid, NotServed, Object
 from slipway.workload import JobState, Progress, job_state
 
@@ -58,10 +58,12 @@ class Jobs:
         _log.info("%s: Job %s was created", metadata["namespace"], metadata["name"])
         return created
 
-    async def end_others(self, namespace: str, model_deployment: str, wanted: Collection[str]) -> None:
+    async def end_others(
+        self, namespace: str, model_deployment: str, wanted: Collection[str], component: Component = "job"
+    ) -> None:
         """Delete the Jobs of a ModelDeployment that still run and that nobody waits for any more: what they would find
         is about a release that is off."""
-        labels = {LABEL_MODEL_DEPLOYMENT: model_deployment, COMPONENT: "job"}
+        labels = {LABEL_MODEL_DEPLOYMENT: model_deployment, COMPONENT: component}
         for job in await self._cluster.list(JOB, namespace, labels=labels):
             metadata = job["metadata"]
             running = job_state(job, ()).progress is Progress.RUNNING

@@ -78,7 +78,8 @@ class Settings:
     mlflow_tracking_uri: str | None = None
     """The MLflow server where neither a ModelDeployment nor its Secret names one."""
     image: str | None = None
-    """The operator's own image, for Jobs; without it there are none that replay golden sets."""
+    """The operator's own image, for Jobs and for fetching models; without it no model is delivered, and no Job replays
+    golden sets."""
     limits: Limits = field(default_factory=Limits)
     """How many rollouts may be under way at a time."""
     settle_seconds: float | None = None
@@ -232,6 +233,7 @@ class _Process:
             notifier=notifier,
             registries=registries,
             drain=await cluster.version() >= SLEEPS_SINCE,
+            image=options.image,
             settles=options.settle_seconds,
             telemetry=telemetry,
         )

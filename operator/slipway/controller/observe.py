@@ -43,17 +43,29 @@ from slipway.cluster import (
     NotServed,
     Object,
 )
+from slipway.controller.addresses import address_problem
 from slipway.controller.declared import declared
 from slipway.controller.giver import given_by
 from slipway.controller.routing import Routing, Subject, last_asked, missing, read_routing, route_of
 from slipway.controller.runtimes import settled
 from slipway.probes import schema_problem
 from slipway.release import NotCanonicalError, gates_hash, release_hash, revision_name, served_release
-from slipway.rollout import Course, Fleet, Observation, Revision, Route, course_of, needs, problems, reasons
+from slipway.rollout import (
+    WITHOUT_PODS,
+    Course,
+    Fleet,
+    Observation,
+    Revision,
+    Route,
+    course_of,
+    needs,
+    problems,
+    reasons,
+)
 from slipway.traffic import PlanError, router_name
-from slipway.workload import FleetStatus, autoscaler_problem, fleet_status, pod_problem
+from slipway.workload import FleetStatus, autoscaler_problem, fleet_status, pod_problem, refused_bytes
 
-_WITHOUT_PODS: Final = frozenset({None, Phase.PENDING})
+_WITHOUT_PODS: Final = frozenset({None, *WITHOUT_PODS})
 """Phases in which a revision has no Deployment yet."""
 
 _log = logging.getLogger(__name__)
@@ -145,6 +157,8 @@ async def observe(
         raise InvalidSpecError(f"spec.{error}") from error
     if problem := schema_problem(spec.release.schemas):
         raise InvalidSpecError(problem)
+    if wrong := address_problem(spec.release):
+        raise InvalidSpecError(wrong)
     name, namespace = deployment["metadata"]["name"], deployment["metadata"]["namespace"]
     scene = await _read(cluster, deployment, spec, desired_name=revision_name(name, desired))
     served = await settled(cluster, namespace, spec.release, scene.releases.get(desired))
@@ -341,7 +355,8 @@ async def _fleets(cluster: Cluster, scene: Scene) -> dict[str, FleetStatus]:
         child = scene.deployments.get(revision_name(scene.name, hash_))
         fleet = fleet_status(child)
         if child is not None and fleet.replicas > fleet.ready:
-            fleet = replace(fleet, problem=await _pod_problem(cluster, child) or fleet.problem)
+            pods = await _pods(cluster, child)
+            fleet = replace(fleet, problem=pod_problem(pods) or fleet.problem, other_bytes=refused_bytes(pods))
         elif fleet.replicas and fleet.problem is None:
             said = (autoscaler_problem(found) for found in scene.autoscalers.get(revision_name(scene.name, hash_), ()))
             fleet = replace(fleet, problem=next(filter(None, said), None))
@@ -349,14 +364,14 @@ async def _fleets(cluster: Cluster, scene: Scene) -> dict[str, FleetStatus]:
     return fleets
 
 
-async def _pod_problem(cluster: Cluster, deployment: Object) -> str | None:
-    """Why pods do not come up. Only words: a look does without them when they cannot be had."""
+async def _pods(cluster: Cluster, deployment: Object) -> list[Object]:
+    """The pods, for why they do not come up. Only words: a look does without them when they cannot be had."""
     selector = deployment["spec"]["selector"]["matchLabels"]
     try:
-        return pod_problem(await cluster.list(POD, deployment["metadata"]["namespace"], labels=selector))
+        return await cluster.list(POD, deployment["metadata"]["namespace"], labels=selector)
     except ClusterError as error:
         _log.warning("the reasons of pods are not known: %s", error)
-        return None
+        return []
 
 
 def _revision(hash_: str, scene: Scene, fleet: FleetStatus) -> Revision:
@@ -366,5 +381,5 @@ def _revision(hash_: str, scene: Scene, fleet: FleetStatus) -> Revision:
         name=revision_name(scene.name, hash_),
         version=model.spec.release.model.version,
         record=model.status or ModelRevisionStatus(),
-        fleet=Fleet(fleet.exists, fleet.replicas, fleet.ready, fleet.current, fleet.problem),
+        fleet=Fleet(fleet.exists, fleet.replicas, fleet.ready, fleet.current, fleet.problem, fleet.other_bytes),
     )

@@ -23,6 +23,7 @@ from slipway.controller.registries import Registries
 from slipway.controller.rights import with_remedy
 from slipway.controller.telemetry import Telemetry
 from slipway.controller.tracing import Value, note, span
+from slipway.controller.verifying import Verifier
 from slipway.outside import Egress, Outside
 from slipway.rollout import Decision, Limits, Observation, decide, plan, reasons, refused, roles, trial
 from slipway.traffic import PlanError, router_name
@@ -66,6 +67,7 @@ class Reconciler:
         notifier: Notifier | None = None,
         registries: Registries | None = None,
         drain: bool = False,
+        image: str | None = None,
         settles: float | None = None,
         clock: Callable[[], datetime] = utc_now,
         telemetry: Telemetry | None = None,
@@ -77,7 +79,8 @@ class Reconciler:
         self._notifier = notifier or Notifier(cluster, Outside(Egress()))
         self._registries = registries or Registries(cluster)
         self._settles = settles
-        self._actor = Actor(cluster, EventRecorder(cluster), drain=drain, written=self._notifier.start)
+        self._verifier = Verifier(cluster, image)
+        self._actor = Actor(cluster, EventRecorder(cluster), drain=drain, image=image, written=self._notifier.start)
         self._clock = clock
         self._telemetry = telemetry or Telemetry()
 
@@ -105,6 +108,8 @@ class Reconciler:
             with span("observe"):
                 scene, seen = await observe(self._cluster, deployment, now, settles=self._settles)
                 seen = await self._in_turn(namespace, seen)
+            with span("verify"):
+                seen = await self._verifier.look(scene, seen)
             concerning(_revision(seen))
             with span("collect"):
                 seen = await self._collector.collect(scene, seen, plan(seen, trial(seen)[0]))

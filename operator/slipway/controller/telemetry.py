@@ -40,6 +40,7 @@ _OUTCOMES: Final = {
 _ON_TRIAL: Final = frozenset(
     {
         Phase.PENDING,
+        Phase.VERIFYING,
         Phase.STARTING,
         Phase.EVALUATING,
         Phase.SHADOWING,

@@ -26,6 +26,7 @@ from slipway.delivery.errors import (
 from slipway.delivery.fetching import Options, fetch
 from slipway.delivery.place import Artifact
 from slipway.delivery.progress import Progress
+from slipway.delivery.verifying import Verified, passes, verify
 
 __all__ = [
     "SCHEMES",
@@ -47,8 +48,11 @@ __all__ = [
     "TooLarge",
     "Unreachable",
     "Unsafe",
+    "Verified",
     "address",
     "digest_of",
     "fetch",
+    "passes",
     "tree_digest",
+    "verify",
 ]

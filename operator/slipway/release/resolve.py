@@ -168,10 +168,11 @@ def settle(release: ReleaseSpec, runtime: Runtime) -> FrozenRuntime:
     spec = runtime.spec
     try:
         path = None
-        if spec.delivery is not None:
+        if spec.delivery is not None or release.delivery is not None:
             if release.model.uri is None:
                 raise VariableError("model.uri", DELIVERY_PATH)
-            path = expanded_path(spec.delivery.path, release.model)
+            path = release.delivery.path if release.delivery is not None else None
+            path = path or expanded_path(spec.delivery.path if spec.delivery is not None else None, release.model)
         container = expanded(_written(spec.container), release.model, path)
     except VariableError as error:
         raise UnresolvedError(Unresolved.INVALID, error.told(runtime.title)) from error

@@ -38,6 +38,7 @@ from slipway.rollout.observation import (
     Role,
     Route,
     SourceFailure,
+    Verification,
     Waiting,
 )
 from slipway.rollout.payloads import CONTENT_TYPES, payload, text_of
@@ -45,7 +46,7 @@ from slipway.rollout.registering import RegistryAnswer, noted
 from slipway.rollout.sealing import sealed
 from slipway.rollout.signals import GOLDEN_ID, DistributionRequest, DistributionWindow, SignalFailure, SignalId
 from slipway.rollout.status import AVAILABLE, DRIFTED, refused
-from slipway.rollout.table import TABLE, Event, Transition
+from slipway.rollout.table import TABLE, WITHOUT_PODS, Event, Transition
 from slipway.rollout.targets import Roles
 
 __all__ = [
@@ -95,6 +96,8 @@ __all__ = [
     "Roles",
     "Route",
     "SourceFailure",
+    "Verification",
+    "WITHOUT_PODS",
     "Waiting",
     "Step",
     "Judging",

@@ -20,7 +20,15 @@ from typing import Final
 from slipway.api import Phase
 
 UNDER_WAY: Final = frozenset(
-    {Phase.STARTING, Phase.EVALUATING, Phase.SHADOWING, Phase.STEPPING, Phase.PROMOTING, Phase.ROLLING_BACK}
+    {
+        Phase.VERIFYING,
+        Phase.STARTING,
+        Phase.EVALUATING,
+        Phase.SHADOWING,
+        Phase.STEPPING,
+        Phase.PROMOTING,
+        Phase.ROLLING_BACK,
+    }
 )
 """Phases in which a rollout has a place. One that is only watched after its promotion has given it back."""
 

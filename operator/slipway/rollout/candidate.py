@@ -29,6 +29,7 @@ from slipway.rollout.record import enter, hold, note, open_record, phase_of
 from slipway.rollout.rejected import rejection
 from slipway.rollout.routed import first_stage, routed, shadowing
 from slipway.rollout.table import ON_TRIAL, Event
+from slipway.rollout.verifying import changed, unverified, verifying
 
 
 def commanded(seen: Observation, revision: Revision, ruling: Ruling, stable: Revision | None) -> Move | None:
@@ -62,6 +63,8 @@ def advance(seen: Observation, revision: Revision, stable: Revision | None) -> M
     match phase:
         case Phase.PENDING:
             return _pending(seen, revision, record)
+        case Phase.VERIFYING:
+            return verifying(seen, revision, record)
         case Phase.STARTING:
             return _starting(seen, revision, record)
         case Phase.EVALUATING:
@@ -161,6 +164,8 @@ def _pending(seen: Observation, revision: Revision, record: ModelRevisionStatus)
     waits = _what_a_start_waits_for(seen)
     if waits is not None:
         return Move(hold(record, *waits), wake_at=seen.now + POLL)
+    if seen.verification is not None and not seen.verification.known:
+        return unverified(seen, revision, record)
     message = f"release {revision.version} is being brought up; nothing is routed to it"
     return ascend(seen, record, Event.ROUTE_USABLE, reason=reasons.STARTING, message=message)
 
@@ -187,6 +192,10 @@ def _what_a_start_waits_for(seen: Observation) -> tuple[str, str] | None:
 
 
 def _starting(seen: Observation, revision: Revision, record: ModelRevisionStatus) -> Move:
+    if revision.fleet.other_bytes is not None:
+        message = changed(revision.fleet.other_bytes)
+        refused = enter(record, Event.ARTIFACT_REFUSED, now=seen.now, reason=reasons.ARTIFACT_CHANGED, message=message)
+        return Move(refused, changed=True)
     ready, wanted = revision.fleet.ready, pods_needed(seen, record)
     capacity = has_capacity(seen, revision, record)
     if capacity and revision.answers:

@@ -21,7 +21,7 @@ from slipway.rollout import reasons
 from slipway.rollout.ladder import step_index
 from slipway.rollout.observation import Observation, Revision
 from slipway.rollout.record import phase_of
-from slipway.rollout.table import ON_TRIAL, Event
+from slipway.rollout.table import ON_TRIAL, WITHOUT_PODS, Event
 
 LONGEST: Final = 256
 """Characters of a command; a longer one is answered by its beginning."""
@@ -157,7 +157,7 @@ def _on(seen: Observation, command: Command, revision: Revision, record: ModelRe
             return Ruling(command.text, message, revision.hash, {"skipped": stage}, reason=reasons.SKIPPED)
         case Verb.PROMOTE_FULL:
             message = f"a person promoted {who} past everything that was left: only capacity is waited for"
-            event = Event.PROMOTED_FULLY if phase not in (Phase.PENDING, Phase.STARTING) else None
+            event = Event.PROMOTED_FULLY if phase not in (*WITHOUT_PODS, Phase.STARTING) else None
             changes = {"fast": True, "paused": None, "weight_observed_at": None}
             return Ruling(command.text, message, revision.hash, changes, event, reasons.PROMOTING)
         case Verb.ABORT:

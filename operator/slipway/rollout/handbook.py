@@ -13,6 +13,7 @@ from typing import Final
 from slipway.rollout import reasons
 from slipway.rollout.advice import ADVICE
 from slipway.rollout.status import (
+    ARTIFACT_CHANGED,
     AVAILABLE,
     DRIFTED,
     PAUSED,
@@ -60,8 +61,16 @@ SYMPTOMS: Final = (
     ),
     Symptom(
         "The candidate does not come up",
-        "The phase is `Starting`, or the rollout stands still because pods went away.",
-        ("WaitingForModel", "WaitingForCapacity", "StartDeadlineExceeded", "CapacityDeadlineExceeded"),
+        "The phase is `Verifying` or `Starting`, or the rollout stands still because pods went away.",
+        (
+            "WaitingForModel",
+            "WaitingForCapacity",
+            "WaitingForArtifact",
+            "StartDeadlineExceeded",
+            "VerificationDeadlineExceeded",
+            "VerificationFailed",
+            "CapacityDeadlineExceeded",
+        ),
     ),
     Symptom(
         "The weight does not rise",
@@ -98,6 +107,11 @@ SYMPTOMS: Final = (
         "Nothing serves",
         "`Available` is False. Traffic is led to where pods are ready, if there are any.",
         ("StableUnavailable", "NothingServes"),
+    ),
+    Symptom(
+        "Pods of a release that serves do not start again",
+        "The condition `ArtifactChanged` is True.",
+        ("ArtifactChanged",),
     ),
     Symptom(
         "Drift is told of, or is not",
@@ -156,6 +170,11 @@ CONDITIONS: Final = {
     RUNTIME_CHANGED: (
         "while the runtime of the declared release is another one than it was settled with",
         "what serves stays as it is; the message says what to write to roll the edit out",
+        "",
+    ),
+    ARTIFACT_CHANGED: (
+        "while pods of a release that serves find other bytes at its URI than those that were verified",
+        "what runs goes on, and pods that restart do not start; the message names the URI and both digests",
         "",
     ),
 }

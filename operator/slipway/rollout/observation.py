@@ -10,6 +10,7 @@ from enum import StrEnum
 from slipway.analysis import ArmCounts, F1Cell, GroupCounts, GroupOutcomes, Histogram, ItemScores, PodWindow
 from slipway.api import (
     AnalysisSpec,
+    ArtifactStatus,
     Counter,
     DriftSpec,
     ModelDeploymentStatus,
@@ -43,6 +44,22 @@ class Fleet:
     ready: int = 0
     current: bool = True
     problem: str | None = None
+    other_bytes: str | None = None
+    """What a pod says that found other bytes at the release's URI than those that were verified, and does not start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What is known of the declared release's artifact, where something has to be verified before its pods start.
+
+    At most one of ``artifact`` and ``refused`` is there: what was found, or reason and message of why it is not what
+    it has to be. Where neither is, ``waits`` says what is waited for. ``known`` says that it holds already.
+    """
+
+    artifact: ArtifactStatus | None = None
+    refused: tuple[str, str] | None = None
+    waits: str = ""
+    known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +314,8 @@ class Observation:
     """Reason and message of why the declared release comes to nothing that could serve; it has no revision then."""
     edited: str | None = None
     """What to say of a runtime that was edited after the declared release was settled with it."""
+    verification: Verification | None = None
+    """What is known of the declared release's artifact; None where nothing has to be verified."""
     router: str = ""
     """Name of the router that the specification declares."""
     queued: str | None = None

@@ -20,6 +20,9 @@ REJECTED_BEFORE: Final = "RejectedBefore"
 STARTING: Final = "CandidateStarting"
 """The candidate's pods are being brought up. Nothing is routed to them."""
 
+VERIFYING: Final = "ArtifactVerifying"
+"""The candidate's artifact is fetched and verified. No pod of it exists."""
+
 EVALUATING: Final = "CandidateEvaluating"
 """The candidate is up and is judged on the golden set. Nothing is routed to it."""
 
@@ -63,6 +66,9 @@ GATEWAY_NOT_READY: Final = "GatewayNotReady"
 
 ROUTE_CONFLICT: Final = "RouteConflict"
 """An HTTPRoute of the same name belongs to someone else; it is not touched."""
+
+WAITING_FOR_ARTIFACT: Final = "WaitingForArtifact"
+"""The candidate's artifact is still being fetched, or cannot be reached. No pod of it exists."""
 
 WAITING_FOR_CAPACITY: Final = "WaitingForCapacity"
 """Not enough of the candidate's pods are ready for the next weight."""
@@ -125,6 +131,15 @@ SKIPPED: Final = "StepSkipped"
 
 START_DEADLINE: Final = "StartDeadlineExceeded"
 """The candidate's pods were not ready, or its model did not answer, within rollback.progressDeadline."""
+
+VERIFICATION_DEADLINE: Final = "VerificationDeadlineExceeded"
+"""The candidate's artifact could not be verified within rollback.progressDeadline. No pod of it was started."""
+
+VERIFICATION_FAILED: Final = "VerificationFailed"
+"""The candidate's artifact is not what it has to be, or is not there. No pod of it was started."""
+
+ARTIFACT_CHANGED: Final = "ArtifactChanged"
+"""A pod found other bytes at the release's URI than those that were verified, and does not start."""
 
 CAPACITY_DEADLINE: Final = "CapacityDeadlineExceeded"
 """The candidate lacked ready pods for its weight for longer than rollback.progressDeadline."""

@@ -4,7 +4,8 @@
 After a rollback the one is False and the other True, which every GitOps tool reads right. ``Reconciling``, ``Stalled``
 and ``Paused`` are present only while they are true. ``Drifted`` is present where spec.drift asks for a watch over the
 stable release, and Unknown while nobody knows. ``RuntimeChanged`` is present while the runtime of the declared release
-is another one than the release was settled with.
+is another one than the release was settled with, and ``ArtifactChanged`` while pods of a release that serves find other
+bytes at its URI than those that were verified.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from slipway.rollout.record import percent, phase_of, write_percent
 from slipway.rollout.rejected import remembered
 from slipway.rollout.table import ON_TRIAL, OVER
 from slipway.rollout.targets import Roles
+from slipway.rollout.verifying import changed
 
 READY = "Ready"
 AVAILABLE = "Available"
@@ -43,6 +45,7 @@ DRIFTED = "Drifted"
 RUNTIME_CHANGED = "RuntimeChanged"
 SUGGESTED = "Suggested"
 REGISTRY_FAILING = "RegistryFailing"
+ARTIFACT_CHANGED = "ArtifactChanged"
 
 PHASE_INVALID_SPEC = "InvalidSpec"
 """Shown as the phase of a ModelDeployment that cannot be read; not a phase of any revision."""
@@ -128,6 +131,9 @@ def summarise(
     if seen.edited is not None:
         claims.append(_Claim(RUNTIME_CHANGED, True, reasons.RUNTIME_EDITED, seen.edited))
     claims += _of_registry(seen.status)
+    other = _other_bytes(seen, who)
+    if other is not None:
+        claims.append(_Claim(ARTIFACT_CHANGED, True, reasons.ARTIFACT_CHANGED, other))
     return ModelDeploymentStatus(
         observed_generation=seen.generation,
         phase=_phase(who, record, records) if seen.unresolved is None else HOLDING,
@@ -158,6 +164,18 @@ def _of_registry(known: ModelDeploymentStatus) -> list[_Claim]:
     if problem is not None:
         claims.append(_Claim(REGISTRY_FAILING, True, problem.reason, problem.message))
     return claims
+
+
+def _other_bytes(seen: Observation, who: Roles) -> str | None:
+    """What pods of the releases that serve say of their artifact, and what can be done about it."""
+    for hash_ in (who.stable, who.standby):
+        revision = seen.revisions.get(hash_ or "")
+        if revision is not None and revision.fleet.other_bytes is not None:
+            return (
+                f"{changed(revision.fleet.other_bytes)}; pods of release {revision.version} that run go on: bring the "
+                "bytes back, or write the digest that was found into spec.release.model.digest to roll them out"
+            )
+    return None
 
 
 def _phase(who: Roles, record: ModelRevisionStatus | None, records: Mapping[str, ModelRevisionStatus]) -> str:

@@ -20,6 +20,10 @@ class Event(StrEnum):
     WITHDRAWN = "the specification declares another release"
     ROUTE_USABLE = "the gateway can take the route, and there is room for another rollout"
     REJECTED_BEFORE = "it was hauled back before under the same gates, and nobody has it tried again"
+    UNVERIFIED = "the same, and its artifact has to be verified first"
+    VERIFIED = "its artifact is what it has to be"
+    ARTIFACT_REFUSED = "its artifact is not what it has to be"
+    VERIFICATION_DEADLINE = "its artifact could not be verified in time"
     READY = "enough pods are ready and the model answers"
     READY_AGAIN = "the same, and it needs no further evidence: it was stable lately, or a person promoted it"
     START_DEADLINE = "pods were not ready, or the model did not answer, in time"
@@ -56,10 +60,14 @@ class Transition:
 def _transitions() -> tuple[Transition, ...]:
     p, e = Phase, Event
     judged = (p.EVALUATING, p.SHADOWING, p.STEPPING, p.PROMOTING)
-    on_trial = (p.PENDING, p.STARTING, *judged)
+    on_trial = (p.PENDING, p.VERIFYING, p.STARTING, *judged)
     return (
         Transition(p.PENDING, e.ROUTE_USABLE, p.STARTING),
         Transition(p.PENDING, e.REJECTED_BEFORE, p.ROLLED_BACK),
+        Transition(p.PENDING, e.UNVERIFIED, p.VERIFYING),
+        Transition(p.VERIFYING, e.VERIFIED, p.STARTING),
+        Transition(p.VERIFYING, e.VERIFICATION_DEADLINE, p.ROLLING_BACK),
+        *(Transition(phase, e.ARTIFACT_REFUSED, p.ROLLING_BACK) for phase in (p.VERIFYING, p.STARTING)),
         Transition(p.STARTING, e.READY, p.EVALUATING),
         Transition(p.STARTING, e.READY_AGAIN, p.PROMOTING),
         Transition(p.STARTING, e.START_DEADLINE, p.ROLLING_BACK),
@@ -92,12 +100,23 @@ TABLE: Final = _transitions()
 _NEXT: Final = {(transition.phase, transition.event): transition.next for transition in TABLE}
 
 ON_TRIAL: Final = frozenset(
-    {Phase.PENDING, Phase.STARTING, Phase.EVALUATING, Phase.SHADOWING, Phase.STEPPING, Phase.PROMOTING}
+    {
+        Phase.PENDING,
+        Phase.VERIFYING,
+        Phase.STARTING,
+        Phase.EVALUATING,
+        Phase.SHADOWING,
+        Phase.STEPPING,
+        Phase.PROMOTING,
+    }
 )
 """A candidate in one of these phases is on its way up."""
 
 PROMOTED: Final = frozenset({Phase.WATCHING, Phase.STABLE})
 """A revision in one of these phases is the stable release."""
+
+WITHOUT_PODS: Final = frozenset({Phase.PENDING, Phase.VERIFYING})
+"""A candidate in one of these phases has no pods yet."""
 
 GIVEN_UP: Final = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK})
 """A revision in one of these phases was found wanting."""

@@ -23,7 +23,7 @@ from slipway.rollout.ladder import (
 )
 from slipway.rollout.observation import Beside, Observation, Revision, Role
 from slipway.rollout.record import asked_weight, percent, phase_of, with_fields
-from slipway.rollout.table import GIVEN_UP, ON_TRIAL
+from slipway.rollout.table import GIVEN_UP, ON_TRIAL, WITHOUT_PODS
 
 Records = Mapping[str, ModelRevisionStatus]
 
@@ -156,7 +156,7 @@ def _shifted(seen: Observation, who: Roles, records: Records) -> tuple[int, int]
     if shift is None or who.stable is None or candidate is None:
         return None
     record = records[candidate]
-    if phase_of(record) not in ON_TRIAL or phase_of(record) == Phase.PENDING:
+    if phase_of(record) not in ON_TRIAL or phase_of(record) in WITHOUT_PODS:
         return None
     stable, fleet = seen.revisions[who.stable], seen.revisions[candidate].fleet
     size = full_size(seen, record)
@@ -188,7 +188,7 @@ def _replicas(
         return revision.fleet.replicas if seen.course.shift is not None else max(revision.fleet.replicas, seen.replicas)
     phase = phase_of(record)
     if revision.hash == who.candidate and phase in ON_TRIAL:
-        if phase == Phase.PENDING:
+        if phase in WITHOUT_PODS:
             return None
         # Fewer pods are needed after an edit of the ladder, or when the release is declared again while the gateway
         # still sends it requests: what serves is not taken away.

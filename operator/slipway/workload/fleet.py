@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from slipway.workload.delivery import FETCH_CONTAINER, fetch_error
 from slipway.workload.podspec import CONTAINER_NAME, TRANSFORMER_NAME
 
 _LONGEST_MESSAGE: Final = 300
@@ -26,6 +27,8 @@ class FleetStatus:
     """Whether the counts belong to the spec as it is now. When not, they are those of an older one."""
     problem: str | None
     """Why pods cannot be created or do not progress, in the Deployment controller's words."""
+    other_bytes: str | None = None
+    """What a pod says that fetches other bytes than those that were verified."""
 
 
 def fleet_status(deployment: Mapping[str, Any] | None) -> FleetStatus:
@@ -83,6 +86,7 @@ _ROOT_IMAGE: Final = (
 
 # The most telling reason first: what can only be repaired by a changed manifest, then what may pass.
 _IMAGE: Final = "spec.release.container.image"
+_DELIVERY: Final = "spec.release.delivery"
 _WAITING: Final[Mapping[str, tuple[int, str]]] = {
     "InvalidImageName": (0, f"fix {_IMAGE}"),
     "ErrImageNeverPull": (0, f"fix {_IMAGE}"),
@@ -137,6 +141,9 @@ def _findings(pod: Mapping[str, Any]) -> Iterator[_Finding]:
 def _container_findings(pod: str, container: Mapping[str, Any]) -> Iterator[_Finding]:
     name = str(container.get("name", ""))
     where = f"pod {pod}, container {name}"
+    if name == FETCH_CONTAINER and (told := fetch_error(container)) is not None:
+        yield 0, pod, f"{where}: {told[0]}: {cut(told[1])}"
+        return
     state = container.get("state") or {}
     waiting = state.get("waiting") or {}
     reason = str(waiting.get("reason", ""))
@@ -175,6 +182,8 @@ def _fix(container: str, fix: str) -> str:
     """What to do, where the manifest describes the container; an injected one is somebody else's."""
     if container == TRANSFORMER_NAME:
         return f"; {fix.replace('spec.release.container', 'spec.release.transformer.container')}"
+    if container == FETCH_CONTAINER:
+        return f"; look at its log, and at {_DELIVERY}"
     return f"; {fix}" if container == CONTAINER_NAME else "; the container is not part of the release"
 
 

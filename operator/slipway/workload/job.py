@@ -75,6 +75,14 @@ class JobPod:
     resources: Resources | None = None
     volume: JobVolume | None = None
     pull_secrets: Sequence[str] = ()
+    env_from: Sequence[Object] = ()
+    mounts: Sequence[Object] = ()
+    volumes: Sequence[Object] = ()
+    """Further volumes, and where the container has them."""
+    service_account: str | None = None
+    """Whose identity a cloud may give to the pod. No token for the API comes with it."""
+    security: Mapping[str, Any] = field(default_factory=dict)
+    """As whom the pod runs, where that is said."""
 
 
 def job_name(model_deployment: str, full_hash: str, *what: object) -> str:
@@ -95,6 +103,7 @@ def job_manifest(
     timeout: timedelta,
     component: Component = "job",
     kept: timedelta = KEPT,
+    tries: int = TRIES,
 ) -> Object:
     """The Job. Its pods do not carry the labels by which a revision's Service and Deployment find theirs. `kept` is how
     long it is there after its end.
@@ -113,7 +122,7 @@ def job_manifest(
             "ownerReferences": [owner.reference()],
         },
         "spec": {
-            "backoffLimit": TRIES - 1,
+            "backoffLimit": tries - 1,
             "activeDeadlineSeconds": max(1, math.ceil(timeout.total_seconds())),
             "ttlSecondsAfterFinished": int(kept.total_seconds()),
             "template": {"metadata": {"labels": own}, "spec": _pod_spec(pod)},
@@ -145,12 +154,19 @@ def _pod_spec(pod: JobPod) -> Object:
         "containers": [container],
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}, **pod.security},
     }
     if pod.volume is not None:
         claim = {"claimName": pod.volume.claim, "readOnly": True}
         spec["volumes"] = [{"name": "data", "persistentVolumeClaim": claim}]
         container["volumeMounts"] = [{"name": "data", "mountPath": pod.volume.path, "readOnly": True}]
+    if pod.env_from:
+        container["envFrom"] = list(pod.env_from)
+    if pod.mounts:
+        container["volumeMounts"] = [*container.get("volumeMounts", []), *pod.mounts]
+        spec["volumes"] = [*spec.get("volumes", []), *pod.volumes]
+    if pod.service_account is not None:
+        spec["serviceAccountName"] = pod.service_account
     if pod.pull_secrets:
         spec["imagePullSecrets"] = [{"name": secret} for secret in pod.pull_secrets]
     return copy.deepcopy(spec)

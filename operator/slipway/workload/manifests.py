@@ -25,6 +25,7 @@ from slipway.api import (
     stamped,
 )
 from slipway.release import revision_name, short_hash
+from slipway.workload.delivery import Fetch, delivered
 from slipway.workload.forms import ANNOTATION_FORM, FORMS, form_of, newest_form
 from slipway.workload.podspec import as_written, drains, free_name, named_ports
 
@@ -133,9 +134,11 @@ def deployment_manifest(
     role: Role,
     owner: Owner,
     drain: bool = False,
+    fetch: Fetch | None = None,
     live: Mapping[str, Any] | None = None,
 ) -> Object:
-    """The Deployment that runs a revision's pods. With `drain` they pause before they end.
+    """The Deployment that runs a revision's pods. With `drain` they pause before they end, with `fetch` the model's
+    files are in them before they serve.
 
     `live` is the Deployment where there is one already. Its pods stay what they were born as, whatever `drain` says and
     whatever newer versions of the operator give to new pods: anything else would restart the fleet on an upgrade.
@@ -149,6 +152,8 @@ def deployment_manifest(
         template = copy.deepcopy(live["spec"]["template"])
     else:
         pods = FORMS[form - 1](release, drain=drain if live is None else drains(live))
+        if fetch is not None:
+            pods = delivered(pods, release, fetch)
         template = _template(model_deployment, full_hash, pods)
     metadata = child_metadata(
         model_deployment=model_deployment,

@@ -38,6 +38,10 @@ TEXTS = (
     "x" * 55,
     "1x",
     "Full",
+    "sha256:0",
+    "s3://bucket/model",
+    "s3://user:word@bucket/model",
+    "https://host/model?a=1&X-Amz-Signature=2",
 )
 DURATIONS = ("0s", "500ms", "1s", "90s", "1h30m", "168h", "168h1ms", "99999h")
 NUMBERS = (0, 0.5, 1, 1.005, 1.25, 1.255, 10, 33.33, 33.333, 50, 99.99, 100)

@@ -15,6 +15,7 @@ from typing import Any, Self
 from slipway.analysis import ArmCounts
 from slipway.api import (
     AnalysisSpec,
+    ArtifactStatus,
     Condition,
     Counter,
     DriftSpec,
@@ -42,6 +43,7 @@ from slipway.rollout import (
     Shadow,
     SourceFailure,
     Step,
+    Verification,
     course_of,
     decide,
 )
@@ -73,6 +75,10 @@ def accuracy(**gates: Any) -> MetricSpec:
 def errors(**gates: Any) -> MetricSpec:
     """A metric on live traffic; without gates the candidate may not fail 2 points more often than stable."""
     return MetricSpec.model_validate(ERRORS | (gates or {"comparison": {"margin": 0.02}, "minSamples": 50}))
+
+
+def an_artifact(text: str = "weights") -> ArtifactStatus:
+    return ArtifactStatus(uri="s3://models/fraud", digest=f"sha256:{a_hash(text)}", bytes=7, files=1, time=NOW)
 
 
 def errors_in_pods() -> MetricSpec:
@@ -149,6 +155,17 @@ class ARollout:
 
     def pending(self) -> Self:
         return self.in_phase(Phase.PENDING)
+
+    def verifying(self, found: Verification | None = None) -> Self:
+        """Its artifact is being verified, or this came of it."""
+        return self.in_phase(Phase.VERIFYING).with_verification(found or Verification(waits="the Job runs"))
+
+    def with_verification(self, found: Verification | None) -> Self:
+        return self._set(verification=found)
+
+    def with_other_bytes(self, hash_: str = V2, found: str = "the URI holds another digest") -> Self:
+        """A pod of it found other bytes than those that were verified."""
+        return self._revision(hash_, fleet=replace(self.seen.revisions[hash_].fleet, other_bytes=found))
 
     def starting(self) -> Self:
         return self.in_phase(Phase.STARTING).with_candidate_pods(0, of=1)

@@ -29,7 +29,15 @@ if TYPE_CHECKING:
 
 LEAVING: Final = {Phase.ROLLING_BACK, Phase.ROLLED_BACK}
 PROMOTED: Final = {Phase.STABLE, Phase.WATCHING}
-UP: Final = [Phase.PENDING, Phase.STARTING, Phase.EVALUATING, Phase.SHADOWING, Phase.STEPPING, Phase.PROMOTING]
+UP: Final = [
+    Phase.PENDING,
+    Phase.VERIFYING,
+    Phase.STARTING,
+    Phase.EVALUATING,
+    Phase.SHADOWING,
+    Phase.STEPPING,
+    Phase.PROMOTING,
+]
 GOALS: Final = {(transition.phase, transition.next) for transition in TABLE}
 
 
@@ -101,6 +109,15 @@ class Invariants:
             assert after.phase not in PROMOTED or kept, "promoted while it is paused"
             assert alone or weight <= asked, f"the weight rises from {asked} to {weight} while it is paused"
         self._of_outage(seen, before, after, weight if not alone else 0, asked)
+        self._of_verification(seen, before, after)
+
+    def _of_verification(self, seen: Observation, before: ModelRevisionStatus, after: ModelRevisionStatus) -> None:
+        """A store that does not answer speaks against nobody: it is waited for as long as pods would be."""
+        if before.phase != Phase.VERIFYING or after.phase != Phase.ROLLING_BACK or after.command != before.command:
+            return
+        found, since = seen.verification, before.phase_since or seen.now
+        refused = found is not None and found.refused is not None
+        assert refused or seen.now >= since + seen.rollback.progress_deadline, "an outage of the store hauled back"
 
     def _of_outage(
         self, seen: Observation, before: ModelRevisionStatus, after: ModelRevisionStatus, weight: int, asked: int
@@ -138,6 +155,7 @@ class Invariants:
             assert not list(broken(chain)), "the chain of decisions is broken"
             assert ModelRevisionStatus.model_validate(written) == record, "a record reads back as something else"
         before, after = world.records[hash_], Phase(record.phase or "")
+        assert before.artifact in (None, record.artifact), "what a release serves changed"
         if before.phase is None:
             assert after == Phase.PENDING
         elif before.phase != after:
@@ -204,6 +222,9 @@ class Invariants:
     # --- fleets and the route -----------------------------------------------------------------------------------------
 
     def of_fleet(self, world: World, seen: Observation, target: FleetTarget) -> None:
+        if world.delivers and target.replicas:
+            assert world.records[target.hash].artifact is not None, "pods of an artifact that nobody knows"
+            assert world.releases[target.hash].sound, "pods of an artifact that was refused"
         fleet = world.fleets.get(target.hash)
         if fleet is None or target.replicas >= fleet.size:
             return

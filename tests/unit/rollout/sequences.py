@@ -19,6 +19,7 @@ from unit.rollout.world import ABSOLUTE, ANALYSIS, ROLLBACK, Release, Stopped, W
 
 from slipway.api import AnalysisSpec, Phase
 from slipway.rollout import FULL, Beside, roles
+from slipway.rollout.table import ON_TRIAL
 
 Disturbance = tuple[str, int]
 
@@ -31,7 +32,7 @@ PEACE = 160
 
 IN_PODS = AnalysisSpec(metrics=[accuracy(), errors_in_pods()])
 WATCHED = ROLLBACK.model_copy(update={"watch": timedelta(seconds=30), "window": timedelta(minutes=5)})
-FLAWS = ({}, {}, {}, {"accurate": False}, {"healthy": False}, {"starts": False})
+FLAWS = ({}, {}, {}, {"accurate": False}, {"healthy": False}, {"starts": False}, {"sound": False})
 CALM = ("WatchOver", "GatesPassed")
 
 
@@ -54,6 +55,8 @@ def _settings() -> dict[str, dict[str, object]]:
             }
     for name in ("canary", "blue-green", "full canary", "A-B test"):
         found[f"{name}, autoscaled"] = {**found[name], "autoscaled": (2, 8)}
+    for name in ("canary", "blue-green"):
+        found[f"{name}, delivered"] = {**found[name], "delivers": True}
     found["canary without a watch"] = {**found["canary"], "rollback": ROLLBACK, "analysis": ABSOLUTE}
     return found
 
@@ -274,7 +277,7 @@ def _sicken(world: World, n: int) -> None:
 
 
 def _outage(world: World, n: int) -> None:
-    world.outages.add(("live", "golden")[n % 2])
+    world.outages.add(("live", "golden", "store")[n % 3])
 
 
 def _answer(world: World, n: int) -> None:
@@ -411,7 +414,7 @@ def _peace(world: World) -> None:
 def _say_what_is_asked_for(world: World, *, patient: bool) -> None:
     """A person gives the approval that is waited for, ends a pause, and decides what evidence cannot, or not soon."""
     record = world.records.get(world.desired)
-    if record is None or record.phase not in [*Phase][:6]:
+    if record is None or record.phase not in ON_TRIAL:
         return
     verbs = {"Paused": "resume", "AwaitingApproval": "approve", "Inconclusive": "promote"}
     if not patient and world.desired in world.checks.excused:  # harm of a bad time takes long to be outweighed
@@ -426,6 +429,8 @@ LEGITIMATE = {
     "CapacityLost",
     "CapacityDeadlineExceeded",
     "StartDeadlineExceeded",
+    "VerificationDeadlineExceeded",
+    "VerificationFailed",
     "AnalysisFailed",
     "Aborted",
     "RolledBack",

@@ -14,12 +14,13 @@ from unit.rollout.builders import (
     a_rollout,
     a_window,
     accuracy,
+    an_artifact,
     errors,
     errors_in_pods,
 )
 
 from slipway.api import Phase
-from slipway.rollout import FULL, TABLE, Event, Shadow
+from slipway.rollout import FULL, TABLE, Event, Shadow, Verification
 
 OTHER_GATES = a_hash("other gates")
 
@@ -50,7 +51,16 @@ def _replaced_while_watched() -> ARollout:
     return rollout.with_pods(V3, 4).routed({V3: FULL})
 
 
+REFUSED = Verification(refused=("VerificationFailed", "spec.release.model.uri: it is empty"))
+
 REACHED = {
+    (Phase.PENDING, Event.UNVERIFIED): lambda: a_rollout().pending().with_verification(Verification()),
+    (Phase.VERIFYING, Event.VERIFIED): lambda: a_rollout().verifying(Verification(artifact=an_artifact())),
+    (Phase.VERIFYING, Event.ARTIFACT_REFUSED): lambda: a_rollout().verifying(REFUSED),
+    (Phase.VERIFYING, Event.VERIFICATION_DEADLINE): lambda: a_rollout().verifying().after(10 * MINUTE),
+    (Phase.VERIFYING, Event.ABORTED): lambda: a_rollout().verifying().commanded("abort"),
+    (Phase.VERIFYING, Event.WITHDRAWN): lambda: a_rollout().verifying().with_revision(V3).declaring(V3),
+    (Phase.STARTING, Event.ARTIFACT_REFUSED): lambda: a_rollout().starting().with_other_bytes(),
     (Phase.STARTING, Event.READY_AGAIN): lambda: (
         a_rollout().starting().with_record(fast=True).with_candidate_pods(4).with_answers(True)
     ),

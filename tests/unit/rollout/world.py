@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 
-from unit.rollout.builders import NOW, a_hash, accuracy, errors
+from unit.rollout.builders import NOW, a_hash, accuracy, an_artifact, errors
 from unit.rollout.invariants import Invariants
 from unit.rollout.strategies import STRATEGIES
 
@@ -28,10 +28,12 @@ from slipway.api import (
     MetricSpec,
     ModelDeploymentStatus,
     ModelRevisionStatus,
+    Phase,
     RollbackSpec,
 )
 from slipway.rollout import (
     FULL,
+    WITHOUT_PODS,
     Beside,
     CounterWindow,
     Course,
@@ -44,6 +46,7 @@ from slipway.rollout import (
     Revision,
     Route,
     SourceFailure,
+    Verification,
     course_of,
     decide,
     plan,
@@ -96,6 +99,8 @@ class Release:
     accurate: bool = True
     healthy: bool = True
     starts: bool = True
+    sound: bool = True
+    """Whether what is at its URI is what it has to be."""
 
     @property
     def hash(self) -> str:
@@ -144,6 +149,8 @@ class World:
     paused: bool = False
     command: str | None = None
     queued: str | None = None
+    delivers: bool = False
+    """Releases have an artifact, which is verified before their pods start."""
 
     clock: int = 0
     skipped: timedelta = timedelta(0)
@@ -395,6 +402,7 @@ class World:
             command=self.command,
             queued=self.queued,
             autoscaled=self.autoscaled,
+            verification=self._verification(),
         )
         versions = dict(self.versions)
         self.history = [*self.history[-4:], Look(seen, versions)]
@@ -440,6 +448,22 @@ class World:
         problem = "pods crash" if hash_ in self.crashed else None
         shown = Fleet(True, fleet.size, self.ready(hash_), True, problem)
         return Revision(hash_, f"fraud-{version}", version, self.records[hash_], shown)
+
+    def _verification(self) -> Verification | None:
+        record = self.records.get(self.desired)
+        if not self.delivers or record is None or record.phase not in WITHOUT_PODS:
+            return None
+        if record.artifact is not None:
+            return Verification(known=True)
+        if record.phase == Phase.PENDING:
+            return Verification()
+        if "store" in self.outages:
+            return Verification(waits="the store does not answer")
+        if record.phase_since is not None and self.now < record.phase_since + self.start_lag * TICK:
+            return Verification(waits="the Job runs")
+        if not self.releases[self.desired].sound:
+            return Verification(refused=("VerificationFailed", "spec.release.model.digest: it is another"))
+        return Verification(artifact=an_artifact(self.desired))
 
     def _route(self) -> Route:
         if self.written is None:

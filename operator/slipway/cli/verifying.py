@@ -1,0 +1,109 @@
+"""The verb that says what is at a URI, and whether it is what it has to be: what Jobs of phase Verifying run."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from slipway.cli.exits import Exit
+from slipway.cli.fetching import (
+    CacheFolder,
+    CacheSize,
+    Digest,
+    Extract,
+    LogFormat,
+    MaxSize,
+    Uri,
+    Volume,
+    end,
+    mount_of,
+    size_of,
+    tell,
+)
+
+if TYPE_CHECKING:
+    from slipway.delivery import DeliveryError, Verified
+
+_FIELDS: Final = {
+    "uri": "spec.release.model.uri",
+    "digest": "spec.release.model.digest",
+    "dest": "the volume of the Job",
+    "maxSize": "spec.release.delivery.maxSize",
+    "cache": "spec.release.delivery.cache",
+    "volumes": "spec.release.model.uri",
+    "credentials": "spec.release.delivery.credentials",
+}
+"""Where a ModelDeployment says what errors are about."""
+
+
+def verify(  # noqa: PLR0917 - typer makes options of them
+    uri: Uri,
+    digest: Digest = None,
+    into: Annotated[
+        Path | None, typer.Option(metavar="DEST", help="Folder to fetch into. Default: one that is removed afterwards.")
+    ] = None,
+    max_size: MaxSize = None,
+    extract: Extract = False,
+    cache: CacheFolder = None,
+    cache_size: CacheSize = None,
+    volume: Volume = None,
+    result: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write what came of it to this file too. A refusal is an answer then, and the exit code is 0."
+        ),
+    ] = None,
+    log_format: LogFormat = "text",
+) -> None:
+    """Fetch what is at a URI, verify it, and print its digest and what held as JSON."""
+    from slipway import delivery
+
+    options = delivery.Options(
+        digest=digest,
+        max_size=size_of("--max-size", max_size),
+        extract=extract,
+        cache=cache,
+        cache_size=size_of("--cache-size", cache_size),
+        volumes=dict(mount_of(text) for text in volume or ()),
+    )
+    with tempfile.TemporaryDirectory(prefix="slipway-") as scratch:
+        try:
+            verified = delivery.verify(uri, into or Path(scratch) / "model", options, partial(tell, log_format))
+        except delivery.DeliveryError as error:
+            if result is None:
+                end(log_format, error)
+            _refuse(result, error, log_format)
+            return
+    text = json.dumps(_said(verified))
+    if result is not None:
+        result.write_text(text)
+    typer.echo(text)
+
+
+def _said(verified: Verified) -> dict[str, Any]:
+    artifact = verified.artifact
+    return {
+        "digest": artifact.digest,
+        "bytes": artifact.bytes,
+        "files": artifact.files,
+        "verified": list(verified.held),
+    }
+
+
+def _refuse(result: Path, error: DeliveryError, log_format: str) -> None:
+    """Leave why it is refused; or where nobody knows yet, why, for whoever tries again."""
+    from slipway.delivery import passes
+
+    told = error.told({field: _FIELDS[field] for field in type(error.field)})[:2000]
+    if passes(error):
+        result.write_text(told)
+        end(log_format, error)
+    text = json.dumps({"refused": told})
+    result.write_text(text)
+    typer.echo(text)
+    raise typer.Exit(Exit.DONE)
