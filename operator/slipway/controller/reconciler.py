@@ -108,7 +108,6 @@ class Reconciler:
             with span("observe"):
                 scene, seen = await observe(self._cluster, deployment, now, settles=self._settles)
                 seen = await self._in_turn(namespace, seen)
-            with span("verify"):
                 seen = await self._verifier.look(scene, seen)
             concerning(_revision(seen))
             with span("collect"):

@@ -22,6 +22,7 @@ from slipway.delivery.errors import (
     DigestMismatch,
     DiskFull,
     Incomplete,
+    NotFound,
     TooLarge,
     Unreachable,
 )
@@ -56,6 +57,8 @@ def verify(uri: str, into: Path, options: Options, progress: Report | None = Non
 
 
 def _in_place(uri: str, folder: Path, options: Options) -> tuple[Artifact, Path]:
+    if not folder.exists():
+        raise NotFound(f"there is no file or folder {folder}: check the path, and that the volume is mounted")
     if folder.is_file():
         raise AddressError("it names a file, and a claim is mounted as a folder: name the folder that it is in")
     digest = digest_of(folder)

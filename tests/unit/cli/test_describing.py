@@ -61,7 +61,13 @@ def recorded(terminal: Terminal, **release: Any) -> Object:
         {"name": "errors", "verdict": "Continue", "message": "not enough requests"},
     ]
     made = a_revision("v2", "Stable", release=a_full_release(**release), metrics=metrics, timeline=TIMELINE)
-    made["status"]["artifact"] = {"digest": "sha256:" + "cd" * 32}
+    made["status"]["artifact"] = {
+        "uri": "s3://models/fraud",
+        "digest": "sha256:" + "cd" * 32,
+        "bytes": 7,
+        "files": 1,
+        "time": "2026-05-04T11:40:00.000000Z",
+    }
     terminal.shop(made)
     return made
 

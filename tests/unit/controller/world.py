@@ -150,6 +150,7 @@ class World:
                 notifier=self.notifier,
                 registries=self.registries,
                 drain=drain,
+                image=self.image,
                 clock=self.now,
                 telemetry=self.telemetry,
             )

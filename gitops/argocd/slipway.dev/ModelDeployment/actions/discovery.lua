@@ -15,7 +15,7 @@ end
 
 local resting = is_one_of({ "Paused", "AwaitingApproval", "Holding" })
 local judged = resting or is_one_of({ "Evaluating", "Shadowing", "Stepping" })
-local starting = is_one_of({ "Pending", "Starting" })
+local starting = is_one_of({ "Pending", "Verifying", "Starting" })
 local on_trial = candidate ~= nil and (judged or starting or phase == "Promoting")
 
 local actions = {}
