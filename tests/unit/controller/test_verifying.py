@@ -1,4 +1,4 @@
-"""Phase Verifying: what a delivered release is made of is known, and is what it has to be, before a pod of it exists."""
+"""Phase Verifying: what a delivered release is made of is known, and as it has to be, before a pod of it exists."""
 
 from __future__ import annotations
 
