@@ -45,7 +45,8 @@ def test_every_reason_that_asks_something_of_a_person_stands_under_one_symptom()
 
 
 def test_every_condition_is_explained():
-    named = {"READY", "AVAILABLE", "RECONCILING", "STALLED", "PAUSED", "DRIFTED", "RUNTIME_CHANGED", "ARTIFACT_CHANGED"}
+    named = {"READY", "AVAILABLE", "RECONCILING", "STALLED", "PAUSED", "DRIFTED", "RUNTIME_CHANGED"}
+    named |= {"SUGGESTED", "REGISTRY_FAILING", "ARTIFACT_CHANGED"}
     constants = {name for name, value in vars(status).items() if name.isupper() and isinstance(value, str)}
     assert {getattr(status, name) for name in named} == CONDITIONS.keys()
     assert constants - {"HOLDING", "PHASE_INVALID_SPEC", "LABEL_MODEL_DEPLOYMENT", "LABEL_REVISION"} == named
