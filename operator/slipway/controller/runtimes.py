@@ -107,6 +107,12 @@ def _where(kind: RuntimeKind, namespace: str) -> str | None:
     return namespace if KINDS[kind].namespaced else None
 
 
+def _under(value: Object, name: str) -> Object:
+    """A map in a map; empty where there is none, also because nobody has checked what an event brings."""
+    found = value.get(name)
+    return found if isinstance(found, dict) else {}
+
+
 class Wanting:
     """Which ModelDeployments an edit of a runtime concerns: kept from the events of ModelDeployments, which are watched
     whole."""
@@ -117,8 +123,8 @@ class Wanting:
     def note(self, body: Object, *, gone: bool) -> None:
         """Remember a ModelDeployment, or forget it."""
         key = (str(body["metadata"]["namespace"]), str(body["metadata"]["name"]))
-        release = (body.get("spec") or {}).get("release") or {}
-        runtime, image = release.get("runtime") or {}, (release.get("container") or {}).get("image")
+        release = _under(_under(body, "spec"), "release")
+        runtime, image = _under(release, "runtime"), _under(release, "container").get("image")
         if gone or (image and not runtime):
             self._names.pop(key, None)
         else:
