@@ -56,6 +56,22 @@ WATCH_SECONDS: Final = 600
 goes into the address as it is, and an API server refuses ``600.0``."""
 
 
+class NoDiffs(kopf.DiffBaseStorage):
+    """Remembers nothing of objects. kopf would copy each object of each event, to compare it with how it was the last
+    time: handlers of events never see that."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:  # noqa: ARG002 - kopf's
+        """Nothing to compare."""
+        return kopf.BodyEssence()
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:  # noqa: ARG002 - kopf's
+        """Nothing is kept."""
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Nothing is written."""
+
+
 class Backoffs:
     """Seconds between retries of a failed request: growing, jittered and without end. A list that still fails then
     would end the process."""
@@ -73,7 +89,7 @@ def settings(shard: Shard | None = None) -> kopf.OperatorSettings:
     out = kopf.OperatorSettings()
     out.persistence.finalizer = FINALIZER
     out.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP, v1=False)
-    out.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP, v1=False)
+    out.persistence.diffbase_storage = NoDiffs()
     out.posting.enabled = False
     out.scanning.disabled = True
     out.peering.standalone = True

@@ -122,7 +122,7 @@ class Outside:
 
     async def _send(self, url: httpx.URL, address: str, wanted: _Wanted) -> tuple[Fetched, str | None]:
         async with (
-            httpx.AsyncClient(trust_env=False, verify=await self._trusted(), timeout=_WHOLE_ONLY) as client,
+            httpx.AsyncClient(trust_env=False, verify=await self._trusted(url.scheme), timeout=_WHOLE_ONLY) as client,
             client.stream(
                 wanted.method,
                 url.copy_with(host=address),
@@ -144,8 +144,13 @@ class Outside:
             version = version.removeprefix("W/").strip('"')[:128]
             return Fetched(response.status_code, kind, bytes(body), version), location
 
-    async def _trusted(self) -> ssl.SSLContext:
-        """The certificate store, which takes a while to read: once, also where many ask at the same time."""
+    async def _trusted(self, scheme: str) -> ssl.SSLContext:
+        """The certificate store, which takes a while to read: once, also where many ask at the same time.
+
+        Without TLS nobody's certificate is looked at, and an empty store will do: it would trust nobody.
+        """
+        if scheme != "https":
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         async with self._reading:
             if self._certificates is None:
                 self._certificates = await asyncio.to_thread(httpx.create_ssl_context)

@@ -3,9 +3,9 @@
 import math
 
 import pytest
+import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from slipway.analysis.exact import binomial_lower, binomial_upper, bonett_price_bound, bonett_price_p, mcnemar_mid_p
 
@@ -14,8 +14,8 @@ from slipway.analysis.exact import binomial_lower, binomial_upper, bonett_price_
 @given(st.integers(1, 100_000), st.floats(0, 1), st.floats(0.001, 0.999))
 def test_binomial_tails_agree_with_scipy(trials: int, fraction: float, rate: float) -> None:
     successes = round(fraction * trials)
-    upper = stats.binomtest(successes, trials, rate, alternative="greater").pvalue
-    lower = stats.binomtest(successes, trials, rate, alternative="less").pvalue
+    upper = scipy.stats.binomtest(successes, trials, rate, alternative="greater").pvalue
+    lower = scipy.stats.binomtest(successes, trials, rate, alternative="less").pvalue
     assert binomial_upper(successes, trials, rate) == pytest.approx(upper, rel=1e-6, abs=1e-9)
     assert binomial_lower(successes, trials, rate) == pytest.approx(lower, rel=1e-6, abs=1e-9)
 
@@ -24,7 +24,7 @@ def test_binomial_tails_agree_with_scipy(trials: int, fraction: float, rate: flo
 def test_mcnemar_mid_p_is_half_way_between_the_two_exact_tails(losses: int, wins: int) -> None:
     discordant = losses + wins
     expected = (
-        (stats.binom.sf(losses - 1, discordant, 0.5) + stats.binom.sf(losses, discordant, 0.5)) / 2
+        (scipy.stats.binom.sf(losses - 1, discordant, 0.5) + scipy.stats.binom.sf(losses, discordant, 0.5)) / 2
         if discordant
         else 1.0
     )

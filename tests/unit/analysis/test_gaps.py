@@ -6,9 +6,9 @@ import random
 from itertools import combinations
 
 import pytest
+import scipy
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
 
 from slipway.analysis import (
     FairnessMeasure,
@@ -29,7 +29,7 @@ PARITY, OPPORTUNITY = FairnessMeasure.DEMOGRAPHIC_PARITY, FairnessMeasure.EQUAL_
 @given(SHARES, st.sampled_from([0.9, 0.95, 0.99]))
 def test_the_interval_of_a_share_is_scipys(share: Share, confidence: float) -> None:
     found = wilson(share, confidence=confidence)
-    theirs = binomtest(share.count, share.of).proportion_ci(confidence, method="wilson")
+    theirs = scipy.stats.binomtest(share.count, share.of).proportion_ci(confidence, method="wilson")
     assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
 
 

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from slipway.analysis import (
     ArmCounts,
@@ -339,7 +339,9 @@ def test_the_rule_of_thumb_sees_drift_in_small_samples_where_there_is_none() -> 
 @given(st.floats(0.01, 0.999), st.integers(1, 300))
 @settings(max_examples=80, deadline=None)
 def test_chi_square_quantiles_agree_with_scipy(probability: float, degrees: int) -> None:
-    assert chi_square_quantile(probability, degrees) == pytest.approx(stats.chi2.ppf(probability, degrees), rel=1e-7)
+    assert chi_square_quantile(probability, degrees) == pytest.approx(
+        scipy.stats.chi2.ppf(probability, degrees), rel=1e-7
+    )
 
 
 def drifted(rng: np.random.Generator, shares: list[float], windows: int = 60, size: int = 50) -> DriftEvidence:

@@ -10,9 +10,9 @@ from itertools import permutations, product
 from math import comb, exp, prod
 
 import pytest
+import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from slipway.analysis import ArmCounts
 from slipway.analysis.eprocess import log_mean_exp
@@ -92,7 +92,7 @@ def test_twice_the_requests_with_twice_the_errors_are_no_harm() -> None:
 def test_samples_are_hypergeometric(total: int, bad_share: float, size_share: float) -> None:
     bad, size = round(bad_share * total), round(size_share * total)
     drawn = sample(bad, total, size)
-    expected = stats.hypergeom(total, bad, size)
+    expected = scipy.stats.hypergeom(total, bad, size)
     for offset, chance in enumerate(drawn.chances):
         assert chance == pytest.approx(expected.pmf(drawn.low + offset), abs=1e-10)
     for offset, tail in enumerate(drawn.reaches()):

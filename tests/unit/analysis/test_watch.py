@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from slipway.analysis import ArmCounts, Dispersion, Gates, RatioEvidence, Verdict
 from slipway.analysis.limit import upper_bound
@@ -41,7 +41,7 @@ def test_the_ceiling_is_what_stable_did_at_most_and_the_margin() -> None:
     evidence = healthy()
     watched = evidence.watch().watched
     assert watched is not None
-    exact = stats.beta.ppf(0.999, evidence.stable.bad + 1, evidence.stable.total - evidence.stable.bad)
+    exact = scipy.stats.beta.ppf(0.999, evidence.stable.bad + 1, evidence.stable.total - evidence.stable.bad)
     assert exact + 0.005 < watched.ceiling < 1.15 * exact + 0.005
 
 
@@ -100,7 +100,7 @@ def test_the_upper_bound_of_a_rate_is_above_the_exact_one_for_a_single_look(
     total: int, share: float, alpha: float, discount: float
 ) -> None:
     bad = round(share * total)
-    exact = stats.beta.ppf(1 - alpha, bad + 1, total - bad) if bad < total else 1.0
+    exact = scipy.stats.beta.ppf(1 - alpha, bad + 1, total - bad) if bad < total else 1.0
     assert exact - 1e-9 <= upper_bound(ArmCounts(bad, total), alpha, discount) <= 1
 
 

@@ -39,7 +39,9 @@ def test_kopf_watches_with_selectors_of_the_server_and_writes_nothing() -> None:
     found = settings()
     assert found.persistence.finalizer == "slipway.dev/unused"
     assert found.persistence.progress_storage.prefix == "slipway.dev"  # type: ignore[attr-defined]
-    assert found.persistence.diffbase_storage.prefix == "slipway.dev"  # type: ignore[attr-defined]
+    body, patch = kopf.Body({"spec": {"replicas": 1}}), kopf.Patch()
+    found.persistence.diffbase_storage.store(body=body, patch=patch, essence=kopf.BodyEssence(spec={"replicas": 1}))
+    assert (found.persistence.diffbase_storage.build(body=body), dict(patch)) == ({}, {})
     assert not found.posting.enabled
     assert found.scanning.disabled
     assert found.peering.standalone

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.spatial import distance
-from scipy.special import rel_entr
 
 from slipway.probes import HIGHER_IS_BETTER, Metric, Score, exact, match_rate, score, within
 from slipway.probes.scoring import EPSILON, Pair, distribution
@@ -75,7 +74,9 @@ def test_log_loss_and_brier_agree_with_numpy_and_scipy(rows: list[tuple[int, tup
     truth = np.eye(3)[[label for label, _ in rows]]
     given_ = np.array([found for _, found in rows])
     # the relative entropy of a sure truth and a prediction is its log loss
-    assert score(Metric.LOG_LOSS, pairs).value == pytest.approx(rel_entr(truth, given_).sum(axis=1).mean())
+    assert score(Metric.LOG_LOSS, pairs).value == pytest.approx(
+        scipy.special.rel_entr(truth, given_).sum(axis=1).mean()
+    )
     assert score(Metric.BRIER, pairs).value == pytest.approx(((given_ - truth) ** 2).sum(axis=1).mean())
 
 
@@ -145,7 +146,7 @@ VECTOR = st.lists(st.floats(-100, 100), min_size=3, max_size=3).filter(lambda fo
 @given(VECTOR, VECTOR)
 def test_cosine_distance_agrees_with_scipy(one: list[float], other: list[float]) -> None:
     found = score(Metric.EMBEDDING_DISTANCE, [(one, other)]).value
-    assert found == pytest.approx(distance.cosine(one, other), abs=1e-9)
+    assert found == pytest.approx(scipy.spatial.distance.cosine(one, other), abs=1e-9)
 
 
 @pytest.mark.parametrize("metric", Metric)
