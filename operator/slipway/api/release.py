@@ -73,6 +73,15 @@ class ModelSpec(SpecModel):
         Digest | None,
         Field(description="Digest of the weights. Handed to the container as SLIPWAY_MODEL_DIGEST."),
     ] = None
+    also_serves: Annotated[
+        list[ModelName] | None,
+        Field(
+            min_length=1,
+            max_length=32,
+            description="Further models that the same server offers, such as other heads or languages. Each has to be ready before the release takes traffic, and goldenSet.model may ask for it.",
+            json_schema_extra={"x-kubernetes-list-type": "set"},
+        ),
+    ] = None
 
 
 class Toleration(SpecModel):
@@ -256,6 +265,14 @@ class ReleaseSpec(SpecModel):
         (
             "has(self.runtime) || has(self.model.format) || (has(self.container) && has(self.container.image))",
             "nothing says what serves the model: name container.image, runtime.name or model.format",
+        ),
+        (
+            "!has(self.model.alsoServes) || !(has(self.protocol) && self.protocol.name == 'MLflow')",
+            "MLflow's protocol does not name models: one server serves one of them, so leave model.alsoServes out",
+        ),
+        (
+            "!has(self.model.alsoServes) || !(self.model.name in self.model.alsoServes)",
+            "model.alsoServes names the models beside model.name: leave that one out",
         ),
         (
             "!has(self.transformer) || !has(self.container) || !has(self.container.ports) || self.container.ports.all(p, self.transformer.container.ports.all(q, p.containerPort != q.containerPort && !(has(p.name) && has(q.name) && p.name == q.name)))",

@@ -20,6 +20,7 @@ from slipway.api.common import (
 )
 from slipway.api.fairness import FairnessSpec
 from slipway.api.job import JobSettings
+from slipway.api.release import ModelName
 
 Bad = Annotated[
     list[Text1024] | None,
@@ -381,6 +382,12 @@ class GoldenSetSource(SpecModel):
     match: Annotated[MatchSpec | None, Field(description="When a prediction is right. Default: when it is equal.")] = (
         None
     )
+    model: Annotated[
+        ModelName | None,
+        Field(
+            description="Name of the model that is asked, where the server has several: one of release.model.alsoServes. Default: release.model.name."
+        ),
+    ] = None
     output: Annotated[
         Text256 | None,
         Field(

@@ -164,6 +164,12 @@ def _delivered(uri: str, *, matches: bool) -> Predicate:
 
 
 PREDICATES: Final[Mapping[str, Predicate]] = {
+    "!has(self.model.alsoServes) || !(has(self.protocol) && self.protocol.name == 'MLflow')": lambda it: (
+        "alsoServes" not in it["model"] or it.get("protocol", {}).get("name") != "MLflow"
+    ),
+    "!has(self.model.alsoServes) || !(self.model.name in self.model.alsoServes)": lambda it: (
+        it["model"]["name"] not in it["model"].get("alsoServes", [])
+    ),
     "!has(self.transformer) || !has(self.container) || !has(self.container.ports) || self.container.ports.all(p, self.transformer.container.ports.all(q, p.containerPort != q.containerPort && !(has(p.name) && has(q.name) && p.name == q.name)))": (
         _own_ports
     ),

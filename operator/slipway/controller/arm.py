@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from slipway.api import ProtocolSpec, SchemasSpec
@@ -52,6 +52,23 @@ class Arm:
     """What the release says of the bodies of requests and answers."""
     predictor: str | None = None
     """The Service's port that leads to the model behind a transformer; None where requests go to the model itself."""
+    also: tuple[str, ...] = ()
+    """Further models that its server offers."""
+
+    def asked_for(self, model: str | None) -> Arm:
+        """The arm, asked for one of its models; for the main one without a name.
+
+        Raises ProtocolError for a model that it does not say that it serves: its server would answer each item with an
+        error, which says nothing of the release.
+        """
+        if model is None or model == self.model:
+            return self
+        if model not in self.also:
+            raise ProtocolError(
+                f"release {self.revision.version} does not say that it serves {model}: name it in "
+                "spec.release.model.alsoServes, or correct goldenSet.model"
+            )
+        return replace(self, model=model)
 
     @property
     def answers(self) -> BodySchema | None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
+from itertools import product
 from typing import Final
 
 import httpx
@@ -138,19 +139,20 @@ class Collector:
             next((str(port.get("name")) for port in ports if port.get("port") == SERVICE_PORT), None),
             release.schemas,
             names.get(model_ports(release)[0].name) if release.transformer is not None else None,
+            tuple(release.model.also_serves or ()),
         )
 
     async def _ask(self, arm: Arm) -> Revision:
-        """Whether every ready pod's model answers; the first that does not speaks for all."""
+        """Whether every model of every ready pod answers; the first that does not speaks for all."""
         if not arm.ready:
             return replace(arm.revision, answers=False, answer="no pod's address is known yet")
         try:
             protocol = protocol_of(arm.protocol)
         except ProtocolError as error:
             return replace(arm.revision, answers=False, answer=str(error))
-        for endpoint in arm.ready:
+        for endpoint, model in product(arm.ready, (arm.model, *arm.also)):
             readiness = await model_ready(
-                self._client, endpoint, port=arm.port, model=arm.model, timeout=READY_TIMEOUT, protocol=protocol
+                self._client, endpoint, port=arm.port, model=model, timeout=READY_TIMEOUT, protocol=protocol
             )
             if not readiness.ready:
                 return replace(arm.revision, answers=False, answer=readiness.message)

@@ -75,6 +75,7 @@ class GoldenSets:
         """Answers to the next items, as many as there is time for; None when there are none left."""
         try:
             protocol = common_protocol(request, candidate, stable)
+            candidate, stable = asked_for(request, candidate, stable)
             requests = candidate.schemas.input if candidate.schemas is not None else None
             golden = await self._datasets.read(scene.namespace, request, protocol, requests=requests)
             start = request.start if request.dataset == golden.digest else 0
@@ -233,6 +234,12 @@ def common_protocol(request: GoldenRequest, candidate: Arm, stable: Arm | None) 
             "roll the change of spec.release.protocol out without this metric"
         )
     return asked
+
+
+def asked_for(request: GoldenRequest, candidate: Arm, stable: Arm | None) -> tuple[Arm, Arm | None]:
+    """Both arms, asked for the model that a golden set is of. Raises ProtocolError."""
+    model = request.source.model if isinstance(request.source, GoldenSetSource) else None
+    return candidate.asked_for(model), stable.asked_for(model) if stable is not None else None
 
 
 def match_of(spec: MatchSpec | None) -> Match:

@@ -32,7 +32,7 @@ from slipway.cluster import ClusterError, Forbidden, Object
 from slipway.cluster.endpoints import UnknownPortError
 from slipway.controller.arm import Arm, ProtocolError
 from slipway.controller.evaluation import CountsResult, GoldenResult, ItemsResult, R, ResultError, read_result
-from slipway.controller.golden import common_protocol, items_per_second
+from slipway.controller.golden import asked_for, common_protocol, items_per_second
 from slipway.controller.jobs import JobError, Jobs
 from slipway.controller.observe import Scene
 from slipway.outside import Egress
@@ -76,11 +76,12 @@ class JobSources:
 
         async def read() -> Evidence:
             common_protocol(request, candidate, stable)
+            arms = asked_for(request, candidate, stable)
             state = await self.jobs.run(
                 scene.namespace,
                 question.name,
                 question.uid,
-                lambda: question.job(self._replaying(scene, request, source, candidate, stable), settings.timeout),
+                lambda: question.job(self._replaying(scene, request, source, *arms), settings.timeout),
             )
             told = _told(question, state, GoldenResult)
             return told if isinstance(told, Waiting) else _batch(question, told, told.dataset)

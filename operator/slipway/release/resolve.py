@@ -196,6 +196,9 @@ def settle(release: ReleaseSpec, runtime: Runtime) -> FrozenRuntime:
         raise UnresolvedError(
             Unresolved.INVALID, f"spec.release.runtime: {runtime.title} and the release come to no container: {said}"
         ) from error
+    if release.model.also_serves and frozen.protocol is not None and frozen.protocol.name == "MLflow":
+        message = f"spec.release.model.alsoServes: {runtime.title} speaks MLflow's protocol, which does not name models"
+        raise UnresolvedError(Unresolved.INVALID, f"{message}: leave it out, or name another runtime")
     if release.transformer is not None and (shared := shared_port(frozen.container, release.transformer.container)):
         raise UnresolvedError(
             Unresolved.INVALID,

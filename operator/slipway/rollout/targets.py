@@ -160,22 +160,31 @@ def _shifted(seen: Observation, who: Roles, records: Records) -> tuple[int, int]
         return None
     stable, fleet = seen.revisions[who.stable], seen.revisions[candidate].fleet
     size = full_size(seen, record)
-    shares = [seen.route.written.get(who.stable, FULL if not seen.route.exists else 0)]
-    shares.append(seen.route.observed.get(who.stable, 0) if seen.route.observed is not None else FULL)
-    carries = max(*shares, asked_weight(records[who.stable]))  # and what this very decision gives it back
+    written = seen.route.written.get(who.stable, FULL if not seen.route.exists else 0)
+    carries = max(written, asked_weight(records[who.stable]))  # and what this very decision gives it back
+    others = sum(rev.fleet.replicas for hash_, rev in seen.revisions.items() if hash_ not in (who.stable, candidate))
+
+    def pods(share: int) -> tuple[int, int]:
+        return shifted(
+            shift,
+            replicas=size,
+            wanted=pods_needed(seen, record),
+            candidate=fleet.replicas,
+            stable=stable.fleet.replicas,
+            stable_share=share,
+            others=others,
+        )
+
     if seen.course.by_replicas:
         leads = seen.route.written.get(candidate, 0) and asked_weight(record)
         ready = staying(seen.revisions[candidate]) if leads else 0
-        carries = max(0, FULL - carried(ready, size))
-    return shifted(
-        shift,
-        replicas=size,
-        wanted=pods_needed(seen, record),
-        candidate=fleet.replicas,
-        stable=stable.fleet.replicas,
-        stable_share=carries,
-        others=sum(rev.fleet.replicas for hash_, rev in seen.revisions.items() if hash_ not in (who.stable, candidate)),
-    )
+        return pods(max(0, FULL - carried(ready, size)))
+    if seen.route.observed is not None:
+        return pods(max(carries, seen.route.observed.get(who.stable, 0)))
+    # It may have all traffic as long as nobody knows. It keeps the pods for that, and gets none that it had not: of
+    # pods that are to be given up again, each would take a machine beyond the surge.
+    keeps, wanted = pods(FULL)
+    return max(pods(carries)[0], min(keeps, stable.fleet.replicas)), wanted
 
 
 def _replicas(

@@ -280,6 +280,13 @@ def test_a_transformer_and_what_a_runtime_brings_share_no_port(ports: Any, share
     )
 
 
+def test_a_server_that_does_not_name_models_serves_one() -> None:
+    runtime = a_runtime("r", protocol={"name": "MLflow"})
+    reason, message = unresolved(a_release({"alsoServes": ["eu"]}, runtime={"name": "r"}), runtime)
+    assert reason == "RuntimeInvalid"
+    assert message.startswith("spec.release.model.alsoServes: ClusterModelRuntime r speaks MLflow's protocol")
+
+
 def test_what_the_release_says_goes_before_the_runtime() -> None:
     runtime = a_runtime(
         "r",
