@@ -245,7 +245,6 @@ class WrittenBack(StatusModel):
     version: Annotated[Text64, Field(description="The version that it is about.")]
     value: Annotated[Text256, Field(description="The alias, or the value of the tag.")]
     state: Annotated[Text64, Field(description="Writing, Written or Failed.")]
-    attempt: Annotated[int, Field(ge=1, description="Which attempt it is.")] = 1
     message: Annotated[Message | None, Field(description="Why it failed.")] = None
     time: Annotated[Timestamp, Field(description="When it was decided.")]
 

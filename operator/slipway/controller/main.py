@@ -46,6 +46,7 @@ from slipway.controller.telemetry import Telemetry
 from slipway.controller.traced import TracedCluster
 from slipway.controller.tracing import tracing
 from slipway.controller.workers import LONGEST_PAUSE, WORKERS, resyncing, working
+from slipway.controller.writing_back import WritingBack
 from slipway.feedback import Ledger
 from slipway.outside import Egress, Outside
 from slipway.registries import Registry
@@ -217,6 +218,7 @@ class _Process:
             wake=queue.add,
             ours=shard.takes,
         )
+        writing_back = WritingBack(registries)
         traced = TracedCluster(cluster)
         reconciler = Reconciler(
             traced,
@@ -232,6 +234,7 @@ class _Process:
             reactions=reactions,
             notifier=notifier,
             registries=registries,
+            writing_back=writing_back,
             drain=await cluster.version() >= SLEEPS_SINCE,
             image=options.image,
             settles=options.settle_seconds,
@@ -243,6 +246,7 @@ class _Process:
             await _watch(queue, options, served, shard, ending)
         await reactions.close()
         await notifier.close()
+        await writing_back.close()
         await registries.close()
 
 

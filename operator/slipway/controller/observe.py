@@ -44,7 +44,7 @@ from slipway.cluster import (
     Object,
 )
 from slipway.controller.addresses import address_problem
-from slipway.controller.declared import declared
+from slipway.controller.declared import declared, registry_of
 from slipway.controller.giver import given_by
 from slipway.controller.routing import Routing, Subject, last_asked, missing, read_routing, route_of
 from slipway.controller.runtimes import settled
@@ -147,6 +147,7 @@ async def observe(
     """
     status = read_status(deployment)
     try:
+        registry = registry_of(deployment)
         deployment = await declared(cluster, deployment, status)
     except ValueError as error:
         raise InvalidSpecError(str(error)) from error
@@ -193,6 +194,7 @@ async def observe(
         route=_route(routing, revisions),
         gateway_problem=routing.problem,
         status=status,
+        write_back=registry.write_back if registry is not None else None,
         router=router_name(spec.traffic),
         paused=spec.paused,
         command=(deployment["metadata"].get("annotations") or {}).get(ANNOTATION_COMMAND),

@@ -14,7 +14,7 @@ from slipway.cluster import MODEL_DEPLOYMENT, Cluster, EventRecorder, Object
 from slipway.controller.act import FINALIZER, REFUSALS, Actor
 from slipway.controller.budget import RolloutBudget
 from slipway.controller.collect import Collector
-from slipway.controller.declared import UndeclaredError
+from slipway.controller.declared import UndeclaredError, registry_of
 from slipway.controller.logs import concerning
 from slipway.controller.notifying import Notifier
 from slipway.controller.observe import InvalidSpecError, observe, read_spec, read_status
@@ -24,6 +24,7 @@ from slipway.controller.rights import with_remedy
 from slipway.controller.telemetry import Telemetry
 from slipway.controller.tracing import Value, note, span
 from slipway.controller.verifying import Verifier
+from slipway.controller.writing_back import WritingBack
 from slipway.outside import Egress, Outside
 from slipway.rollout import Decision, Limits, Observation, decide, plan, reasons, refused, roles, trial
 from slipway.traffic import PlanError, router_name
@@ -66,6 +67,7 @@ class Reconciler:
         reactions: Reactions | None = None,
         notifier: Notifier | None = None,
         registries: Registries | None = None,
+        writing_back: WritingBack | None = None,
         drain: bool = False,
         image: str | None = None,
         settles: float | None = None,
@@ -78,6 +80,7 @@ class Reconciler:
         self._reactions = reactions or Reactions(cluster, Outside(Egress()))
         self._notifier = notifier or Notifier(cluster, Outside(Egress()))
         self._registries = registries or Registries(cluster)
+        self._writing_back = writing_back or WritingBack(self._registries)
         self._settles = settles
         self._verifier = Verifier(cluster, image)
         self._actor = Actor(cluster, EventRecorder(cluster), drain=drain, image=image, written=self._notifier.start)
@@ -119,6 +122,7 @@ class Reconciler:
                     reactions=self._reactions.outcomes(namespace, name),
                     receivers=self._notifier.receivers(namespace, scene.spec.notifications, now),
                     notified=self._notifier.outcomes(seen),
+                    written_back=self._writing_back.outcomes(key, seen.status),
                 )
                 decision = decide(seen)
             note(uid=scene.uid, **_described(seen, decision))
@@ -126,6 +130,7 @@ class Reconciler:
                 await self._actor.act(scene, decision, now)
             self._telemetry.decided(key, seen, decision)
             self._reactions.start(scene, decision.reactions)
+            self._writing_back.start(key, registry_of(deployment), decision.write_backs)
         except InvalidSpecError as error:
             await self._refuse(deployment, now, reasons.INVALID_SPEC, str(error))
             return None

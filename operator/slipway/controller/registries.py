@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from slipway.api import ModelDeploymentStatus, RegistrySpec, ResolvedModel
+from slipway.api import ModelDeploymentStatus, RegistrySpec
 from slipway.cluster import SECRET, Cluster, ClusterError, EventRecorder, Object
 from slipway.controller.declared import registry_of
 from slipway.controller.observe import read_status
 from slipway.controller.statuses import StatusWriter
 from slipway.outside import Egress, Outside
-from slipway.registries import Asker, Registry, RegistryError, find
+from slipway.registries import Asker, Memory, Registry, RegistryError, find
 from slipway.release import source_of
 from slipway.rollout import RegistryAnswer, noted, reasons
 
@@ -50,9 +50,11 @@ class _Followed:
 
     spec: RegistrySpec
     source: str
+    memory: Memory
     answer: RegistryAnswer | None = None
     kick: asyncio.Event = field(default_factory=asyncio.Event)
     asking: bool = True
+    """A request is under way, or about to be."""
     task: asyncio.Task[None] | None = None
 
 
@@ -71,8 +73,8 @@ class Registries:
         """`wake` asks for a look; `ours` says whether a ModelDeployment is this operator's still."""
         self._cluster = cluster
         self._outside = outside or Outside(Egress())
-        self._registry = registry or Registry()
-        self._wake = wake
+        self.registry = registry or Registry()
+        self.wake = wake
         self._ours = ours
         self._room = asyncio.Semaphore(AT_ONCE)
         self._statuses = StatusWriter(cluster)
@@ -134,11 +136,12 @@ class Registries:
             return
         self.forget(key)
         source = source_of(spec)
-        followed = _Followed(spec, source)
-        self._followed[key] = followed
         on_record = status.resolved or status.suggestion
         first = known is None and on_record is not None and on_record.source == source
         pause = random.uniform(0.0, FIRST_WITHIN) if first else 0.0  # noqa: S311 - jitter, not a secret
+        memory = Memory(on_record.release.model if on_record is not None and on_record.source == source else None)
+        followed = _Followed(spec, source, memory, asking=not first)
+        self._followed[key] = followed
         name = f"registry of {'/'.join(key)}"
         followed.task = asyncio.create_task(self._keep_asking(key, followed, pause), name=name)
 
@@ -149,20 +152,21 @@ class Registries:
             if not self._ours(key):
                 self._followed.pop(key, None)
                 return
-            answer = await self._answer(key, followed)
-            failures = failures + 1 if answer.reason == reasons.REGISTRY_UNREACHABLE else 0
+            answer = await self._answer(key, followed) or followed.answer
+            failures = failures + 1 if answer is not None and answer.reason == reasons.REGISTRY_UNREACHABLE else 0
             changed = answer != followed.answer
             followed.answer, followed.asking = answer, followed.kick.is_set()
             if changed:
-                self._wake(key)
+                self.wake(key)
             pause = pause_after(failures, followed.spec.interval.total_seconds())
 
-    async def _answer(self, key: Key, followed: _Followed) -> RegistryAnswer:
-        known = followed.answer.model if followed.answer is not None else None
+    async def _answer(self, key: Key, followed: _Followed) -> RegistryAnswer | None:
+        """What came of asking; None while what is there is not whole yet."""
         try:
             async with self._room:
-                found = await self._asked(key, followed.spec, known)
-            return RegistryAnswer(followed.source, found)
+                asker = await self.asker(key[0], followed.spec)
+                found = await find(asker, followed.spec, self.registry, followed.memory)
+            return RegistryAnswer(followed.source, found) if found is not None else None
         except RegistryError as error:
             reason, message = error.reason, str(error)
         except ClusterError as error:
@@ -171,9 +175,6 @@ class Registries:
             reason, message = reasons.REGISTRY_ANSWER, f"a defect of the operator: {type(error).__name__}"
             _log.error("%s: asking its registry: %s", "/".join(key), message)
         return RegistryAnswer(followed.source, reason=reason, message=message)
-
-    async def _asked(self, key: Key, spec: RegistrySpec, known: ResolvedModel | None) -> ResolvedModel:
-        return await find(await self.asker(key[0], spec), spec, self._registry, known)
 
     async def asker(self, namespace: str, spec: RegistrySpec) -> Asker:
         """Who asks for a ModelDeployment. The Secret is read by its name, and kept nowhere."""

@@ -5,7 +5,7 @@ nothing here judges addresses as the operator does for URLs in specifications; i
 names that leave the destination, archives that unfold to more than they may, and anything half.
 """
 
-from slipway.delivery.address import SCHEMES, Address, address
+from slipway.delivery.address import SCHEMES, Address, address, is_loopback
 from slipway.delivery.digest import digest_of, tree_digest
 from slipway.delivery.errors import (
     AddressError,
@@ -53,6 +53,7 @@ __all__ = [
     "digest_of",
     "fetch",
     "passes",
+    "is_loopback",
     "tree_digest",
     "verify",
 ]

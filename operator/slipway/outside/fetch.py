@@ -40,6 +40,8 @@ class Fetched(Answer):
 
     version: str
     """The ETag without its quotes; empty where there is none."""
+    challenge: str = ""
+    """Of an answer 401: how its server wants to be told who asks (``WWW-Authenticate``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,8 @@ class Outside:
                     raise FetchError(f"{shown(str(url))} answered with more than {wanted.limit} bytes")
             kind, version = response.headers.get("content-type", ""), response.headers.get("etag", "")
             version = version.removeprefix("W/").strip('"')[:128]
-            return Fetched(response.status_code, kind, bytes(body), version), location
+            challenge = response.headers.get("www-authenticate", "")[:MAX_URL]
+            return Fetched(response.status_code, kind, bytes(body), version, challenge), location
 
     async def _trusted(self, scheme: str) -> ssl.SSLContext:
         """The certificate store, which takes a while to read: once, also where many ask at the same time.

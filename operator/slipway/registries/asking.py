@@ -47,9 +47,10 @@ class Asker:
         *,
         headers: Mapping[str, str] | None = None,
         document: Mapping[str, Any] | None = None,
-        redirects: int = 3,
+        challenged: bool = False,
     ) -> Fetched:
-        """An answer, whatever it says; `about` names the field in messages. With a document it is a POST.
+        """An answer, whatever it says; `about` names the field in messages. With a document it is a POST. `challenged`
+        says that an answer 401 is one, because it tells how to prove who asks.
 
         Raises RegistryError where no whole answer came, or one says that the registry fails.
         """
@@ -64,7 +65,7 @@ class Asker:
                 method="GET" if content is None else "POST",
                 content=content,
                 headers=sent,
-                redirects=redirects if content is None else 0,
+                redirects=3 if content is None else 0,
             )
         except EgressError as error:
             raise RegistryError(REFUSED, f"{about}: {error}: see slipway run --egress") from None
@@ -72,7 +73,7 @@ class Asker:
             raise RegistryError(FAILING, f"{about}: {error}") from None
         if answer.status >= 500 or answer.status == 429:
             raise RegistryError(FAILING, f"{about}: {host_of(url)} answered HTTP {answer.status}")
-        if answer.status in (401, 403):
+        if answer.status in (401, 403) and not (challenged and answer.status == 401):
             raise RegistryError(
                 REFUSED,
                 f"spec.release.from.credentials: {host_of(url)} answered HTTP {answer.status}: name a Secret "

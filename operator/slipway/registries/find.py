@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from slipway.api import RegistrySpec, ResolvedModel
-from slipway.registries import mlflow
+from slipway.registries import hub, mlflow, objects, oci
 from slipway.registries.asking import REFUSED, Asker, RegistryError
 
 HUB: Final = "https://huggingface.co"
@@ -22,9 +22,27 @@ class Registry:
     hub: str = HUB
 
 
-async def find(asker: Asker, spec: RegistrySpec, registry: Registry, known: ResolvedModel | None) -> ResolvedModel:
-    """What a registry names now. `known` is what it named before, which spares requests. Raises RegistryError."""
+@dataclass(slots=True)
+class Memory:
+    """What is known of one source from one request to the next."""
+
+    known: ResolvedModel | None = None
+    """What it named last."""
+    unsettled: tuple[str, str] | None = None
+    """A version below a prefix that was there at the last look, and a digest of what it held."""
+
+
+async def find(asker: Asker, spec: RegistrySpec, registry: Registry, memory: Memory) -> ResolvedModel | None:
+    """What a registry names now; None while it is not whole yet. `memory` is the source's own. Raises RegistryError."""
     if spec.mlflow is not None:
         server = mlflow.tracking_server(spec.mlflow, asker, registry.tracking_uri)
-        return await mlflow.version_of(asker, server, spec.mlflow, known)
-    raise RegistryError(REFUSED, "spec.release.from: name exactly one of mlflow, huggingFace, oci and s3")
+        memory.known = await mlflow.version_of(asker, server, spec.mlflow, memory.known)
+    elif spec.hugging_face is not None:
+        memory.known = await hub.commit_of(asker, registry.hub, spec.hugging_face)
+    elif spec.oci is not None:
+        memory.known = await oci.manifest_of(asker, spec.oci)
+    elif spec.s3 is not None:
+        memory.known, memory.unsettled = await objects.highest(asker, spec.s3, memory.known, memory.unsettled)
+    else:
+        raise RegistryError(REFUSED, "spec.release.from: name exactly one of mlflow, huggingFace, oci and s3")
+    return memory.known

@@ -74,12 +74,14 @@ def _address(where: str, model: str, version: str) -> str:
 
 
 def _digest(about: Mapping[str, Any]) -> str | None:
-    tags = about.get("tags")
-    for tag in tags if isinstance(tags, list) else ():
-        if isinstance(tag, dict) and tag.get("key") == DIGEST_TAG:
-            value = str(tag.get("value", "")).strip()
-            return value if _DIGEST.fullmatch(value) else None
-    return None
+    value = dict(_tags(about)).get(DIGEST_TAG, "").strip()
+    return value if _DIGEST.fullmatch(value) else None
+
+
+def _tags(about: object) -> list[tuple[str, str]]:
+    tags = about.get("tags") if isinstance(about, dict) else None
+    found = [tag for tag in tags if isinstance(tag, dict)] if isinstance(tags, list) else []
+    return [(str(tag.get("key", "")), str(tag.get("value", ""))) for tag in found]
 
 
 async def set_alias(asker: Asker, server: str, model: str, alias: str, version: str) -> None:
@@ -97,8 +99,12 @@ async def set_alias(asker: Asker, server: str, model: str, alias: str, version: 
 
 
 async def set_tag(asker: Asker, server: str, model: str, version: str, tag: tuple[str, str]) -> None:
-    """Write a tag of a version, a key and a value. Raises RegistryError."""
+    """Write a tag of a version, a key and a value; it is not written where it is there. Raises RegistryError."""
     field = "spec.release.from.writeBack.tag"
+    query = urlencode({"name": model, "version": version})
+    now = await asker.ask(f"{server}/api/2.0/mlflow/model-versions/get?{query}", field, headers=_who(asker))
+    if now.ok and tag in _tags(document_of(now, field, server).get("model_version")):
+        return
     wanted = {"name": model, "version": version, "key": tag[0], "value": tag[1]}
     url = f"{server}/api/2.0/mlflow/model-versions/set-tag"
     _done(await asker.ask(url, field, headers=_who(asker), document=wanted), field, model, version)

@@ -83,6 +83,8 @@ ADVICE: Final = {
     "RegistryRefused": "The message names the field: repair the Secret of spec.release.from.credentials, or let the operator reach the address by --egress.",
     "RegistryNotFound": "The message names the field: repair the name in spec.release.from, or set the alias in the registry.",
     "RegistryAnswer": "Look what answers at the address of spec.release.from; the message says what it lacks.",
+    "RegistryWritten": "Nothing to do.",
+    "RegistryNotWritten": "The message says why: repair it, and set the alias or the tag in the registry by hand. The next verdict is written again.",
     # of the ModelDeployment
     "InvalidSpec": "The manifest cannot be read: the message names the fields. slipway lint -f FILE checks it without a cluster.",
     "ApplyRefused": "The API server refused an object: a quota, an admission policy or a missing permission, as the message says.",

@@ -34,6 +34,7 @@ from slipway.rollout.status import summarise
 from slipway.rollout.table import PROMOTED
 from slipway.rollout.targets import Roles
 from slipway.rollout.watching import standby_of, watch
+from slipway.rollout.writing_back import write_back
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -109,6 +110,8 @@ def decide(seen: Observation) -> Decision:
     told = tell(seen, after, records)
     if told.status is not None:
         status = status.model_copy(update={"notifications": told.status})
+    back = write_back(seen, after, records)
+    status = status.model_copy(update={"registry": back.status})
     if told.wake_at is not None:
         look.wakes.append(told.wake_at)
     return Decision(
@@ -119,9 +122,16 @@ def decide(seen: Observation) -> Decision:
         abandon=_abandoned(seen),
         delete=tuple(hash_ for hash_ in leaving if hash_ not in staying),
         status=status if status != seen.status else None,
-        announcements=(*_announcements(seen, news), *_unresolved(seen), *_told(ruling), *told.announcements),
+        announcements=(
+            *_announcements(seen, news),
+            *_unresolved(seen),
+            *_told(ruling),
+            *told.announcements,
+            *back.announcements,
+        ),
         reactions=reactions,
         notices=told.notices,
+        write_backs=back.orders,
         wake_after=NOW if look.changed or staying else _wake_after(seen.now, look.wakes),
     )
 

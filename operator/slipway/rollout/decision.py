@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-from slipway.api import ModelDeploymentStatus, ModelRevisionStatus, Notification, Occasion
+from slipway.api import ModelDeploymentStatus, ModelRevisionStatus, Notification, Occasion, WrittenBack
 from slipway.rollout.firing import Reaction
 from slipway.rollout.observation import Beside, Role
 
@@ -82,4 +82,6 @@ class Decision:
     """What is to be done about drift, beside the looks, once the records are written."""
     notices: tuple[Notice, ...] = ()
     """What receivers are to be told, beside the looks, once the status is written."""
+    write_backs: tuple[WrittenBack, ...] = ()
+    """What the registry is to be told, beside the looks, once the status is written."""
     wake_after: timedelta | None = None

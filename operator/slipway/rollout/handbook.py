@@ -128,6 +128,7 @@ SYMPTOMS: Final = (
             "RegistryRefused",
             "RegistryNotFound",
             "RegistryAnswer",
+            "RegistryNotWritten",
         ),
     ),
     Symptom(
@@ -250,6 +251,8 @@ restart of the operator. Losing one never costs a decision.
 | a command that was carried out: `{accepted}` | Normal |
 | a command that was not: `{refused}` | Warning |
 | a message to a receiver that could not be sent: `{unsent}` | Warning |
+| what a registry names, and that it was told of a verdict: {registry} | Normal |
+| why a registry names nothing, once for a reason, or was not told of a verdict: {unnamed} | Warning |
 
 The message begins with the release that it is about and has the numbers that the decision was made on. What each reason means is
 in [Reasons](../reasons.md).
@@ -285,6 +288,8 @@ def events_markdown() -> str:
         accepted=reasons.COMMAND_ACCEPTED,
         refused=reasons.COMMAND_REFUSED,
         unsent=reasons.NOTIFICATION_FAILED,
+        registry=_listed(reasons.OF_REGISTRIES),
+        unnamed=_listed(reasons.REGISTRY_FAILURES),
     )
 
 

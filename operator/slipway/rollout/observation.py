@@ -17,6 +17,7 @@ from slipway.api import (
     ModelRevisionStatus,
     Notification,
     RollbackSpec,
+    WriteBack,
 )
 from slipway.rollout.course import Course, Step
 from slipway.rollout.firing import ReactionOutcome
@@ -316,6 +317,10 @@ class Observation:
     """What to say of a runtime that was edited after the declared release was settled with it."""
     verification: Verification | None = None
     """What is known of the declared release's artifact; None where nothing has to be verified."""
+    write_back: WriteBack | None = None
+    """What the registry is told of verdicts."""
+    written_back: tuple[NoticeOutcome, ...] = ()
+    """What this process has told it, and is telling it."""
     router: str = ""
     """Name of the router that the specification declares."""
     queued: str | None = None

@@ -196,6 +196,12 @@ REGISTRY_REFUSED: Final = "RegistryRefused"
 REGISTRY_NOT_FOUND: Final = "RegistryNotFound"
 """The registry has no such model, alias, revision, tag or version."""
 
+REGISTRY_WRITTEN: Final = "RegistryWritten"
+"""The registry was told of a verdict, as spec.release.from.writeBack asks."""
+
+REGISTRY_NOT_WRITTEN: Final = "RegistryNotWritten"
+"""The registry could not be told of a verdict, and is not told again. The rollout does not depend on it."""
+
 REGISTRY_ANSWER: Final = "RegistryAnswer"
 """The registry's answer cannot be read: something else may be at its address."""
 
@@ -215,6 +221,14 @@ STABLE_SERVING: Final = "StableServing"
 
 CANDIDATE_SERVING: Final = "CandidateServing"
 """The candidate takes all traffic at its last step, with the stable release at full size beside it."""
+
+OF_REGISTRIES: Final = frozenset({RELEASE_SUGGESTED, RELEASE_RESOLVED, REGISTRY_WRITTEN})
+"""Good news from registries."""
+
+REGISTRY_FAILURES: Final = frozenset(
+    {REGISTRY_UNREACHABLE, REGISTRY_REFUSED, REGISTRY_NOT_FOUND, REGISTRY_ANSWER, REGISTRY_NOT_WRITTEN}
+)
+"""Why a registry names nothing, or knows nothing."""
 
 WARNINGS: Final = frozenset({DRIFT_FOUND, DRIFT_REACTION_FAILED})
 """Entries of a timeline that are Warnings, in whichever phase."""

@@ -361,3 +361,121 @@ def test_failures_are_tried_again_soon_and_then_ever_less_often(failures: int, l
     assert pause_after(failures, 300.0, spread=lambda: 0.0) == pytest.approx(least)
     assert pause_after(failures, 300.0, spread=lambda: 1.0) == pytest.approx(most)
     assert pause_after(50, 3600.0, spread=lambda: 0.5) == pytest.approx(max(3600.0, LONGEST_PAUSE))
+
+
+# --- writing back -----------------------------------------------------------------------------------------------------
+
+
+BACK: dict[str, Any] = {"writeBack": {"alias": "champion", "tag": "slipway.dev/rollout"}}
+
+
+async def written(world: World) -> None:
+    await heard(world)
+    await world.writing_back.idle()
+    await heard(world)
+
+
+async def champion(world: World, mlflow: MLflowServer) -> None:
+    """Version 1 serves, and the registry knows it."""
+    await serving_automatically(world, mlflow, **BACK)
+    await written(world)
+    assert mlflow.aliases["champion"] == "1"
+
+
+async def test_a_promotion_is_written_into_the_registry_once(world: World, mlflow: MLflowServer) -> None:
+    await champion(world, mlflow)
+    mlflow.asked.clear()
+    await moved(world, mlflow, "2")
+    await written(world)
+    assert mlflow.aliases["champion"] == "2"
+    assert mlflow.tags["2"] == {"slipway.dev/rollout": "Promoted"}
+    assert len(mlflow.written()) == 2
+    for _ in range(2):
+        allowing(world)
+        await written(world)
+    assert len(mlflow.written()) == 2
+    assert {one["state"] for one in world.status["registry"]["writtenBack"]} == {"Written"}
+    assert [reason for _, reason, _ in world.events()].count("RegistryWritten") == 4
+
+
+async def test_an_alias_that_somebody_moved_since_is_left_where_it_is(world: World, mlflow: MLflowServer) -> None:
+    await champion(world, mlflow)
+    mlflow.aliases["champion"] = "2"
+    allowing(world)
+    await written(world)
+    assert mlflow.aliases["champion"] == "2"
+
+
+async def test_what_was_cut_off_is_looked_up_before_it_is_written_again(world: World, mlflow: MLflowServer) -> None:
+    allowing(world)
+    world.declare(release=automatic(mlflow, **BACK), **SHORT)
+    await world.run()
+    await world.registries.idle()
+    await world.run(until=lambda: bool((world.status.get("registry") or {}).get("writtenBack")))
+    states = [one["state"] for one in world.status["registry"]["writtenBack"]]
+    assert set(states) == {"Writing"}
+    await world.writing_back.idle()  # the registry has it, and the operator ends before it could say so
+    count = len(mlflow.written())
+    allowing(world)
+    await written(world)
+    assert len(mlflow.written()) == count == 2
+    assert {one["state"] for one in world.status["registry"]["writtenBack"]} == {"Written"}
+
+
+async def test_a_rejected_version_is_tagged_with_the_reason_and_no_alias_moves(
+    world: World, mlflow: MLflowServer
+) -> None:
+    await champion(world, mlflow)
+    world.golden(200)
+    await world.model("2", accuracy=0.2)
+    await moved(world, mlflow, "2")
+    await written(world)
+    assert mlflow.tags["2"] == {"slipway.dev/rollout": "RolledBack: AnalysisFailed"}
+    assert mlflow.aliases["champion"] == "1"
+
+
+async def test_a_haul_back_after_a_promotion_moves_the_alias_back(world: World, mlflow: MLflowServer) -> None:
+    await serving_automatically(world, mlflow, **BACK)
+    watched = {"rollback": {"watch": "10m", "scaleDownDelay": "30s"}}
+    world.edit(world.deployment, spec=world.deployment["spec"] | watched)
+    await moved_until_promoted(world, mlflow)
+    await world.writing_back.idle()
+    assert mlflow.aliases["champion"] == "2"
+    about = f"abort@{world.revision('2')['spec']['hash']}#1"
+    world.edit(
+        world.deployment, metadata=world.deployment["metadata"] | {"annotations": {"slipway.dev/command": about}}
+    )
+    await world.run(until=lambda: world.stable == "1")
+    await world.writing_back.idle()
+    await written(world)
+    assert mlflow.aliases["champion"] == "1"
+    assert mlflow.tags["2"]["slipway.dev/rollout"].startswith("RolledBack")
+
+
+async def moved_until_promoted(world: World, mlflow: MLflowServer) -> None:
+    mlflow.aliases["production"] = "2"
+    world.registries.ask_now(KEY)
+    await world.registries.idle()
+    await world.run(until=lambda: world.stable == "2")
+
+
+async def test_a_registry_that_fails_is_tried_again_and_holds_nothing_up(world: World, mlflow: MLflowServer) -> None:
+    await champion(world, mlflow)
+    world.declare(release=a_release("2") | {"from": from_(mlflow, **BACK)})
+    mlflow.instead = web.Response(status=503)
+    await world.run(until=lambda: world.stable == "2")
+    assert world.condition("Ready")["status"] == "True"
+    mlflow.instead = None
+    await written(world)
+    assert mlflow.aliases["champion"] == "2"
+
+
+async def test_a_version_that_the_registry_does_not_know_is_told_once(world: World, mlflow: MLflowServer) -> None:
+    allowing(world)
+    world.declare(release=a_release("v1") | {"from": from_(mlflow, writeBack={"alias": "champion"})}, **SHORT)
+    await written(world)
+    assert world.stable == "v1"
+    (entry,) = world.status["registry"]["writtenBack"]
+    assert entry["state"] == "Failed"
+    assert "spec.release.model.version has to be the registry's number" in entry["message"]
+    assert [reason for _, reason, _ in world.events()].count("RegistryNotWritten") == 1

@@ -57,6 +57,7 @@ from slipway.controller.runtimes import Wanting
 from slipway.controller.telemetry import Telemetry
 from slipway.controller.traced import TracedCluster
 from slipway.controller.workers import look
+from slipway.controller.writing_back import WritingBack
 from slipway.outside import Egress
 from slipway.registries import Registry
 from slipway.rollout import Limits
@@ -141,6 +142,7 @@ class World:
         self.reactions = Reactions(cluster, reach.Outside(self.egress))
         self.notifier = Notifier(cluster, reach.Outside(self.egress), pause=self._paused)
         self.registries = Registries(cluster, reach.Outside(self.egress), registry=self.registry, wake=self.queue.add)
+        self.writing_back = WritingBack(self.registries, pause=self._paused)
         self.reconciler = Watched(
             Reconciler(
                 traced,
@@ -149,6 +151,7 @@ class World:
                 reactions=self.reactions,
                 notifier=self.notifier,
                 registries=self.registries,
+                writing_back=self.writing_back,
                 drain=drain,
                 image=self.image,
                 clock=self.now,
@@ -369,6 +372,7 @@ async def a_world() -> AsyncIterator[World]:
     async with an_outside() as outside, http_client() as client:
         world = World(outside, client)
         yield world
+        await world.writing_back.close()
         await world.registries.close()
 
 

@@ -51,9 +51,11 @@ class MLflowServer:
             version = self.aliases.get(said["alias"])
             if version is None:
                 return _recorded("GET registered-models/alias of a missing alias")
-            return self._version(version, said["alias"])
+            return self._version(version)
         if said.get("version") not in self.versions:
             return _recorded("POST of a missing version")
+        if what == "GET model-versions/get":
+            return self._version(said["version"])
         if what == "GET model-versions/get-download-uri":
             return _recorded(what, artifact_uri=self.versions[said["version"]])
         if what == "POST registered-models/alias":
@@ -64,14 +66,14 @@ class MLflowServer:
             return web.Response(status=404, text="<!doctype html><title>404 Not Found</title>")
         return _recorded(what)
 
-    def _version(self, version: str, alias: str) -> web.Response:
+    def _version(self, version: str) -> web.Response:
         body = copy.deepcopy(_RECORDED["GET registered-models/alias"]["body"])
         tags = [{"key": key, "value": value} for key, value in self.tags.get(version, {}).items()]
         body["model_version"] |= {
             "version": version,
             "source": self.versions[version],
             "tags": tags,
-            "aliases": [alias],
+            "aliases": [alias for alias, at in self.aliases.items() if at == version],
         }
         return web.json_response(body)
 
