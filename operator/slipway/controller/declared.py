@@ -18,7 +18,7 @@ class UndeclaredError(Exception):
 
 def registry_of(deployment: Object) -> RegistrySpec | None:
     """``spec.release.from``; None where there is none. Raises ValueError, which names the field."""
-    written = _release(deployment).get("from")
+    written = written_release(deployment).get("from")
     if written is None:
         return None
     try:
@@ -38,9 +38,10 @@ async def declared(cluster: Cluster, deployment: Object, status: ModelDeployment
     While the policy is Automatic and what is asked now has not answered yet, what was declared last stays declared.
     Raises ValueError, UndeclaredError and ClusterError.
     """
-    release = _release(deployment)
+    release = written_release(deployment)
     registry = registry_of(deployment)
-    if not (release.get("model") or {}).get("version") and not is_automatic(release):
+    model = release.get("model")
+    if isinstance(model, Mapping) and not model.get("version") and not is_automatic(release):
         raise ValueError("spec.release.model.version: it is required, unless from.policy is Automatic")
     if registry is None:
         return deployment
@@ -62,8 +63,10 @@ async def declared(cluster: Cluster, deployment: Object, status: ModelDeployment
     )
 
 
-def _release(deployment: Object) -> Mapping[str, Any]:
-    found = (deployment.get("spec") or {}).get("release")
+def written_release(deployment: Object) -> Mapping[str, Any]:
+    """``spec.release`` as it is written; empty where it is no object."""
+    spec = deployment.get("spec")
+    found = spec.get("release") if isinstance(spec, Mapping) else None
     return found if isinstance(found, Mapping) else {}
 
 

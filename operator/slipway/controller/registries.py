@@ -18,7 +18,7 @@ from typing import Final
 
 from slipway.api import ModelDeploymentStatus, RegistrySpec
 from slipway.cluster import SECRET, Cluster, ClusterError, EventRecorder, Object
-from slipway.controller.declared import registry_of
+from slipway.controller.declared import registry_of, written_release
 from slipway.controller.observe import read_status
 from slipway.controller.statuses import StatusWriter
 from slipway.outside import Egress, Outside
@@ -94,7 +94,7 @@ class Registries:
             self._follow(key, spec, before)
         followed = self._followed.get(key)
         answer = followed.answer if followed is not None else None
-        after, told = noted(before, deployment["spec"]["release"], spec, answer, now)
+        after, told = noted(before, written_release(deployment), spec, answer, now)
         if after == before:
             return False
         await self._statuses.deployment(deployment, after)

@@ -59,7 +59,7 @@ async def test_a_look_is_one_trace_with_its_reads_its_sources_its_decision_and_i
     ]
     trees = [collected.tree(look) for look in stepping]
     tree = next(tree for tree in trees if "measure" in tree["collect"])
-    assert list(tree) == ["get ModelDeployment", "observe", "collect", "decide", "act"]
+    assert list(tree) == ["get ModelDeployment", "registry", "observe", "collect", "decide", "act"]
     assert {"list ModelRevision", "list Deployment", "list Service", "get HTTPRoute"} <= tree["observe"].keys()
     assert "list EndpointSlice" in tree["collect"]
     assert {"apply ModelRevision/status", "apply HTTPRoute", "apply ModelDeployment/status"} <= tree["act"].keys()

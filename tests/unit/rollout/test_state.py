@@ -276,7 +276,9 @@ def test_no_revision_is_deleted_that_has_pods_or_a_role():
     rollout = a_rollout().rolled_back().with_rollback(revision_history_limit=0)
     assert rollout.decide().delete == ()
     assert rollout.declaring(V1).decide().delete == ()
-    assert rollout.with_candidate_pods(0).decide().delete == (V2,)
+    rollout.with_candidate_pods(0)
+    assert rollout.decide().delete == (), "that it was rejected is remembered first"
+    assert rollout.then().decide().delete == (V2,)
 
 
 def test_a_revision_that_was_replaced_before_it_was_tried_does_not_stay_for_ever():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from unit.rollout.builders import (
+    GATES,
     MINUTE,
+    NOW,
     V1,
     V2,
     V3,
@@ -19,7 +21,7 @@ from unit.rollout.builders import (
     errors_in_pods,
 )
 
-from slipway.api import Phase
+from slipway.api import ModelDeploymentStatus, Phase, RejectedRelease
 from slipway.rollout import FULL, TABLE, Event, Shadow, Verification
 
 OTHER_GATES = a_hash("other gates")
@@ -49,6 +51,11 @@ def _replaced_while_watched() -> ARollout:
     """Release 3 ends its way up in the very look in which the watch over release 2 ends."""
     rollout = a_rollout().watching().declaring(V3).in_phase(Phase.PROMOTING, of=V3, weight=100.0, baseline=V2)
     return rollout.with_pods(V3, 4).routed({V3: FULL})
+
+
+def _rejected_before() -> ARollout:
+    rejected = RejectedRelease(hash=V2, version="2", gates=GATES, time=NOW, message="errors: Fail")
+    return a_rollout().pending().with_status(ModelDeploymentStatus(rejected=[rejected]))
 
 
 REFUSED = Verification(refused=("VerificationFailed", "spec.release.model.uri: it is empty"))
@@ -92,6 +99,7 @@ REACHED = {
     (Phase.WATCHING, Event.REPLACED): _replaced_while_watched,
     (Phase.SUPERSEDED, Event.RESTORED): lambda: a_rollout().watching().commanded("abort"),
     (Phase.PENDING, Event.ROUTE_USABLE): lambda: a_rollout().pending(),
+    (Phase.PENDING, Event.REJECTED_BEFORE): _rejected_before,
     (Phase.STARTING, Event.READY): lambda: a_rollout().starting().with_candidate_pods(1).with_answers(True),
     (Phase.STARTING, Event.START_DEADLINE): lambda: a_rollout().starting().after(10 * MINUTE),
     (Phase.EVALUATING, Event.EVALUATED): lambda: a_rollout().evaluating(),

@@ -76,7 +76,7 @@ def test_a_selector_that_is_not_ours_leads_nobody_here(somebodys: dict[str, str]
 
 def test_releases_that_name_their_port_differently_cannot_share_it() -> None:
     grpc = Backend(NEW, 2500, target_port="rest")
-    assert "ports[0] the same name in both" in a_service().refusal(replace(PLAN, backends=[Backend(OLD, 7500), grpc]))
+    assert "ports[0]) the same name in both" in a_service().refusal(replace(PLAN, backends=[Backend(OLD, 7500), grpc]))
     alone = a_service(RoutePlan([replace(grpc, basis_points=WHOLE)]))
     assert alone.of("Service")["spec"]["ports"][0]["targetPort"] == "rest"
 
