@@ -125,6 +125,7 @@ def test_it_comes_to_a_container_that_is_asked_at_a_port_of_its_own(name: str) -
 @pytest.mark.parametrize(("name", "preset"), METRICS.items())
 def test_the_page_of_its_metrics_preset_is_at_a_port_that_it_names(name: str, preset: str) -> None:
     release = settled(name, **({"image": "registry.example/bento:1"} if name == "bentoml" else {}))
+    assert spec_of(name)["metrics"] == {"preset": preset}
     assert PRESETS[preset].port in {port.number for port in named_ports(release)}
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from upgrade.additive import Schema, breaches
+from upgrade.additive import WIDER, Schema, breaches
 from upgrade.frozen import VERSIONS, Frozen
 
 from slipway.api.crd import definitions
+from slipway.cli.rules import predicate
 
 NAME = "modeldeployments.slipway.dev"
 
@@ -73,3 +75,22 @@ def test_what_only_adds_is_let_through() -> None:
 def test_the_crds_only_add_to_those_of_every_former_version(frozen: Frozen) -> None:
     assert frozen.crds.keys() <= definitions().keys()
     assert [breach for name, old in frozen.crds.items() for breach in breaches(old, definitions()[name])] == []
+
+
+def test_rules_that_took_the_place_of_narrower_ones_let_through_what_those_did() -> None:
+    """Over all sources of pods. Those of Prometheus still have the narrower rules, with a query in place of a gauge."""
+    fields = ("bad", "total", "histogram", "gauge", "preset", "measure")
+    sources = [dict.fromkeys(named, "MLServer") for n in range(7) for named in itertools.combinations(fields, n)]
+
+    def passing(rules: Iterable[str], source: dict[str, str]) -> bool:
+        found = [predicate(rule) for rule in rules]
+        return all(holds is not None and holds(source) for holds in found)
+
+    narrow = [rule.replace("self.gauge", "self.query") for rule in WIDER.values()]
+    let_through = [
+        source
+        for source in sources
+        if passing(narrow, {name.replace("gauge", "query"): it for name, it in source.items()})
+    ]
+    assert let_through
+    assert [source for source in let_through if not passing(WIDER, source)] == []

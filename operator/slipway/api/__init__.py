@@ -91,6 +91,7 @@ from slipway.api.modelruntime import (
     ModelRuntime,
     ModelRuntimeSpec,
     RuntimeDelivery,
+    RuntimeMetrics,
     ServingContainer,
     SupportedFormat,
 )
@@ -184,6 +185,7 @@ from slipway.api.traffic import (
 )
 from slipway.api.transformer import TransformerSpec
 from slipway.api.vectors import NamedVector
+from slipway.api.warmup import WarmUp
 
 __all__ = [
     "HuggingFaceRevision",
@@ -215,6 +217,8 @@ __all__ = [
     "ModelRuntimeSpec",
     "ModelSpec",
     "RuntimeDelivery",
+    "RuntimeMetrics",
+    "WarmUp",
     "RuntimeKind",
     "RuntimeReference",
     "ServingContainer",

@@ -75,6 +75,10 @@ class ModelDeploymentSpec(SpecModel):
             "replicas are the autoscaler's to decide: name one of replicas and autoscaling",
         ),
         (
+            "has(self.release.runtime) || !has(self.release.container) || !has(self.release.container.image) || !has(self.analysis) || !has(self.analysis.metrics) || self.analysis.metrics.all(m, !has(m.pods) || has(m.pods.bad) || has(m.pods.histogram) || has(m.pods.gauge) || has(m.pods.preset))",
+            "no runtime serves the release whose preset a metric of the pods could take: name bad and total, histogram, gauge or preset in pods",
+        ),
+        (
             "!(has(self.autoscaling) && has(self.traffic.service))",
             "the router service makes shares out of replicas, which an autoscaler would change: use another router or fixed replicas",
         ),

@@ -15,6 +15,8 @@ from slipway.api.container import ContainerSpec, Image
 from slipway.api.delivery import ModelPath
 from slipway.api.protocol import ProtocolSpec
 from slipway.api.release import PodSettings, RuntimeKind
+from slipway.api.sources import Runtime
+from slipway.api.warmup import WarmUp
 
 MODEL_RUNTIME_KIND: Final = "ModelRuntime"
 CLUSTER_MODEL_RUNTIME_KIND: Final = "ClusterModelRuntime"
@@ -66,6 +68,14 @@ class RuntimeDelivery(SpecModel):
     ] = None
 
 
+class RuntimeMetrics(SpecModel):
+    """What the server shows of itself."""
+
+    preset: Annotated[
+        Runtime, Field(description="The server that the pods run: what it calls its counters, and where, is known.")
+    ]
+
+
 class ModelRuntimeSpec(SpecModel):
     """How models of some formats are served.
 
@@ -87,6 +97,14 @@ class ModelRuntimeSpec(SpecModel):
     ] = None
     pod: Annotated[PodSettings | None, Field(description="What a release does not say of its pods itself.")] = None
     delivery: RuntimeDelivery | None = None
+    metrics: Annotated[
+        RuntimeMetrics | None,
+        Field(description="What metrics of the pods are read by where they name no counters of their own."),
+    ] = None
+    warm_up: Annotated[
+        WarmUp | None,
+        Field(description="Requests that each pod of a candidate has to answer first, where its release says none."),
+    ] = None
 
 
 class ModelRuntime(SpecModel):
@@ -111,3 +129,5 @@ class FrozenRuntime(SpecModel):
     protocol: ProtocolSpec | None = None
     pod: PodSettings | None = None
     delivery: RuntimeDelivery | None = None
+    metrics: RuntimeMetrics | None = None
+    warm_up: WarmUp | None = None

@@ -29,6 +29,7 @@ from slipway.api.delivery import DELIVERY_RULES, DeliverySpec
 from slipway.api.protocol import ProtocolSpec
 from slipway.api.registry import RegistrySpec
 from slipway.api.transformer import TransformerSpec
+from slipway.api.warmup import WarmUp
 
 MAX_ID = 2147483647
 """The largest number of a user or a group that Kubernetes takes."""
@@ -308,6 +309,12 @@ class ReleaseSpec(SpecModel):
         Field(description="How the model is asked. Default: as the runtime says, or the Open Inference Protocol V2."),
     ] = None
     transformer: TransformerSpec | None = None
+    warm_up: Annotated[
+        WarmUp | None,
+        Field(
+            description="Requests that each pod has to answer before the candidate is judged. Default: as the runtime says, or none."
+        ),
+    ] = None
     schemas: SchemasSpec | None = None
     delivery: DeliverySpec | None = None
     pod: PodSettings | None = None

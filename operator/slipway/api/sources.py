@@ -87,6 +87,26 @@ def _one_of(number: str) -> tuple[tuple[str, str], ...]:
     )
 
 
+def _one_of_pods() -> tuple[tuple[str, str], ...]:
+    """The same of pods, which may leave it to the runtime of the release what is read."""
+    _, unit, _, *presets = _one_of("gauge")
+    return (
+        (
+            (
+                "[has(self.bad) && has(self.total), has(self.histogram), has(self.gauge), has(self.preset)]"
+                ".filter(x, x).size() <= 1 && has(self.bad) == has(self.total)"
+            ),
+            "name exactly one of these: bad and total, which are counters; histogram; gauge; preset; or none, for the preset of the runtime",
+        ),
+        unit,
+        (
+            "!has(self.measure) || !(has(self.bad) || has(self.histogram) || has(self.gauge))",
+            "measure says what is read of a preset: leave it out",
+        ),
+        *presets,
+    )
+
+
 class GatewaySource(SpecModel):
     """Requests as the gateway counts them for each revision's Service."""
 
@@ -101,7 +121,7 @@ class GatewaySource(SpecModel):
 class PodsSource(SpecModel):
     """Counters, a histogram of durations, or a gauge, that the revision's pods expose in the Prometheus text format."""
 
-    model_config = validations(*_one_of("gauge"))
+    model_config = validations(*_one_of_pods())
 
     port: Annotated[
         PortName | None, Field(description="Name of a container port. Default: the preset's, else the first one.")
@@ -126,6 +146,11 @@ class PodsSource(SpecModel):
     ] = None
     preset: PresetName = None
     measure: PresetMeasure = None
+
+    @property
+    def names_nothing(self) -> bool:
+        """Whether it is left to the runtime of the release what is read."""
+        return not (self.bad or self.histogram or self.gauge or self.preset)
 
 
 HttpUrl = Annotated[str, Field(min_length=8, max_length=2048, pattern=r"^https?://[^\s]+$")]

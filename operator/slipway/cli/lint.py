@@ -25,7 +25,14 @@ from slipway.api.container import QUANTITY_PATTERN
 from slipway.api.crd import Schema, definitions
 from slipway.cli.manifests import FieldPath, Manifest
 from slipway.cli.rules import TRANSITION, predicate
-from slipway.cli.runtimes import KINDS, release_problem, runtime_problem, runtimes_among
+from slipway.cli.runtimes import (
+    KINDS,
+    metrics_problem,
+    release_problem,
+    runtime_problem,
+    runtimes_among,
+    warming_problem,
+)
 from slipway.rollout import course_of, needs
 from slipway.rollout import problems as nonsense
 from slipway.traffic import PlanError, gateway_features, router_of
@@ -298,6 +305,8 @@ def _by_models(document: Mapping[str, Any], beside: Sequence[Manifest]) -> Itera
     namespace = (document.get("metadata") or {}).get("namespace")
     if unresolved := release_problem(spec.release, namespace, runtimes_among(beside)):
         yield _located(unresolved)
+    told = (metrics_problem(spec, namespace, runtimes_among(beside)), warming_problem(spec))
+    yield from (_located(sentence) for sentence in told if sentence is not None)
     if spec.release.delivery is not None:
         from slipway.controller.addresses import address_problem  # brings what fetches along
 

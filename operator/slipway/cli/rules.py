@@ -90,6 +90,20 @@ def _one_reading(number: str, value: Mapping[str, Any]) -> bool:
     return named.count(True) == 1 and counters[0] == counters[1]
 
 
+def _one_reading_of_pods(value: Mapping[str, Any]) -> bool:
+    counters = [name in value for name in ("bad", "total")]
+    named = [all(counters), *(name in value for name in ("histogram", "gauge", "preset"))]
+    return named.count(True) <= 1 and counters[0] == counters[1]
+
+
+def _preset_to_be_had(value: Mapping[str, Any]) -> bool:
+    release = value["release"]
+    if "runtime" in release or "image" not in release.get("container", {}):
+        return True
+    sources = [metric["pods"] for metric in value.get("analysis", {}).get("metrics", []) if "pods" in metric]
+    return all({"bad", "histogram", "gauge", "preset"} & source.keys() for source in sources)
+
+
 def _counts_or_value(value: Mapping[str, Any]) -> bool:
     counts = [name in value for name in ("bad", "total")]
     return not any(counts) if "value" in value else all(counts)
@@ -281,12 +295,21 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
     f"!has(self.worse) || (({_NUMBER}) && !has(self.threshold))": lambda it: (
         "worse" not in it or (_number(it) and "threshold" not in it)
     ),
-    **{
-        f"[has(self.bad) && has(self.total), has(self.histogram), has(self.{number}), has(self.preset)].filter(x, x).size() == 1 && has(self.bad) == has(self.total)": (
-            partial(_one_reading, number)
-        )
-        for number in ("gauge", "query")
-    },
+    "[has(self.bad) && has(self.total), has(self.histogram), has(self.query), has(self.preset)].filter(x, x).size() == 1 && has(self.bad) == has(self.total)": (
+        partial(_one_reading, "query")
+    ),
+    "[has(self.bad) && has(self.total), has(self.histogram), has(self.gauge), has(self.preset)].filter(x, x).size() <= 1 && has(self.bad) == has(self.total)": (
+        _one_reading_of_pods
+    ),
+    "!has(self.measure) || !(has(self.bad) || has(self.histogram) || has(self.gauge))": lambda it: (
+        "measure" not in it or not {"bad", "histogram", "gauge"} & it.keys()
+    ),
+    "has(self.release.runtime) || !has(self.release.container) || !has(self.release.container.image) || !has(self.analysis) || !has(self.analysis.metrics) || self.analysis.metrics.all(m, !has(m.pods) || has(m.pods.bad) || has(m.pods.histogram) || has(m.pods.gauge) || has(m.pods.preset))": (
+        _preset_to_be_had
+    ),
+    "has(self.item) != (has(self.fromGoldenSet) && self.fromGoldenSet)": lambda it: (
+        ("item" in it) != it.get("fromGoldenSet", False)
+    ),
     "!has(self.measure) || has(self.preset)": lambda it: "measure" not in it or "preset" in it,
     "!has(self.preset) || self.preset != 'KServe' || (has(self.measure) && self.measure == 'Latency')": lambda it: (
         it.get("preset") != "KServe" or it.get("measure") == "Latency"

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from slipway.api import CLUSTER_MODEL_RUNTIME_KIND, MODEL_RUNTIME_KIND, ReleaseSpec
+from slipway.api import CLUSTER_MODEL_RUNTIME_KIND, MODEL_RUNTIME_KIND, AnalysisSpec, ModelDeploymentSpec, ReleaseSpec
 from slipway.cli.manifests import Manifest
 from slipway.release import Runtime, Unresolved, UnresolvedError, read_runtime, resolve, settle, wants_runtime
+from slipway.rollout import WarmUpError, item_of, warm_up_problem
 
 KINDS: Final = (MODEL_RUNTIME_KIND, CLUSTER_MODEL_RUNTIME_KIND)
 
@@ -48,6 +49,11 @@ def runtime_problem(document: Mapping[str, Any]) -> str | None:
         settle(_ANY, runtime)
     except UnresolvedError as error:
         return str(error).removeprefix(f"{runtime.title}: ")
+    try:
+        if runtime.spec.warm_up is not None:
+            item_of(runtime.spec.warm_up)
+    except WarmUpError as error:
+        return f"spec.warmUp.{error}"
     return None
 
 
@@ -65,3 +71,34 @@ def release_problem(
         if error.reason is not Unresolved.NOT_FOUND and str(error).startswith("spec."):
             return str(error)
     return None
+
+
+def metrics_problem(
+    spec: ModelDeploymentSpec, namespace: str | None, among: Sequence[tuple[str | None, Runtime]]
+) -> str | None:
+    """Which metric of the pods names nothing to read while its runtime is among the files and has no preset for it;
+    begins with the field."""
+    metrics = (spec.analysis or AnalysisSpec()).metrics or ()
+    left = [(index, metric.pods) for index, metric in enumerate(metrics) if metric.pods and metric.pods.names_nothing]
+    if not left or not wants_runtime(spec.release):
+        return None
+    from slipway.metrics import SelectorError, completed  # brings an HTTP client along, which few manifests are worth
+
+    near = [runtime for where, runtime in among if None in (where, namespace) or where == namespace]
+    try:
+        frozen = resolve(spec.release, near)
+    except UnresolvedError:  # it may be in the cluster, or is told of by itself
+        return None
+    for index, source in left:
+        try:
+            completed(source, frozen.metrics.preset if frozen.metrics is not None else None)
+        except SelectorError as error:
+            return f"spec.analysis.metrics[{index}].{error}"
+    return None
+
+
+def warming_problem(spec: ModelDeploymentSpec) -> str | None:
+    """What is wrong with the warm-up of a release; begins with the field."""
+    warm_up = spec.release.warm_up
+    problem = warm_up_problem(warm_up, spec.analysis or AnalysisSpec()) if warm_up is not None else None
+    return f"spec.release.warmUp.{problem}" if problem else None

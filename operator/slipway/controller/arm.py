@@ -54,6 +54,8 @@ class Arm:
     """The Service's port that leads to the model behind a transformer; None where requests go to the model itself."""
     also: tuple[str, ...] = ()
     """Further models that its server offers."""
+    preset: str | None = None
+    """The preset of metrics that its runtime names."""
 
     def asked_for(self, model: str | None) -> Arm:
         """The arm, asked for one of its models; for the main one without a name.

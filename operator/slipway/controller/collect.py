@@ -28,6 +28,7 @@ from slipway.controller.labels import Labels
 from slipway.controller.live import LiveSources
 from slipway.controller.observe import Scene
 from slipway.controller.tracing import span
+from slipway.controller.warming import WarmUps
 from slipway.feedback import Ledger
 from slipway.metrics import SelectorError, SourceError
 from slipway.outside import Egress, Outside
@@ -63,6 +64,7 @@ class Collector:
         self._cluster = cluster
         self._client = client
         self._golden = GoldenSets(cluster, client, outside)
+        self._warm_ups = WarmUps(client, self._golden)
         self._jobs = JobSources(Jobs(cluster), image, outside.egress)
         self._live = LiveSources(cluster, client, outside, gateway_metrics, Labels(ledger))
         self._drift = DriftSources(cluster, client, outside, self._golden)
@@ -91,6 +93,9 @@ class Collector:
         if plan.ask_model:
             with span("ask the model"):
                 answered = await self._ask(candidate)
+            if answered.answers:
+                with span("warm up"):
+                    answered = replace(answered, cold=await self._warm_ups.look(scene, seen, candidate))
             return replace(seen, revisions={**seen.revisions, judged: answered})
         found: list[Evidence] = []
         for request in plan.golden:
@@ -126,7 +131,7 @@ class Collector:
 
     async def _arm(self, scene: Scene, revision: Revision) -> Arm:
         name = revision_name(scene.name, revision.hash)
-        release = scene.release(revision.hash)
+        release, runtime = scene.release(revision.hash), scene.releases[revision.hash].spec.runtime
         slices = await self._cluster.list(ENDPOINT_SLICE, scene.namespace, labels={SERVICE_NAME: name})
         ports = ((scene.services.get(name) or {}).get("spec") or {}).get("ports") or []
         names = {str(port.get("targetPort")): str(port.get("name")) for port in ports}
@@ -140,6 +145,7 @@ class Collector:
             release.schemas,
             names.get(model_ports(release)[0].name) if release.transformer is not None else None,
             tuple(release.model.also_serves or ()),
+            runtime.metrics.preset if runtime is not None and runtime.metrics is not None else None,
         )
 
     async def _ask(self, arm: Arm) -> Revision:

@@ -71,6 +71,12 @@ class GoldenSets:
         self._client = client
         self._datasets = Datasets(cluster, outside)
 
+    async def read(
+        self, scene: Scene, request: GoldenRequest, protocol: InferenceProtocol, requests: str | None
+    ) -> GoldenSet:
+        """A whole golden set. Raises GoldenSetError and ClusterError."""
+        return await self._datasets.read(scene.namespace, request, protocol, requests=requests)
+
     async def batch(self, scene: Scene, request: GoldenRequest, candidate: Arm, stable: Arm | None) -> Evidence | None:
         """Answers to the next items, as many as there is time for; None when there are none left."""
         try:

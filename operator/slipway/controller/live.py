@@ -49,6 +49,7 @@ from slipway.metrics import (
     WebValue,
     at_edges,
     bucketed,
+    completed,
     delta,
     explicit,
     snapshot,
@@ -196,6 +197,7 @@ class LiveSources:
     ) -> tuple[Reading, ...]:
         if not _has_pods(role, arm):
             return ()
+        pods = completed(pods, arm.preset)
         counters = PodCounters(self._client, pods.model_copy(update={"port": _port(arm, pods)}))
         return (await counters.read({role: services[role]}))[role]
 
@@ -204,6 +206,7 @@ class LiveSources:
     ) -> tuple[HistogramReading, ...]:
         if not _has_pods(role, arm):
             return ()
+        pods = completed(pods, arm.preset)
         page = PodPage(_port(arm, pods), pods.path)
         unit = SECONDS_IN[pods.unit or "Seconds"]
         histograms = PodHistograms(self._client, page, pods.histogram or "", unit=unit)

@@ -15,7 +15,7 @@ from slipway.metrics.document import Credentials
 from slipway.metrics.gateway import GatewayCounters, GatewayHistograms
 from slipway.metrics.histogram import HistogramReading, at_edges, bucketed, total_of
 from slipway.metrics.pods import PodCounters, PodGauges, PodHistograms, PodPage, read_pods
-from slipway.metrics.presets import PRESETS, Preset, explicit
+from slipway.metrics.presets import PRESETS, Preset, completed, explicit
 from slipway.metrics.prometheus import Prometheus, PrometheusCounters, PrometheusHistograms, PrometheusQuery
 from slipway.metrics.selector import SelectorError
 from slipway.metrics.source import ServiceRef, Source
@@ -52,6 +52,7 @@ __all__ = [
     "bins_of",
     "bucketed",
     "delta",
+    "completed",
     "explicit",
     "grown",
     "read_pod_distributions",

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from slipway.api import MetricSpec, PodsSource, PrometheusSource
+from slipway.metrics.selector import SelectorError
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,27 @@ def explicit(metric: MetricSpec) -> MetricSpec:
         named = _named(metric.prometheus)
         return metric.model_copy(update={"prometheus": metric.prometheus.model_copy(update=named)})
     return metric
+
+
+def completed(source: PodsSource, preset: str | None) -> PodsSource:
+    """A source of pods that names nothing, with the names of the preset of the runtime that serves; else itself.
+
+    Raises SelectorError where there is no such preset, or the server does not show what is asked for.
+    """
+    if not source.names_nothing:
+        return source
+    if preset is None:
+        raise SelectorError(
+            "pods",
+            "it names nothing to read, and what serves the release names no preset (spec.metrics of its "
+            "runtime): name preset, or bad and total",
+        )
+    outcome = source.model_copy(update={"preset": preset})
+    names = _named(outcome)
+    if not all(names.values()):
+        raise SelectorError("pods", f"the runtime's preset {preset} does not have it: {PRESETS[preset].note}")
+    path = {} if "path" in source.model_fields_set else {"path": PRESETS[preset].path}
+    return outcome.model_copy(update=names | path)
 
 
 def _named(source: PodsSource | PrometheusSource) -> dict[str, Any]:

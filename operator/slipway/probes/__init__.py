@@ -14,7 +14,7 @@ from slipway.probes.agreement import Agreement, agreement
 from slipway.probes.custom import CustomHTTP
 from slipway.probes.fairness import groups_of, hit_shares, positive_shares
 from slipway.probes.golden import GoldenSet, GoldenSetError, Reason, read_golden_set, shuffled
-from slipway.probes.inference import Prediction, Readiness, model_ready
+from slipway.probes.inference import Prediction, Readiness, model_ready, predict
 from slipway.probes.kserve_v1 import KServeV1
 from slipway.probes.large import Buffer, LargeSet, read_large_set
 from slipway.probes.loading import Loaded, load_golden_set, map_file
@@ -81,6 +81,7 @@ __all__ = [
     "match_rate",
     "model_ready",
     "most_likely",
+    "predict",
     "positive_shares",
     "read_golden_set",
     "read_large_set",

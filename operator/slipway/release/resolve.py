@@ -188,6 +188,8 @@ def settle(release: ReleaseSpec, runtime: Runtime) -> FrozenRuntime:
         "protocol": _written(release.protocol or spec.protocol) or None,
         "pod": {**_written(spec.pod), **_written(release.pod)} or None,
         "delivery": None if path is None else {"path": path},
+        "metrics": _written(spec.metrics) or None,
+        "warmUp": _written(release.warm_up or spec.warm_up) or None,
     }
     try:
         frozen = FrozenRuntime.model_validate(settled)

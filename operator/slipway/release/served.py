@@ -23,6 +23,7 @@ def served_release(revision: ModelRevisionSpec) -> ReleaseSpec:
             "protocol": runtime.protocol,
             "pod": runtime.pod,
             "delivery": _delivery(revision.release.delivery, runtime.delivery),
+            "warm_up": runtime.warm_up,
         }
         return revision.release.model_copy(update=settled)
     if wants_runtime(revision.release):

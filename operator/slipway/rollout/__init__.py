@@ -48,8 +48,13 @@ from slipway.rollout.signals import GOLDEN_ID, DistributionRequest, Distribution
 from slipway.rollout.status import AVAILABLE, DRIFTED, refused
 from slipway.rollout.table import TABLE, WITHOUT_PODS, Event, Transition
 from slipway.rollout.targets import Roles
+from slipway.rollout.warming import WarmUpError, golden_set_of, item_of, warm_up_problem
 
 __all__ = [
+    "WarmUpError",
+    "golden_set_of",
+    "item_of",
+    "warm_up_problem",
     "RegistryAnswer",
     "noted",
     "CONTENT_TYPES",

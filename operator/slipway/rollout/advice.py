@@ -40,6 +40,7 @@ ADVICE: Final = {
     "WaitingForArtifact": "The message says what is missing: reach, credentials or room. kubectl describe jobs -l slipway.dev/model-deployment={name}",
     "WaitingForCapacity": "Its pods are not ready: kubectl describe pods -l slipway.dev/model-deployment={name}",
     "WaitingForModel": "The pods are ready, but the model does not answer: look at the container's log, and at spec.release.model.name.",
+    "WarmingUp": "It goes on by itself while requests are answered. Where the message tells of one that was not: look at the pod's log, and at warmUp of the release or of its runtime.",
     "WaitingForRoute": "The gateway has not taken the weights yet: kubectl describe httproute {name}",
     "StableUnavailable": "The stable release has no ready pod: kubectl describe pods -l slipway.dev/model-deployment={name}",
     "MetricsUnavailable": "The source of a metric does not answer; the weight is held. Repair the source, or slipway promote {name}, or slipway abort {name}",

@@ -198,14 +198,16 @@ def _starting(seen: Observation, revision: Revision, record: ModelRevisionStatus
         return Move(refused, changed=True)
     ready, wanted = revision.fleet.ready, pods_needed(seen, record)
     capacity = has_capacity(seen, revision, record)
-    if capacity and revision.answers:
+    if capacity and revision.answers and revision.cold is None:
         message = f"{ready} of {wanted} pods are ready and the model answers"
         if record.fast:
             event, reason, more = Event.READY_AGAIN, reasons.PROMOTING, "; it needs no further evidence"
         else:
             event, reason, more = Event.READY, reasons.EVALUATING, "; no request has been routed to it"
         return ascend(seen, record, event, reason=reason, message=message + more, capacity_lost_at=None)
-    if capacity:
+    if capacity and revision.answers and revision.cold is not None:
+        reason, message = reasons.WARMING_UP, revision.cold
+    elif capacity:
         reason, message = reasons.WAITING_FOR_MODEL, revision.answer or "the model was not asked yet"
     else:
         reason = reasons.WAITING_FOR_CAPACITY

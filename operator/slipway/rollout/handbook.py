@@ -64,6 +64,7 @@ SYMPTOMS: Final = (
         "The phase is `Verifying` or `Starting`, or the rollout stands still because pods went away.",
         (
             "WaitingForModel",
+            "WarmingUp",
             "WaitingForCapacity",
             "WaitingForArtifact",
             "StartDeadlineExceeded",

@@ -67,7 +67,8 @@ class Verification:
 class Revision:
     """One revision: its identity, its record so far and its fleet.
 
-    ``answers`` says whether the model answered in its inference protocol; None when it was not asked.
+    ``answers`` says whether the model answered in its inference protocol; None when it was not asked. ``cold`` is why
+    its pods are not warmed up yet; None where they are, or nothing asks for it.
     """
 
     hash: str
@@ -78,6 +79,7 @@ class Revision:
     exists: bool = True
     answers: bool | None = None
     answer: str = ""
+    cold: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

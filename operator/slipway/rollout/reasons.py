@@ -76,6 +76,9 @@ WAITING_FOR_CAPACITY: Final = "WaitingForCapacity"
 WAITING_FOR_MODEL: Final = "WaitingForModel"
 """The pods are ready, but the model does not answer in its inference protocol yet."""
 
+WARMING_UP: Final = "WarmingUp"
+"""The model answers, and its pods have not answered all requests of the warm-up yet."""
+
 WAITING_FOR_ROUTE: Final = "WaitingForRoute"
 """The gateway has not accepted the weights that were written."""
 

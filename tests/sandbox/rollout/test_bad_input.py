@@ -93,7 +93,8 @@ async def test_a_release_that_only_names_its_format_waits_for_a_runtime_and_keep
     assert said.startswith("spec.release.model.format: ")
     await shop.apply(runtime)
     await shop.until_ready("v1")
-    assert shop.revision("v1")["spec"]["runtime"]["name"] == "house"
+    frozen = shop.revision("v1")["spec"]["runtime"]
+    assert (frozen["name"], frozen["warmUp"]["requests"]) == ("house", 3), "and its model has answered the warm-up"
     columns = (await shop.kubectl("get", "mrt")).splitlines()
     assert columns[0].split() == ["NAME", "FORMAT", "PROTOCOL", "IMAGE", "AGE"]
     assert columns[1].split()[:4] == ["house", "onnx", "OpenInferenceV2", "slipway.dev/examples/fraud:1"]

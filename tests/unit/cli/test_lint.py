@@ -345,3 +345,67 @@ def test_problems_stand_in_the_order_of_their_lines_and_a_key_given_twice_is_one
     (manifest,) = read(str(path))
     told = [(manifest.line_of(problem.path), problem.field) for problem in problems(manifest)]
     assert told == [(1, "apiVersion"), (28, "kind")]
+
+
+def served_by(runtime: Object, pods: Object) -> dict[str, str]:
+    """What is found of a release that its format gives to a runtime beside it, and of its metric of the pods."""
+    release = {"model": {"name": "fraud", "version": "1", "format": "sklearn"}}
+    spec = a_spec() | {"release": release, "analysis": errors(pods=pods, gateway=None)}
+    document = {
+        "apiVersion": "slipway.dev/v1alpha1",
+        "kind": "ClusterModelRuntime",
+        "metadata": {"name": "house"},
+        "spec": {
+            "supportedFormats": [{"name": "sklearn"}],
+            "container": {"image": "registry.example/serve:1"},
+            **runtime,
+        },
+    }
+    ours = Manifest("-", a_manifest(spec), 1)
+    return {one.field: one.message for one in problems(ours, [ours, Manifest("-", document, 1)])}
+
+
+@pytest.mark.parametrize(
+    ("preset", "pods", "said"),
+    [
+        ("MLServer", {}, None),
+        ("MLServer", {"measure": "Latency"}, None),
+        (None, {"preset": "MLServer"}, None),
+        (None, {}, "it names nothing to read, and what serves the release names no preset"),
+        ("KServe", {}, "the runtime's preset KServe does not have it: the server counts no errors"),
+        ("Triton", {"measure": "Latency"}, "the runtime's preset Triton does not have it"),
+    ],
+)
+def test_a_metric_of_pods_that_names_nothing_is_tried_on_the_runtime(
+    preset: str | None, pods: Object, said: str | None
+) -> None:
+    told = served_by({"metrics": {"preset": preset}} if preset else {}, pods)
+    assert (told == {}) if said is None else told["spec.analysis.metrics[0].pods"].startswith(said), told
+
+
+def test_a_metric_of_pods_has_to_name_what_is_read_where_no_runtime_serves() -> None:
+    assert "no runtime serves the release" in of(analysis=errors(pods={}, gateway=None))["spec"]
+
+
+@pytest.mark.parametrize(
+    ("warm_up", "field", "said"),
+    [
+        ({"item": "[1"}, "spec.release.warmUp.item", "it is no JSON text"),
+        ({"fromGoldenSet": True}, "spec.release.warmUp.fromGoldenSet", "spec.analysis.metrics has no golden set"),
+        ({}, "spec.release.warmUp", "name exactly one of item, and fromGoldenSet"),
+        ({"item": "[]", "fromGoldenSet": True}, "spec.release.warmUp", "name exactly one of item, and fromGoldenSet"),
+        ({"fromGoldenSet": False}, "spec.release.warmUp", "name exactly one of item, and fromGoldenSet"),
+    ],
+)
+def test_a_warm_up_that_cannot_be_asked_is_told_with_its_field(warm_up: Object, field: str, said: str) -> None:
+    assert said in of(release={"warmUp": {"requests": 5, **warm_up}}, analysis=errors())[field]
+
+
+def test_the_item_of_a_runtimes_warm_up_has_to_be_json() -> None:
+    runtime = {
+        "apiVersion": "slipway.dev/v1alpha1",
+        "kind": "ClusterModelRuntime",
+        "metadata": {"name": "house"},
+        "spec": {"container": {"image": "registry.example/serve:1"}, "warmUp": {"requests": 5, "item": "{"}},
+    }
+    assert found(runtime)["spec.warmUp.item"].startswith("it is no JSON text")

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from unit.controller.builders import a_model_deployment
+from unit.controller.test_runtimes import a_runtime, by_format
 from unit.controller.test_sources import on_the_way
 from unit.controller.world import World
 
@@ -152,3 +154,47 @@ def _mlserver(world: World, bad: float) -> Callable[[], str]:
         return f"{name}_success_total {total - int(bad * total)}\n{name}_failure_total {int(bad * total)}\n"
 
     return page
+
+
+LEFT_TO_THE_RUNTIME: Object = {key: value for key, value in ERRORS.items() if key != "pods"} | {"pods": {}}
+
+
+async def judged_by_runtime(world: World, preset: str | None, metric: Object = LEFT_TO_THE_RUNTIME) -> None:
+    """Release v2 takes its first traffic; what serves both is a runtime that names a preset of metrics, or none."""
+    runtime = a_runtime()
+    runtime["spec"] |= {"metrics": {"preset": preset}} if preset else {}
+    world.cluster.put(runtime)
+    analysis = {"interval": "10s", "maxDuration": "10m", "metrics": [metric]}
+    world.cluster.put(a_model_deployment(release=by_format("v1"), analysis=analysis))
+    await world.run()
+    assert world.stable == "v1", world.story()
+    world.edit(world.deployment, spec=world.deployment["spec"] | {"release": by_format("v2")})
+    await world.run(lambda: "v2" in world.weights)
+
+
+@pytest.mark.parametrize(("bad", "stays"), [(0, "v2"), (0.5, "v1")])
+async def test_the_runtime_says_what_is_read_where_the_metric_does_not(world: World, bad: float, stays: str) -> None:
+    for version, share in (("v1", 0.0), ("v2", bad)):
+        (await world.model(version)).page = _mlserver(world, share)
+    await judged_by_runtime(world, "MLServer")
+    await world.run()
+    assert world.stable == stays, world.story()
+
+
+@pytest.mark.parametrize(
+    ("preset", "measure", "said"),
+    [
+        (None, "Errors", "spec.analysis.metrics[errors].pods: it names nothing to read, and what serves the release"),
+        ("KServe", "Errors", "spec.analysis.metrics[errors].pods: the runtime's preset KServe does not have it"),
+        ("Triton", "Latency", "spec.analysis.metrics[errors].pods: the runtime's preset Triton does not have it"),
+    ],
+)
+async def test_what_the_runtime_does_not_tell_holds_the_weight_and_names_the_field(
+    world: World, preset: str | None, measure: str, said: str
+) -> None:
+    await judged_by_runtime(world, preset, LEFT_TO_THE_RUNTIME | {"pods": {"measure": measure}})
+    await world.pass_time(25)
+    status = world.metric("v2", "errors")
+    assert status["verdict"] == "Error"
+    assert status["message"].startswith(said), status["message"]
+    assert world.weights == {"v1": 9000, "v2": 1000}
