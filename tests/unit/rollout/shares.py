@@ -10,22 +10,26 @@ from __future__ import annotations
 import os
 
 import pytest
-from unit.rollout.sequences import drawn, failure_of, shortened
+from unit.rollout.sequences import BEGINNINGS, drawn, failure_of, shortened
 
 SEQUENCES = int(os.environ.get("SLIPWAY_SEQUENCES", "20000" if "CI" in os.environ else "2000"))
 SHARES = 4
 PARTS = 5
 
 
-def parts_of(share: int) -> list[range]:
-    """The seeds of each part of a share, which counts from 1."""
-    cuts = [SEQUENCES * cut // (SHARES * PARTS) for cut in range(SHARES * PARTS + 1)]
-    return [range(cuts[part], cuts[part + 1]) for part in range((share - 1) * PARTS, share * PARTS)]
+def parts_of(share: int) -> range:
+    """The numbers of the parts of a share, which counts from 1."""
+    return range((share - 1) * PARTS, share * PARTS)
 
 
-def run_drawn(seeds: range) -> None:
-    """Run the sequences of these seeds; the first that fails is cut down to what matters, and shown."""
-    for seed in seeds:
+def seeds_of(part: int) -> list[int]:
+    """The seeds of a part: all those of some beginnings, because each process that needs one has to bring it about."""
+    return [seed for seed in range(SEQUENCES) if seed % len(BEGINNINGS) % (SHARES * PARTS) == part]
+
+
+def run_drawn(part: int) -> None:
+    """Run the sequences of a part; the first that fails is cut down to what matters, and shown."""
+    for seed in seeds_of(part):
         beginning, disturbances = drawn(seed)
         failure = failure_of(beginning, disturbances)
         if failure is not None:

@@ -6,6 +6,6 @@ from unit.rollout.shares import parts_of, run_drawn
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600)]
 
 
-@pytest.mark.parametrize("seeds", parts_of(3), ids=str)
-def test_any_sequence_keeps_every_invariant_and_ends_well(seeds):
-    run_drawn(seeds)
+@pytest.mark.parametrize("part", parts_of(3))
+def test_any_sequence_keeps_every_invariant_and_ends_well(part):
+    run_drawn(part)
