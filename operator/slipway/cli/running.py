@@ -122,7 +122,7 @@ Feedback = Annotated[
     typer.Option(
         envvar="SLIPWAY_FEEDBACK",
         metavar="HOST:PORT",
-        help="Where to take reports on answers, such as :8089. Default: nowhere.",
+        help="Where to take reports on answers, and the webhooks of registries, such as :8089. Default: nowhere.",
     ),
 ]
 Kubeconfig = Annotated[str | None, typer.Option(help="Default: KUBECONFIG, ~/.kube/config or the pod's own.")]

@@ -38,8 +38,9 @@ from slipway.controller.notifying import Notifier
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reacting import Reactions
 from slipway.controller.reception import Reception
-from slipway.controller.reconciler import Key, Reconciler
+from slipway.controller.reconciler import Key, Reconciler, utc_now
 from slipway.controller.registries import Registries
+from slipway.controller.registry_desk import RegistryDesk
 from slipway.controller.shard import Shard
 from slipway.controller.surroundings import Surroundings
 from slipway.controller.telemetry import Telemetry
@@ -219,6 +220,8 @@ class _Process:
             ours=shard.takes,
         )
         writing_back = WritingBack(registries)
+        if self.reception.endpoint is not None:
+            self.reception.endpoint.desk = RegistryDesk(registries, clock=utc_now).take
         traced = TracedCluster(cluster)
         reconciler = Reconciler(
             traced,
@@ -246,6 +249,8 @@ class _Process:
             await _watch(queue, options, served, shard, ending)
         await reactions.close()
         await notifier.close()
+        if self.reception.endpoint is not None:
+            self.reception.endpoint.desk = None
         await writing_back.close()
         await registries.close()
 

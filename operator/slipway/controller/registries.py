@@ -29,6 +29,8 @@ from slipway.rollout import RegistryAnswer, noted, reasons
 Key = tuple[str, str]
 """Namespace and name of a ModelDeployment."""
 
+HOOK_SECRET: Final = "MLFLOW_WEBHOOK_SECRET"  # noqa: S105 - the key of a Secret, not a secret
+
 AT_ONCE: Final = 8
 """Registries that are asked at a time."""
 
@@ -52,6 +54,8 @@ class _Followed:
     source: str
     memory: Memory
     answer: RegistryAnswer | None = None
+    hook: str = ""
+    """The secret of the registry's webhooks, as it was read last; empty where there is none."""
     kick: asyncio.Event = field(default_factory=asyncio.Event)
     asking: bool = True
     """A request is under way, or about to be."""
@@ -118,6 +122,13 @@ class Registries:
         followed.kick.set()
         return True
 
+    def hook_of(self, key: Key) -> tuple[str, str, str] | None:
+        """The secret of the webhooks that are taken for a ModelDeployment, and the model and alias that it follows."""
+        followed = self._followed.get(key)
+        if followed is None or not followed.hook or followed.spec.mlflow is None:
+            return None
+        return followed.hook, followed.spec.mlflow.model, followed.spec.mlflow.alias
+
     async def idle(self) -> None:
         """Wait until every registry has answered what it was asked."""
         while any(one.asking for one in self._followed.values()):  # noqa: ASYNC110 - many tasks, and no common event
@@ -165,6 +176,7 @@ class Registries:
         try:
             async with self._room:
                 asker = await self.asker(key[0], followed.spec)
+                followed.hook = asker.secret.get(HOOK_SECRET, "").strip()
                 found = await find(asker, followed.spec, self.registry, followed.memory)
             return RegistryAnswer(followed.source, found) if found is not None else None
         except RegistryError as error:

@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -26,6 +26,8 @@ from slipway.feedback.segment import SegmentError
 from slipway.feedback.terms import Key, NothingAskedError, Terms, read_terms
 
 PATH: Final = "/v1/namespaces/{namespace}/modeldeployments/{name}/feedback"
+
+REGISTRY_PATH: Final = "/v1/namespaces/{namespace}/modeldeployments/{name}/registry"
 
 LARGEST_BODY: Final = 1024 * 1024
 """Bytes of a request."""
@@ -89,10 +91,17 @@ def _suffices(terms: Terms, reports: Sequence[Report]) -> bool:
     return known and (terms.on_trial or before)
 
 
+Desk = Callable[[Key, Mapping[str, str], bytes], tuple[int, str]]
+"""Takes what a registry sends: the ModelDeployment that it is for, headers by names in lower case, and the body. Gives
+the status of the answer, and what it says."""
+
+
 class Endpoint:
     """The HTTP side."""
 
     def __init__(self) -> None:
+        self.desk: Desk | None = None
+        """Takes the webhooks of registries, which prove by their signatures who sends them."""
         self._office: tuple[Doorman, Intake] | None = None
         self._places = asyncio.Semaphore(AT_ONCE)
 
@@ -108,6 +117,7 @@ class Endpoint:
         """The routes."""
         app = web.Application(client_max_size=LARGEST_BODY)
         app.router.add_post(PATH, self._answer)
+        app.router.add_post(REGISTRY_PATH, self._registry)
         return app
 
     async def _answer(self, request: web.Request) -> web.Response:
@@ -135,6 +145,20 @@ class Endpoint:
                 _log.warning("reports on %s were not taken: %s", "/".join(key), error)
                 return _error(503, "the reports could not be kept: send them again", retry=True)
             return _told([place for place, _ in reports], outcomes, problems)
+
+    async def _registry(self, request: web.Request) -> web.Response:
+        """What a registry is answered."""
+        if self._places.locked() or self.desk is None:
+            return _error(503, "this replica does not lead, or has too much to do: come back in a moment", retry=True)
+        async with self._places:
+            try:
+                body = await _body(request)
+            except _BodyError as error:
+                return _error(error.status, str(error))
+            headers = {name.lower(): value for name, value in request.headers.items()}
+            key = request.match_info["namespace"], request.match_info["name"]
+            status, text = self.desk(key, headers, body)
+            return _json({"message": text}, status=status)
 
 
 class _BodyError(Exception):

@@ -8,5 +8,19 @@ follows from it. Nothing is fetched here but names: weights are brought by `slip
 from slipway.registries.asking import Asker, RegistryError
 from slipway.registries.find import HUB, Memory, Registry, find
 from slipway.registries.mlflow import set_alias, set_tag, tracking_server
+from slipway.registries.webhook import NotSignedError, delivery_of, moved_alias
 
-__all__ = ["HUB", "Asker", "Memory", "Registry", "RegistryError", "find", "set_alias", "set_tag", "tracking_server"]
+__all__ = [
+    "HUB",
+    "Asker",
+    "Memory",
+    "NotSignedError",
+    "delivery_of",
+    "moved_alias",
+    "Registry",
+    "RegistryError",
+    "find",
+    "set_alias",
+    "set_tag",
+    "tracking_server",
+]

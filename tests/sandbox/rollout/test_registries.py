@@ -27,6 +27,13 @@ from slipway_sandbox.images import Cache, Environment
 
 IMAGE = "ghcr.io/mlflow/mlflow:v3.17.2"
 
+SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http",
+    "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",  # this machine is no public address
+}
+SECRET = "told-by-mlflow"
+
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 
@@ -36,11 +43,19 @@ def the_environment() -> Environment | None:
     return Cache().find(plan) if plan is not None else None
 
 
+def a_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @dataclass
 class MLflow:
     """A running server."""
 
     url: str
+    told_at: str
+    """Where the operator takes webhooks."""
 
     async def ask(self, what: str, **document: Any) -> dict[str, Any]:
         """A call of its REST API."""
@@ -73,9 +88,7 @@ async def mlflow(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MLfl
     if environment is None:
         pytest.skip(f"the environment of MLflow is not in {Cache().folder}: `slipway sandbox pull {IMAGE}`")
     folder = tmp_path_factory.mktemp("mlflow")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = a_port()
     log = folder / "log"
     with log.open("wb") as out:
         process = await asyncio.create_subprocess_exec(
@@ -83,12 +96,12 @@ async def mlflow(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MLfl
             *("-m", "mlflow", "server", "--host=127.0.0.1", f"--port={port}", "--workers=1"),
             *(f"--backend-store-uri=sqlite:///{folder}/registry.db", f"--artifacts-destination={folder}/artifacts"),
             cwd=folder,
-            env={"PATH": os.environ["PATH"], "HOME": str(folder), "MLFLOW_DISABLE_TELEMETRY": "true"},
+            env={"PATH": os.environ["PATH"], "HOME": str(folder), **SETTINGS},
             stdout=out,
             stderr=out,
             start_new_session=True,
         )
-    server = MLflow(f"http://127.0.0.1:{port}")
+    server = MLflow(f"http://127.0.0.1:{port}", f"127.0.0.1:{a_port()}")
     try:
         await _answering(server, process, log)
         await server.ask("registered-models/create", name=NAME)
@@ -121,7 +134,7 @@ async def _answering(server: MLflow, process: asyncio.subprocess.Process, log: P
 async def platform(mlflow: MLflow, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """The sandbox, and an operator that may reach the registry."""
     state = tmp_path_factory.mktemp("platform")
-    options = ("--egress=127.0.0.0/8", f"--mlflow-tracking-uri={mlflow.url}")
+    options = ("--egress=127.0.0.0/8", f"--mlflow-tracking-uri={mlflow.url}", f"--feedback={mlflow.told_at}")
     async with stage(state_dir=state, options=options) as running:
         yield running
     assert processes_of(state) == []
@@ -130,7 +143,12 @@ async def platform(mlflow: MLflow, tmp_path_factory: pytest.TempPathFactory) -> 
 def from_registry(version: str | None, **more: Any) -> dict[str, Any]:
     """A release of fraud whose version is the registry's. All serve the same file: the registry is what is shown."""
     model = {"version": version, "uri": None, "digest": None}
-    followed = {"mlflow": {"model": NAME, "alias": "production"}, "interval": "30s", **more}
+    followed = {
+        "mlflow": {"model": NAME, "alias": "production"},
+        "interval": "1h",
+        "credentials": {"secretName": "mlflow"},
+        **more,
+    }
     release = {"model": model, "container": {"args": ["--model-uri=file:///models/v1.onnx"]}, "from": followed}
     return a_release("v1", release=release)
 
@@ -139,14 +157,19 @@ async def test_an_alias_that_moves_is_suggested_rolled_out_and_told_what_became_
     open_shops: Open, mlflow: MLflow
 ) -> None:
     shop = await open_shops()
+    await shop.kubectl("create", "secret", "generic", "mlflow", f"--from-literal=MLFLOW_WEBHOOK_SECRET={SECRET}")
+    path = f"/v1/namespaces/{shop.namespace}/modeldeployments/{NAME}/registry"
+    event = {"entity": "MODEL_VERSION_ALIAS", "action": "CREATED"}
+    await mlflow.ask("webhooks", name="slipway", url=f"http://{mlflow.told_at}{path}", events=[event], secret=SECRET)
     await mlflow.move("production", 1)
     await shop.apply(from_registry("1"))
     await shop.until_ready("1")
     await shop.load.first_answer(seconds=10)
     shop.load.start()
 
-    await mlflow.move("production", 2)
-    suggestion = await suggested_within_an_interval(shop)
+    await mlflow.move("production", 2)  # the next interval is an hour away: the webhook tells of it
+    await shop.until("a suggestion", lambda: shop.status.get("suggestion"), seconds=20)
+    suggestion = shop.status["suggestion"]
     assert suggestion["release"] == {"model": {"version": "2", "uri": "s3://models/fraud/2"}}
     assert shop.phase("2") is None
 
@@ -161,12 +184,6 @@ async def test_an_alias_that_moves_is_suggested_rolled_out_and_told_what_became_
     assert sorted(about["aliases"]) == ["champion", "production"]
     assert {"key": "slipway.dev/rollout", "value": "Promoted"} in about["tags"]
     assert shop.failed == []
-
-
-async def suggested_within_an_interval(shop: Shop) -> dict[str, Any]:
-    await shop.until("a suggestion", lambda: shop.status.get("suggestion"), seconds=60)
-    found: dict[str, Any] = shop.status["suggestion"]
-    return found
 
 
 def states(shop: Shop) -> set[str]:
