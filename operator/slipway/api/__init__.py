@@ -185,6 +185,19 @@ from slipway.api.traffic import (
 )
 from slipway.api.transformer import TransformerSpec
 from slipway.api.vectors import NamedVector
+from slipway.api.verification import (
+    ATTESTATION_FILE,
+    POLICY_CONFIG_MAP,
+    POLICY_KEY,
+    SIGNATURE_FILE,
+    AttestationSpec,
+    PolicySpec,
+    PublicKeySource,
+    SignatureSpec,
+    Trusted,
+    TrustedIdentity,
+    VerificationSpec,
+)
 from slipway.api.warmup import WarmUp
 
 __all__ = [
@@ -205,7 +218,18 @@ __all__ = [
     "WriteBack",
     "WrittenBack",
     "CLUSTER_MODEL_RUNTIME_KIND",
+    "ATTESTATION_FILE",
     "ArtifactStatus",
+    "AttestationSpec",
+    "POLICY_CONFIG_MAP",
+    "POLICY_KEY",
+    "PolicySpec",
+    "PublicKeySource",
+    "SIGNATURE_FILE",
+    "SignatureSpec",
+    "Trusted",
+    "TrustedIdentity",
+    "VerificationSpec",
     "DEFAULT_MODEL_PATH",
     "DeliveryCache",
     "DeliveryCredentials",

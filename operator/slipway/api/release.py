@@ -29,6 +29,7 @@ from slipway.api.delivery import DELIVERY_RULES, DeliverySpec
 from slipway.api.protocol import ProtocolSpec
 from slipway.api.registry import RegistrySpec
 from slipway.api.transformer import TransformerSpec
+from slipway.api.verification import VERIFICATION_RULES, VerificationSpec
 from slipway.api.warmup import WarmUp
 
 MAX_ID = 2147483647
@@ -292,6 +293,7 @@ class ReleaseSpec(SpecModel):
             "with from.policy Automatic the registry says model.version, model.uri and model.digest: leave them out, or set from.policy to Suggest",
         ),
         *DELIVERY_RULES,
+        *VERIFICATION_RULES,
     )
 
     from_: Annotated[
@@ -317,6 +319,7 @@ class ReleaseSpec(SpecModel):
     ] = None
     schemas: SchemasSpec | None = None
     delivery: DeliverySpec | None = None
+    verification: VerificationSpec | None = None
     pod: PodSettings | None = None
     feature_pipeline: FeaturePipeline | None = None
     lineage: Lineage | None = None

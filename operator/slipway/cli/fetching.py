@@ -27,6 +27,9 @@ _NAMES: Final = {
     "cache": "--cache",
     "volumes": "--volume",
     "credentials": "credentials",
+    "signature": "--signature",
+    "attestation": "--attestation",
+    "trust": "--public-key",
 }
 """Options, by the fields that errors name."""
 

@@ -204,6 +204,11 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
         lambda it: "mlflow" not in it or it.get("writeBack", {}).get("alias") != it["mlflow"]["alias"]
     ),
     "has(self.alias) || has(self.tag)": lambda it: "alias" in it or "tag" in it,
+    "has(self.identity) == has(self.identityProvider)": lambda it: ("identity" in it) == ("identityProvider" in it),
+    "has(self.signature) || has(self.attestation)": lambda it: "signature" in it or "attestation" in it,
+    "!has(self.verification) || has(self.delivery) || has(self.runtime) || has(self.model.format)": lambda it: (
+        "verification" not in it or "delivery" in it or "runtime" in it or "format" in it["model"]
+    ),
     "!has(self.delivery) || has(self.model.uri) || has(self.from)": lambda it: (
         "delivery" not in it or "uri" in it["model"] or "from" in it
     ),

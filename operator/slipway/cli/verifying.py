@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from slipway.api import ATTESTATION_FILE, SIGNATURE_FILE, PolicySpec
 from slipway.cli.exits import Exit
 from slipway.cli.fetching import (
     CacheFolder,
@@ -25,6 +26,8 @@ from slipway.cli.fetching import (
     size_of,
     tell,
 )
+from slipway.cli.session import fail
+from slipway.cli.vouching import Vouched, checks_of
 
 if TYPE_CHECKING:
     from slipway.delivery import DeliveryError, Verified
@@ -37,6 +40,9 @@ _FIELDS: Final = {
     "cache": "spec.release.delivery.cache",
     "volumes": "spec.release.model.uri",
     "credentials": "spec.release.delivery.credentials",
+    "signature": "spec.release.verification.signature",
+    "attestation": "spec.release.verification.attestation",
+    "trust": "spec.release.verification",
 }
 """Where a ModelDeployment says what errors are about."""
 
@@ -52,6 +58,26 @@ def verify(  # noqa: PLR0917 - typer makes options of them
     cache: CacheFolder = None,
     cache_size: CacheSize = None,
     volume: Volume = None,
+    public_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Public key, in PEM, that signed the model.")
+    ] = None,
+    identity: Annotated[str | None, typer.Option(metavar="WHO", help="Who signed it without a key.")] = None,
+    identity_provider: Annotated[
+        str | None, typer.Option(metavar="URL", help="The OpenID Connect provider that vouches for the identity.")
+    ] = None,
+    signature: Annotated[
+        str, typer.Option(metavar="PATH", help="The signature's file among those of the model.")
+    ] = SIGNATURE_FILE,
+    attestation_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Public key, in PEM, that signed the provenance.")
+    ] = None,
+    builder: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="A builder that may have made it. May be repeated.")
+    ] = None,
+    attestation: Annotated[
+        str, typer.Option(metavar="PATH", help="The provenance's file among those of the model.")
+    ] = ATTESTATION_FILE,
+    policy: Annotated[str | None, typer.Option(metavar="JSON", help="A policy, as in slipway-policy.")] = None,
     result: Annotated[
         Path | None,
         typer.Option(
@@ -71,9 +97,14 @@ def verify(  # noqa: PLR0917 - typer makes options of them
         cache_size=size_of("--cache-size", cache_size),
         volumes=dict(mount_of(text) for text in volume or ()),
     )
+    release = Vouched(
+        signature, attestation, public_key, identity, identity_provider, attestation_key, tuple(builder or ())
+    )
     with tempfile.TemporaryDirectory(prefix="slipway-") as scratch:
         try:
-            verified = delivery.verify(uri, into or Path(scratch) / "model", options, partial(tell, log_format))
+            checks = checks_of(release, _policy(policy), pinned=digest is not None)
+            folder = into or Path(scratch) / "model"
+            verified = delivery.verify(uri, folder, options, partial(tell, log_format), checks)
         except delivery.DeliveryError as error:
             if result is None:
                 end(log_format, error)
@@ -83,6 +114,16 @@ def verify(  # noqa: PLR0917 - typer makes options of them
     if result is not None:
         result.write_text(text)
     typer.echo(text)
+
+
+def _policy(text: str | None) -> PolicySpec:
+    from pydantic import ValidationError
+
+    try:
+        return PolicySpec.model_validate_json(text) if text is not None else PolicySpec()
+    except ValidationError as error:
+        first = error.errors()[0]
+        fail(f"--policy: {'.'.join(map(str, first['loc']))}: {first['msg']}", Exit.USAGE)
 
 
 def _said(verified: Verified) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from slipway.delivery.address import SCHEMES, Address, address, is_loopback
 from slipway.delivery.digest import digest_of, tree_digest
 from slipway.delivery.errors import (
     AddressError,
+    AttestationError,
     CacheError,
     Changed,
     DeliveryError,
@@ -19,21 +20,27 @@ from slipway.delivery.errors import (
     Field,
     Incomplete,
     NotFound,
+    SignatureError,
     TooLarge,
     Unreachable,
     Unsafe,
+    UntrustedError,
 )
 from slipway.delivery.fetching import Options, fetch
 from slipway.delivery.place import Artifact
 from slipway.delivery.progress import Progress
-from slipway.delivery.verifying import Verified, passes, verify
+from slipway.delivery.signatures import Attestation, Signature, Signer
+from slipway.delivery.verifying import Checks, Verified, passes, verify
 
 __all__ = [
     "SCHEMES",
     "Address",
     "AddressError",
     "Artifact",
+    "Attestation",
+    "AttestationError",
     "CacheError",
+    "Checks",
     "Changed",
     "DeliveryError",
     "Denied",
@@ -45,9 +52,13 @@ __all__ = [
     "NotFound",
     "Options",
     "Progress",
+    "Signature",
+    "SignatureError",
+    "Signer",
     "TooLarge",
     "Unreachable",
     "Unsafe",
+    "UntrustedError",
     "Verified",
     "address",
     "digest_of",

@@ -19,6 +19,9 @@ class Field(StrEnum):
     CACHE = "cache"
     VOLUMES = "volumes"
     CREDENTIALS = "credentials"
+    SIGNATURE = "signature"
+    ATTESTATION = "attestation"
+    TRUST = "trust"
 
 
 class DeliveryError(Exception):
@@ -84,6 +87,24 @@ class DigestMismatch(DeliveryError):
     """Other bytes than those that were pinned."""
 
     field = Field.DIGEST
+
+
+class SignatureError(DeliveryError):
+    """Nobody who is trusted has signed these files."""
+
+    field = Field.SIGNATURE
+
+
+class AttestationError(DeliveryError):
+    """Nobody who is trusted attests where these files come from."""
+
+    field = Field.ATTESTATION
+
+
+class UntrustedError(DeliveryError):
+    """What signatures are held against is not there: a key, or the libraries."""
+
+    field = Field.TRUST
 
 
 class DiskFull(DeliveryError):

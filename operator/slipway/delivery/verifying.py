@@ -6,6 +6,7 @@ unpacked, is fetched.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -25,14 +26,26 @@ from slipway.delivery.errors import (
     NotFound,
     TooLarge,
     Unreachable,
+    UntrustedError,
 )
 from slipway.delivery.fetching import Options, fetch
 from slipway.delivery.local import mounted
 from slipway.delivery.place import Artifact
 from slipway.delivery.progress import Report
+from slipway.delivery.signatures import Attestation, Signature, check_attestation, check_signature
 
-PASSING: Final = (Unreachable, Denied, Changed, Incomplete, DiskFull, DestinationError, CacheError)
+PASSING: Final = (Unreachable, Denied, Changed, Incomplete, DiskFull, DestinationError, CacheError, UntrustedError)
 """Errors that say nothing of the artifact, and that somebody can repair without another release."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What has to hold beside the digest: each of the signatures, and each of the attestations."""
+
+    signatures: Sequence[Signature] = ()
+    attestations: Sequence[Attestation] = ()
+    aside: Sequence[str] = ()
+    """Files that no attestation has to be about: signatures, which may be made after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +56,31 @@ class Verified:
     held: tuple[str, ...]
 
 
-def verify(uri: str, into: Path, options: Options, progress: Report | None = None) -> Verified:
+def verify(
+    uri: str, into: Path, options: Options, progress: Report | None = None, checks: Checks = Checks()
+) -> Verified:
     """Finds out what is at a URI, and whether it is what it has to be. Fetches into a folder where it has to.
 
     Raises DeliveryError; one of `PASSING` where that is not known.
     """
     where = address(uri, pinned=options.digest is not None)
     if where.scheme == "pvc" and not options.extract:
-        artifact, _ = _in_place(uri, mounted(where, options.volumes), options)
+        folder = mounted(where, options.volumes)
+        artifact = _in_place(uri, folder, options)
     else:
+        folder = into
         artifact = replace(fetch(uri, into, options, progress), uri=uri)
-    return Verified(artifact, ("digest",) if options.digest is not None else ())
+    held = ["digest"] if options.digest is not None else []
+    for signature in checks.signatures:
+        check_signature(folder, signature)
+    for attestation in checks.attestations:
+        check_attestation(folder, attestation, checks.aside)
+    held += ["signature"] if checks.signatures else []
+    held += ["attestation"] if checks.attestations else []
+    return Verified(artifact, tuple(held))
 
 
-def _in_place(uri: str, folder: Path, options: Options) -> tuple[Artifact, Path]:
+def _in_place(uri: str, folder: Path, options: Options) -> Artifact:
     if not folder.exists():
         raise NotFound(f"there is no file or folder {folder}: check the path, and that the volume is mounted")
     if folder.is_file():
@@ -71,7 +95,7 @@ def _in_place(uri: str, folder: Path, options: Options) -> tuple[Artifact, Path]
         raise DigestMismatch(
             f"the URI holds {digest}, and {options.digest} is wanted: pin the former if that is what is meant"
         )
-    return Artifact(uri, digest, sum(sizes), len(sizes)), folder
+    return Artifact(uri, digest, sum(sizes), len(sizes))
 
 
 def passes(error: DeliveryError) -> bool:

@@ -38,6 +38,7 @@ ADVICE: Final = {
     "GatewayNotReady": "Look at the Gateway that spec.traffic.gateway.parentRefs names: kubectl describe gateway",
     "RouteConflict": "A route of that name belongs to somebody else: remove it, or rename the ModelDeployment.",
     "WaitingForArtifact": "The message says what is missing: reach, credentials or room. kubectl describe jobs -l slipway.dev/model-deployment={name}",
+    "PolicyUnreadable": "Correct the ConfigMap slipway-policy of the namespace: the message names the field. What serves goes on.",
     "WaitingForCapacity": "Its pods are not ready: kubectl describe pods -l slipway.dev/model-deployment={name}",
     "WaitingForModel": "The pods are ready, but the model does not answer: look at the container's log, and at spec.release.model.name.",
     "WarmingUp": "It goes on by itself while requests are answered. Where the message tells of one that was not: look at the pod's log, and at warmUp of the release or of its runtime.",

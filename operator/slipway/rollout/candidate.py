@@ -186,6 +186,8 @@ def _what_a_start_waits_for(seen: Observation) -> tuple[str, str] | None:
         return reasons.UNSUPPORTED, seen.unsupported
     if seen.gateway_problem is not None:
         return reasons.GATEWAY_NOT_READY, seen.gateway_problem
+    if seen.verification is not None and seen.verification.unruled:
+        return reasons.POLICY_UNREADABLE, seen.verification.unruled
     if seen.queued is not None:
         return reasons.QUEUED, seen.queued
     return None

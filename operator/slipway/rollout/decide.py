@@ -19,7 +19,7 @@ from typing import Literal
 
 from slipway.api import CommandStatus, ModelRevisionStatus, Phase
 from slipway.rollout import candidate as candidates
-from slipway.rollout import commands, reasons, retired, targets
+from slipway.rollout import commands, reasons, retired, targets, verifying
 from slipway.rollout.commands import Ruling
 from slipway.rollout.decision import Announcement, Decision
 from slipway.rollout.drift import watch_drift
@@ -101,6 +101,8 @@ def decide(seen: Observation) -> Decision:
         records[after.stable], reactions = watched.record, watched.reactions
         if watched.wake_at is not None:
             look.wakes.append(watched.wake_at)
+    if verifying.is_restarting(seen, (after.stable, after.standby), records):
+        look.wakes.append(seen.now + POLL)
     news = {hash_: record for hash_, record in records.items() if _differs(record, seen.revisions[hash_].record)}
     leaving = retired.beyond_history(seen, records, keep={after.stable, after.candidate, after.standby})
     staying = unremembered(seen, records, leaving)

@@ -53,6 +53,7 @@ SYMPTOMS: Final = (
             "RouteConflict",
             "WaitingForTurn",
             "ApplyRefused",
+            "PolicyUnreadable",
             "RuntimeNotFound",
             "RuntimeAmbiguous",
             "RuntimeDigestDiffers",

@@ -61,6 +61,8 @@ class Verification:
     refused: tuple[str, str] | None = None
     waits: str = ""
     known: bool = False
+    unruled: str = ""
+    """Why it is not known what has to be verified: nothing begins before it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,9 @@ ROUTE_CONFLICT: Final = "RouteConflict"
 WAITING_FOR_ARTIFACT: Final = "WaitingForArtifact"
 """The candidate's artifact is still being fetched, or cannot be reached. No pod of it exists."""
 
+POLICY_UNREADABLE: Final = "PolicyUnreadable"
+"""The ConfigMap slipway-policy, which says what the namespace asks of releases, cannot be read. None begins before."""
+
 WAITING_FOR_CAPACITY: Final = "WaitingForCapacity"
 """Not enough of the candidate's pods are ready for the next weight."""
 
@@ -241,6 +244,7 @@ NEEDS_A_PERSON: Final = frozenset(
         GATEWAY_NOT_READY,
         ROUTE_CONFLICT,
         UNSUPPORTED,
+        POLICY_UNREADABLE,
         AWAITING_APPROVAL,
         str(Reason.METRICS_UNAVAILABLE),
         str(Reason.ROUTING_MISMATCH),

@@ -7,6 +7,8 @@ nothing of the release, so it is waited for, as long as pods would be.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from slipway.api import ModelRevisionStatus
 from slipway.rollout import reasons
 from slipway.rollout.moves import POLL, Move, ascend
@@ -51,6 +53,18 @@ def _said(record: ModelRevisionStatus) -> str:
         return "there is nothing to verify any more"
     held = f", and {' and '.join(artifact.verified)} hold" if artifact.verified else ""
     return f"its artifact is {artifact.digest} ({artifact.files} files, {artifact.bytes} bytes){held}"
+
+
+def is_restarting(seen: Observation, serving: Sequence[str | None], records: Mapping[str, ModelRevisionStatus]) -> bool:
+    """Whether pods of a release that serves are on their way up, and fetch its artifact again: what they find there is
+    told by pods alone, which nobody watches."""
+    for hash_ in serving:
+        fleet = seen.revisions[hash_].fleet if hash_ is not None else None
+        if fleet is None or hash_ is None or records[hash_].artifact is None:
+            continue
+        if fleet.other_bytes is None and fleet.ready < fleet.replicas:
+            return True
+    return False
 
 
 def changed(found: str) -> str:

@@ -9,7 +9,7 @@ from unit.controller.builders import NAMESPACE, a_release
 from unit.controller.jobs import IMAGE, arguments, fail, finish, jobs, put_pod, the_job
 from unit.controller.world import World
 
-from slipway.cluster import DEPLOYMENT, JOB, POD, Object
+from slipway.cluster import CONFIG_MAP, DEPLOYMENT, JOB, POD, Object
 
 URI = "s3://models/fraud/v2"
 DIGEST = f"sha256:{'ab' * 32}"
@@ -248,3 +248,105 @@ async def test_a_uri_that_cannot_be_fetched_is_told_at_once_and_never_repeated(
     assert "word" not in message.replace("password", "")
     assert jobs(shop) == []
     assert shop.stable == "v1"
+
+
+POLICY = "slipway-policy"
+
+
+def a_policy(text: str, *, key: str = "policy.yaml") -> Object:
+    metadata = {"name": POLICY, "namespace": NAMESPACE}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {key: text}}
+
+
+@pytest.mark.parametrize(
+    ("policy", "release", "field"),
+    [
+        ("require: [digest]", a_release("v2"), "spec.release.delivery"),
+        ("require: [digest]", delivered(), "spec.release.model.digest"),
+        ("require: [signature]", delivered(), "spec.release.verification.signature"),
+        ("require: [attestation]", delivered(), "spec.release.verification.attestation"),
+    ],
+)
+async def test_a_release_that_cannot_meet_the_policy_is_refused_without_a_job(
+    shop: World, policy: str, release: Object, field: str
+) -> None:
+    shop.cluster.put(a_policy(policy))
+    shop.declare("v2", release=release)
+    await shop.run(lambda: shop.phase("v2") == "RolledBack")
+    assert field in shop.record("v2")["message"]
+    assert POLICY in shop.record("v2")["message"]
+    assert jobs(shop) == []
+    assert pods_of(shop, "v2") is None
+    assert shop.stable == "v1"
+
+
+@pytest.mark.parametrize(
+    ("policy", "key", "says"),
+    [
+        ("require: [digest", "policy.yaml", "no YAML"),
+        ("require: [digests]", "policy.yaml", "require.0"),
+        ("required: [digest]", "policy.yaml", "required"),
+        ("require: [digest]", "policy", "no key policy.yaml"),
+    ],
+)
+async def test_a_policy_that_cannot_be_read_lets_nothing_begin_until_it_is_corrected(
+    shop: World, policy: str, key: str, says: str
+) -> None:
+    shop.cluster.put(a_policy(policy, key=key))
+    shop.declare("v2")
+    await shop.run(lambda: shop.phase("v2") == "Pending")
+    await shop.pass_time(600)
+    assert (shop.phase("v2"), shop.record("v2")["reason"]) == ("Pending", "PolicyUnreadable")
+    assert says in shop.condition("Ready")["message"]
+    assert shop.stable == "v1"
+    (live,) = [obj for obj in shop.mirror.objects(CONFIG_MAP) if obj["metadata"]["name"] == POLICY]
+    shop.edit(live, data={"policy.yaml": "require: []"})
+    await shop.run(lambda: shop.stable == "v2")
+
+
+async def test_the_job_is_told_who_has_to_vouch(shop: World) -> None:
+    shop.cluster.put(a_policy("require: [signature]\ntrusted: {keys: [PEM]}"))
+    key = {"configMapKeyRef": {"name": "keys", "key": "team.pem"}}
+    other = {"secretKeyRef": {"name": "more", "key": "ci.pem"}}
+    attestation = {"publicKey": other, "builders": ["https://ci.example/train"]}
+    release = delivered() | {"verification": {"signature": {"publicKey": key}, "attestation": attestation}}
+    shop.declare("v2", release=release)
+    await shop.run(lambda: bool(jobs(shop)))
+    said = arguments(the_job(shop))
+    assert {
+        "--public-key=/slipway/trust/signature/key.pem",
+        "--attestation-key=/slipway/trust/attestation/key.pem",
+        "--builder=https://ci.example/train",
+    } <= set(said)
+    assert any(word.startswith("--policy=") and '"keys":["PEM"]' in word for word in said)
+    volumes = the_job(shop)["spec"]["template"]["spec"]["volumes"]
+    assert {"keys", "more"} <= {
+        (volume.get("configMap") or {}).get("name") or (volume.get("secret") or {}).get("secretName")
+        for volume in volumes
+    }
+
+
+async def test_a_release_that_was_verified_under_an_easier_policy_is_verified_again(shop: World) -> None:
+    await asked(shop)
+    finish(shop, FOUND)
+    await shop.run(lambda: shop.stable == "v2")
+    shop.declare("v1")
+    await shop.run(lambda: shop.stable == "v1")
+    shop.cluster.put(a_policy("require: [signature]\ntrusted: {keys: [PEM]}"))
+    shop.declare("v2", release=delivered())
+    await shop.run(lambda: shop.phase("v2") == "Verifying" and len(jobs(shop)) == 2)
+    assert any(f"--digest={DIGEST}" in arguments(job) for job in jobs(shop))
+    assert shop.stable == "v1"
+
+
+async def test_the_condition_goes_when_the_bytes_are_back(shop: World) -> None:
+    await asked(shop)
+    finish(shop, FOUND)
+    await shop.run(lambda: shop.stable == "v2")
+    refuses(shop, "v2", "the URI holds another")
+    shop.outside.models["v2"].starts = False
+    await shop.pass_time(30)
+    assert shop.condition("ArtifactChanged")["status"] == "True"
+    shop.outside.models["v2"].starts = True
+    await shop.pass_time(30)
+    assert shop.condition("ArtifactChanged") == {}
