@@ -3,6 +3,7 @@
 Data from outside is untrusted until it has passed one of these models; behind them the core works with frozen values.
 """
 
+from slipway.api.adapters import ADAPTERS_PATH, AdapterSpec, adapter_path
 from slipway.api.agreement import DISAGREEMENT, AgreementSource
 from slipway.api.children import ANNOTATION_APPLIED, SERVICE_PORT, Component, child_labels, stamped
 from slipway.api.common import (
@@ -90,6 +91,7 @@ from slipway.api.modelruntime import (
     FrozenRuntime,
     ModelRuntime,
     ModelRuntimeSpec,
+    RuntimeAdapters,
     RuntimeDelivery,
     RuntimeMetrics,
     ServingContainer,
@@ -240,9 +242,13 @@ __all__ = [
     "ModelRuntime",
     "ModelRuntimeSpec",
     "ModelSpec",
+    "RuntimeAdapters",
     "RuntimeDelivery",
     "RuntimeMetrics",
     "WarmUp",
+    "ADAPTERS_PATH",
+    "AdapterSpec",
+    "adapter_path",
     "RuntimeKind",
     "RuntimeReference",
     "ServingContainer",

@@ -76,11 +76,29 @@ class RuntimeMetrics(SpecModel):
     ]
 
 
+class RuntimeAdapters(SpecModel):
+    """How the server is told of a release's adapters: arguments behind its others, where the release has some."""
+
+    args: Annotated[
+        list[Annotated[str, Field(max_length=4096)]],
+        Field(min_length=1, max_length=16, description="Arguments that are said once, before the adapters."),
+    ]
+    each: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=4096,
+            description="The argument of each adapter; {{adapter.name}} and {{adapter.path}} are its own.",
+        ),
+    ]
+
+
 class ModelRuntimeSpec(SpecModel):
     """How models of some formats are served.
 
     Texts of the container and of the delivery take the variables {{model.name}}, {{model.version}}, {{model.format}},
-    {{model.uri}} and {{model.path}}. A variable that the release says nothing of is an error of that release.
+    {{model.uri}}, {{model.path}} and {{model.base}}, which is what the weights that model.uri names are offered as: the
+    name of the model, with -base behind it where an adapter has that name. A variable that the release says nothing of is an error of that release.
     """
 
     supported_formats: Annotated[
@@ -104,6 +122,9 @@ class ModelRuntimeSpec(SpecModel):
     warm_up: Annotated[
         WarmUp | None,
         Field(description="Requests that each pod of a candidate has to answer first, where its release says none."),
+    ] = None
+    adapters: Annotated[
+        RuntimeAdapters | None, Field(description="How it takes adapters. Default: releases cannot have any.")
     ] = None
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from slipway.api.adapters import ADAPTER_RULES, MAX_ADAPTERS, AdapterSpec
 from slipway.api.common import (
     Digest,
     ObjectName,
@@ -294,6 +295,7 @@ class ReleaseSpec(SpecModel):
         ),
         *DELIVERY_RULES,
         *VERIFICATION_RULES,
+        *ADAPTER_RULES,
     )
 
     from_: Annotated[
@@ -320,6 +322,15 @@ class ReleaseSpec(SpecModel):
     schemas: SchemasSpec | None = None
     delivery: DeliverySpec | None = None
     verification: VerificationSpec | None = None
+    adapters: Annotated[
+        list[AdapterSpec] | None,
+        Field(
+            min_length=1,
+            max_length=MAX_ADAPTERS,
+            description="Adapters on the base that model.uri names. They are in /mnt/adapters, each in a folder of its name, and the runtime says how the server takes them.",
+        ),
+        list_map("name"),
+    ] = None
     pod: PodSettings | None = None
     feature_pipeline: FeaturePipeline | None = None
     lineage: Lineage | None = None

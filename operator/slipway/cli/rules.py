@@ -177,7 +177,30 @@ def _delivered(uri: str, *, matches: bool) -> Predicate:
     return holds
 
 
+def _uri(pattern: str, *, matches: bool) -> Predicate:
+    found = re.compile(pattern)
+    return lambda value: (found.search(value["uri"]) is not None) is matches
+
+
 PREDICATES: Final[Mapping[str, Predicate]] = {
+    "!has(self.adapters) || has(self.delivery) || has(self.runtime) || !has(self.container) || !has(self.container.image)": (
+        lambda it: (
+            "adapters" not in it or bool({"delivery", "runtime"} & it.keys()) or "image" not in it.get("container", {})
+        )
+    ),
+    "self.uri.matches('^((s3|gs|az|hf|https|oci|file)://|mlflow:)')": (
+        _uri("^((s3|gs|az|hf|https|oci|file)://|mlflow:)", matches=True)
+    ),
+    "!self.uri.matches('^(s3|gs|az|https|oci|file)://[^/]*@')": (
+        _uri("^(s3|gs|az|https|oci|file)://[^/]*@", matches=False)
+    ),
+    "!self.uri.matches('(?i)[?&](x-(amz|goog|ms)-|sig=|signature=|[^=&]*(token|secret|passw|credential|api[-_]?key)[^=&]*=)')": (
+        _uri(
+            "(?i)[?&](x-(amz|goog|ms)-|sig=|signature=|[^=&]*(token|secret|passw|credential|api[-_]?key)[^=&]*=)",
+            matches=False,
+        )
+    ),
+    "self.digest.startsWith('sha256:')": lambda it: it["digest"].startswith("sha256:"),
     "!has(self.model.alsoServes) || !(has(self.protocol) && self.protocol.name == 'MLflow')": lambda it: (
         "alsoServes" not in it["model"] or it.get("protocol", {}).get("name") != "MLflow"
     ),

@@ -16,7 +16,7 @@ from typing import Final
 
 import httpx
 
-from slipway.api import SERVICE_PORT, GoldenSetSource, MetricSpec
+from slipway.api import SERVICE_PORT, GoldenSetSource, MetricSpec, ReleaseSpec
 from slipway.cluster import ENDPOINT_SLICE, Cluster, ClusterError
 from slipway.cluster.endpoints import endpoints
 from slipway.controller.arm import Arm, ProtocolError, protocol_of
@@ -144,7 +144,7 @@ class Collector:
             next((str(port.get("name")) for port in ports if port.get("port") == SERVICE_PORT), None),
             release.schemas,
             names.get(model_ports(release)[0].name) if release.transformer is not None else None,
-            tuple(release.model.also_serves or ()),
+            _also(release),
             runtime.metrics.preset if runtime is not None and runtime.metrics is not None else None,
         )
 
@@ -170,6 +170,12 @@ class Collector:
                 return await self._live.window(scene, metric, candidate, stable, now)
         except (SourceError, ClusterError) as error:
             return SourceFailure(metric.name, _told(metric, error))
+
+
+def _also(release: ReleaseSpec) -> tuple[str, ...]:
+    """The models that the server of a release offers beside the main one: what it says, and its adapters."""
+    adapters = (adapter.name for adapter in release.adapters or ())
+    return tuple(name for name in (*(release.model.also_serves or ()), *adapters) if name != release.model.name)
 
 
 def _measuring(metric: str, source: str) -> AbstractContextManager[None]:

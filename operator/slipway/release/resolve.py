@@ -27,7 +27,14 @@ from slipway.api import (
     SupportedFormat,
 )
 from slipway.release.canonical import settings_hash
-from slipway.release.variables import DELIVERY_PATH, VariableError, expanded, expanded_path
+from slipway.release.variables import (
+    DELIVERY_PATH,
+    VariableError,
+    adapter_arguments,
+    base_name,
+    expanded,
+    expanded_path,
+)
 
 NEAREST_FIRST: Final[tuple[RuntimeKind, ...]] = (MODEL_RUNTIME_KIND, CLUSTER_MODEL_RUNTIME_KIND)
 """A runtime of the namespace is preferred to one of the cluster."""
@@ -172,14 +179,17 @@ def settle(release: ReleaseSpec, runtime: Runtime) -> FrozenRuntime:
             if release.model.uri is None:
                 raise VariableError("model.uri", DELIVERY_PATH)
             path = release.delivery.path if release.delivery is not None else None
-            path = path or expanded_path(spec.delivery.path if spec.delivery is not None else None, release.model)
-        container = expanded(_written(spec.container), release.model, path)
+            path = path or expanded_path(spec.delivery.path if spec.delivery is not None else None, release)
+        container = expanded(_written(spec.container), release, path)
+        told = _told_of_adapters(release, runtime, path)
     except VariableError as error:
         raise UnresolvedError(Unresolved.INVALID, error.told(runtime.title)) from error
     outcome = merged(container, _written(release.container))
     if "image" not in outcome:
         message = f"spec.release.container.image: {runtime.title} has none, because each model has its own: name it"
         raise UnresolvedError(Unresolved.INVALID, message)
+    if told:
+        outcome["args"] = [*outcome.get("args", []), *told]
     settled = {
         "kind": runtime.kind,
         "name": runtime.name,
@@ -208,6 +218,22 @@ def settle(release: ReleaseSpec, runtime: Runtime) -> FrozenRuntime:
             "containers of one pod share no port: name another",
         )
     return frozen
+
+
+def _told_of_adapters(release: ReleaseSpec, runtime: Runtime, path: str | None) -> list[str]:
+    """The arguments about the release's adapters; none where it has none. Raises UnresolvedError and VariableError."""
+    if not release.adapters:
+        return []
+    names = [adapter.name for adapter in release.adapters]
+    if runtime.spec.adapters is None:
+        problem = f"{runtime.title} does not say how its server takes them: add adapters to it, or name another runtime"
+    elif path is None:
+        problem = f"{runtime.title} delivers no files: add spec.release.delivery"
+    elif base_name(release) in names:
+        problem = f"{base_name(release)} is what the base itself is offered as: give the adapter another name"
+    else:
+        return adapter_arguments(runtime.spec.adapters, release, path)
+    raise UnresolvedError(Unresolved.INVALID, f"spec.release.adapters: {problem}")
 
 
 def shared_port(one: ContainerSpec, other: ContainerSpec) -> str | None:

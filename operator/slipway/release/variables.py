@@ -10,13 +10,14 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from slipway.api import DEFAULT_MODEL_PATH, ModelSpec
+from slipway.api import DEFAULT_MODEL_PATH, ReleaseSpec, RuntimeAdapters, adapter_path
 
 VARIABLE: Final = re.compile(r"\{\{\s*([A-Za-z][A-Za-z0-9_.]*)\s*\}\}")
 """How a variable is written; blanks are let pass."""
 
 PATH: Final = "model.path"
-NAMES: Final = ("model.name", "model.version", "model.format", "model.uri", PATH)
+BASE: Final = "model.base"
+NAMES: Final = ("model.name", "model.version", "model.format", "model.uri", PATH, BASE)
 """All of them."""
 
 DELIVERY_PATH: Final = "delivery.path"
@@ -42,33 +43,55 @@ class VariableError(Exception):
         return f"spec.release.{self.name}: {runtime} needs it for its spec.{self.field}: say it"
 
 
-def expanded_path(path: str | None, model: ModelSpec) -> str:
+def base_name(release: ReleaseSpec) -> str:
+    """What the weights that ``model.uri`` names are offered as: an adapter may have the name that clients ask for."""
+    taken = any(adapter.name == release.model.name for adapter in release.adapters or ())
+    return f"{release.model.name}-base" if taken else release.model.name
+
+
+def expanded_path(path: str | None, release: ReleaseSpec) -> str:
     """The folder that a model's files are delivered to. Raises VariableError."""
-    return _text(path or DEFAULT_MODEL_PATH, DELIVERY_PATH, _values(model, None))
+    return _text(path or DEFAULT_MODEL_PATH, DELIVERY_PATH, _values(release, None))
 
 
-def expanded(container: Mapping[str, Any], model: ModelSpec, path: str | None) -> dict[str, Any]:
+def expanded(container: Mapping[str, Any], release: ReleaseSpec, path: str | None) -> dict[str, Any]:
     """A runtime's container, as a manifest says it, without variables; `path` is None where nothing is delivered.
 
     Raises VariableError.
     """
-    values = _values(model, path)
+    values = _values(release, path)
 
     def text(value: str, field: str) -> str:
-        doubled = _KUBELET_EXPANDS.match(field) is not None
-        said = {name: known.replace("$", "$$") for name, known in values.items()} if doubled else values
+        said = _doubled(values) if _KUBELET_EXPANDS.match(field) is not None else values
         return _text(value, f"container.{field}", said)
 
     return {name: _walked(value, name, text) for name, value in container.items()}
 
 
-def _values(model: ModelSpec, path: str | None) -> dict[str, str]:
+def adapter_arguments(taken: RuntimeAdapters, release: ReleaseSpec, path: str | None) -> list[str]:
+    """The arguments that tell a server of the release's adapters. Raises VariableError."""
+    values = _doubled(_values(release, path))
+    once = [_text(word, f"adapters.args[{index}]", values) for index, word in enumerate(taken.args)]
+    each = [
+        _text(taken.each, "adapters.each", {**values, "adapter.name": one.name, "adapter.path": adapter_path(one.name)})
+        for one in release.adapters or ()
+    ]
+    return [*once, *each]
+
+
+def _doubled(values: Mapping[str, str]) -> dict[str, str]:
+    return {name: known.replace("$", "$$") for name, known in values.items()}
+
+
+def _values(release: ReleaseSpec, path: str | None) -> dict[str, str]:
+    model = release.model
     said = {
         "model.name": model.name,
         "model.version": model.version,
         "model.format": model.format,
         "model.uri": model.uri,
         PATH: path,
+        BASE: base_name(release),
     }
     return {name: value for name, value in said.items() if value is not None}
 

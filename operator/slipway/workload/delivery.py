@@ -116,9 +116,23 @@ def delivered(pod: Mapping[str, Any], release: ReleaseSpec, fetch: Fetch) -> dic
         mount = {"name": "slipway-claim", "mountPath": path, "readOnly": True}
         if claim[1]:
             mount["subPath"] = claim[1]
+    spec = copy.deepcopy(dict(pod))
+    for serving in spec["containers"]:
+        if serving["name"] == CONTAINER_NAME:
+            _mounted(serving, mount, path)
+    fetching = fetching_container(FETCH_CONTAINER, fetch.image, words, means, delivery)
+    spec["initContainers"] = [fetching, *spec.get("initContainers", [])]
+    spec["volumes"] = [*spec.get("volumes", []), *means.volumes]
+    return spec
+
+
+def fetching_container(
+    name: str, image: str, words: Sequence[str], means: Means, delivery: DeliverySpec
+) -> dict[str, Any]:
+    """An init container of the operator's image with these arguments."""
     container: dict[str, Any] = {
-        "name": FETCH_CONTAINER,
-        "image": fetch.image,
+        "name": name,
+        "image": image,
         "args": plain([*words, "--log-format=json"]),
         "env": list(means.env),
         "volumeMounts": list(means.mounts),
@@ -134,13 +148,7 @@ def delivered(pod: Mapping[str, Any], release: ReleaseSpec, fetch: Fetch) -> dic
         container["envFrom"] = list(means.env_from)
     if resources := amounts_of(delivery.resources):
         container["resources"] = resources
-    spec = copy.deepcopy(dict(pod))
-    for serving in spec["containers"]:
-        if serving["name"] == CONTAINER_NAME:
-            _mounted(serving, mount, path)
-    spec["initContainers"] = [container, *spec.get("initContainers", [])]
-    spec["volumes"] = [*spec.get("volumes", []), *means.volumes]
-    return spec
+    return container
 
 
 def _mounted(container: dict[str, Any], mount: Mapping[str, Any], path: str) -> None:
@@ -175,10 +183,16 @@ def refused_bytes(pods: Sequence[Mapping[str, Any]]) -> str | None:
 
 def _refusals(pod: Mapping[str, Any]) -> Iterator[str]:
     for container in (pod.get("status") or {}).get("initContainerStatuses") or []:
-        if container.get("name") == FETCH_CONTAINER and not container.get("ready"):
+        if fetches(container) and not container.get("ready"):
             told = fetch_error(container)
             if told is not None and told[0] == _MISMATCH:
                 yield told[1]
+
+
+def fetches(container: Mapping[str, Any]) -> bool:
+    """Whether an init container, or its status, is one of those that fetch files of a release."""
+    name = str(container.get("name", ""))
+    return name == FETCH_CONTAINER or name.startswith(f"{FETCH_CONTAINER}-adapter-")
 
 
 def fetch_error(container: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from slipway.workload.delivery import FETCH_CONTAINER, fetch_error
+from slipway.workload.delivery import fetch_error, fetches
 from slipway.workload.podspec import CONTAINER_NAME, TRANSFORMER_NAME
 
 _LONGEST_MESSAGE: Final = 300
@@ -141,7 +141,7 @@ def _findings(pod: Mapping[str, Any]) -> Iterator[_Finding]:
 def _container_findings(pod: str, container: Mapping[str, Any]) -> Iterator[_Finding]:
     name = str(container.get("name", ""))
     where = f"pod {pod}, container {name}"
-    if name == FETCH_CONTAINER and (told := fetch_error(container)) is not None:
+    if fetches(container) and (told := fetch_error(container)) is not None:
         yield 0, pod, f"{where}: {told[0]}: {cut(told[1])}"
         return
     state = container.get("state") or {}
@@ -182,7 +182,7 @@ def _fix(container: str, fix: str) -> str:
     """What to do, where the manifest describes the container; an injected one is somebody else's."""
     if container == TRANSFORMER_NAME:
         return f"; {fix.replace('spec.release.container', 'spec.release.transformer.container')}"
-    if container == FETCH_CONTAINER:
+    if fetches({"name": container}):
         return f"; look at its log, and at {_DELIVERY}"
     return f"; {fix}" if container == CONTAINER_NAME else "; the container is not part of the release"
 

@@ -25,6 +25,7 @@ from slipway.api import (
     stamped,
 )
 from slipway.release import revision_name, short_hash
+from slipway.workload.adapters import with_adapters
 from slipway.workload.delivery import Fetch, delivered
 from slipway.workload.forms import ANNOTATION_FORM, FORMS, form_of, newest_form
 from slipway.workload.podspec import as_written, drains, free_name, named_ports
@@ -153,7 +154,7 @@ def deployment_manifest(
     else:
         pods = FORMS[form - 1](release, drain=drain if live is None else drains(live))
         if fetch is not None:
-            pods = delivered(pods, release, fetch)
+            pods = with_adapters(delivered(pods, release, fetch), release, fetch)
         template = _template(model_deployment, full_hash, pods)
     metadata = child_metadata(
         model_deployment=model_deployment,

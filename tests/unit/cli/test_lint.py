@@ -46,7 +46,7 @@ def test_a_good_manifest_has_no_problems() -> None:
     assert found(a_manifest()) == {}
 
 
-OURS = sorted([*EXAMPLES.glob("fraud/v*.yaml"), *EXAMPLES.glob("transformer/v*.yaml")])
+OURS = sorted(path for folder in ("fraud/v*", "transformer/v*", "llm/*") for path in EXAMPLES.glob(f"{folder}.yaml"))
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: f"{path.parent.name}/{path.name}")

@@ -212,7 +212,7 @@ def test_variables_are_expanded_wherever_a_text_stands() -> None:
             {"container": {"args": ["{{model.nme}}"]}},
             (
                 "ClusterModelRuntime r: spec.container.args[0]: {{model.nme}} is no variable: write one of "
-                "{{model.name}}, {{model.version}}, {{model.format}}, {{model.uri}}, {{model.path}}"
+                "{{model.name}}, {{model.version}}, {{model.format}}, {{model.uri}}, {{model.path}}, {{model.base}}"
             ),
         ),
         (
@@ -278,6 +278,48 @@ def test_a_transformer_and_what_a_runtime_brings_share_no_port(ports: Any, share
         f"spec.release.transformer.container.ports: ClusterModelRuntime r has the model listen on {shared} too, and "
         "containers of one pod share no port: name another"
     )
+
+
+LORA: dict[str, Any] = {"args": ["--lora", "--of={{model.base}}"], "each": "{{adapter.name}}={{adapter.path}}"}
+
+
+def adapters(*names: str) -> list[dict[str, str]]:
+    return [{"name": name, "uri": f"s3://adapters/{name}", "digest": f"sha256:{'1' * 64}"} for name in names]
+
+
+def test_a_server_is_told_of_adapters_behind_its_other_arguments() -> None:
+    container = {"args": ["--name={{model.base}}"]}
+    runtime = a_runtime("r", container=container, delivery={}, adapters=LORA)
+    release = a_release(runtime={"name": "r"}, adapters=adapters("eu", "us"))
+    told = ["--lora", "--of=fraud", "eu=/mnt/adapters/eu", "us=/mnt/adapters/us"]
+    assert resolve(release, [runtime]).container.args == ["--name=fraud", *told]
+    own = a_release(runtime={"name": "r"}, adapters=adapters("eu"), container={"args": ["--mine"]})
+    assert resolve(own, [runtime]).container.args == ["--mine", "--lora", "--of=fraud", "eu=/mnt/adapters/eu"]
+    assert resolve(a_release(runtime={"name": "r"}), [runtime]).container.args == ["--name=fraud"]
+
+
+def test_an_adapter_of_the_models_name_is_what_clients_ask_for() -> None:
+    runtime = a_runtime("r", container={"args": ["--name={{model.base}}"]}, delivery={}, adapters=LORA)
+    frozen = resolve(a_release(runtime={"name": "r"}, adapters=adapters("fraud")), [runtime])
+    assert frozen.container.args == ["--name=fraud-base", "--lora", "--of=fraud-base", "fraud=/mnt/adapters/fraud"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "names", "said"),
+    [
+        ({"delivery": {}}, ["eu"], "ClusterModelRuntime r does not say how its server takes them"),
+        ({"adapters": LORA}, ["eu"], "ClusterModelRuntime r delivers no files: add spec.release.delivery"),
+        (
+            {"delivery": {}, "adapters": LORA},
+            ["fraud", "fraud-base"],
+            "fraud-base is what the base itself is",
+        ),
+    ],
+)
+def test_adapters_that_a_runtime_cannot_take_are_refused(spec: Any, names: list[str], said: str) -> None:
+    reason, message = unresolved(a_release(runtime={"name": "r"}, adapters=adapters(*names)), a_runtime("r", **spec))
+    assert reason == "RuntimeInvalid"
+    assert message.startswith(f"spec.release.adapters: {said}")
 
 
 def test_a_server_that_does_not_name_models_serves_one() -> None:
@@ -365,6 +407,7 @@ def test_what_a_release_says_reaches_the_server_as_it_is_and_no_variable_survive
         "model.format": "sklearn",
         "model.uri": uri,
         "model.path": "/m",
+        "model.base": "fraud",
     }
     wanted = ["".join(values.get(part, part) for part in re.split(r"\{\{|\}\}", arg)) for arg in args]
     outcome = frozen(args, version, uri)
