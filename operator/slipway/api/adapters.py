@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from slipway.api.common import Digest, SpecModel, Uri, validations
+from slipway.api.common import Digest, SpecModel, Uri
 
 MAX_ADAPTERS: Final = 16
 
@@ -24,22 +24,6 @@ def adapter_path(name: str) -> str:
 class AdapterSpec(SpecModel):
     """An adapter. It is fetched as the model is, by spec.release.delivery."""
 
-    model_config = validations(
-        (
-            "self.uri.matches('^((s3|gs|az|hf|https|oci|file)://|mlflow:)')",
-            "uri cannot be delivered: begin it with s3://, gs://, az://, hf://, https://, oci://, file:// or mlflow:",
-        ),
-        (
-            "!self.uri.matches('^(s3|gs|az|https|oci|file)://[^/]*@')",
-            "uri holds a user or a password: leave them out, and name a Secret in delivery.credentials.secretName",
-        ),
-        (
-            "!self.uri.matches('(?i)[?&](x-(amz|goog|ms)-|sig=|signature=|[^=&]*(token|secret|passw|credential|api[-_]?key)[^=&]*=)')",
-            "the query of uri holds a token or a signature: leave it out, and name a Secret in delivery.credentials.secretName",
-        ),
-        ("self.digest.startsWith('sha256:')", "digest is a sha256 of the files: write what slipway fetch prints"),
-    )
-
     name: Annotated[
         AdapterName,
         Field(description="Name under which the server offers it. Where it is model.name, gates ask for the adapter."),
@@ -51,10 +35,29 @@ class AdapterSpec(SpecModel):
     ]
 
 
+_EACH: Final = "!has(self.adapters) || self.adapters.all(a, "
+
 ADAPTER_RULES: Final = (
     (
         "!has(self.adapters) || has(self.delivery) || has(self.runtime) || !has(self.container) || !has(self.container.image)",
         "adapters are brought into the pod beside the model: say how in delivery, or name a runtime that delivers",
+    ),
+    (
+        _EACH + "a.uri.matches('^((s3|gs|az|hf|https|oci|file)://|mlflow:)'))",
+        "adapters[].uri cannot be delivered: begin it with s3://, gs://, az://, hf://, https://, oci://, file:// or mlflow:",
+    ),
+    (
+        _EACH + "!a.uri.matches('^(s3|gs|az|https|oci|file)://[^/]*@'))",
+        "adapters[].uri holds a user or a password: leave them out, and name a Secret in delivery.credentials.secretName",
+    ),
+    (
+        _EACH
+        + "!a.uri.matches('(?i)[?&](x-(amz|goog|ms)-|sig=|signature=|[^=&]*(token|secret|passw|credential|api[-_]?key)[^=&]*=)'))",
+        "the query of adapters[].uri holds a token or a signature: leave it out, and name a Secret in delivery.credentials.secretName",
+    ),
+    (
+        _EACH + "a.digest.startsWith('sha256:'))",
+        "adapters[].digest is a sha256 of the files: write what slipway fetch prints",
     ),
 )
 """Rules of a release about its adapters, as pairs of rule and message."""

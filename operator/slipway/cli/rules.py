@@ -177,9 +177,9 @@ def _delivered(uri: str, *, matches: bool) -> Predicate:
     return holds
 
 
-def _uri(pattern: str, *, matches: bool) -> Predicate:
+def _adapters(pattern: str, *, matches: bool, field: str = "uri") -> Predicate:
     found = re.compile(pattern)
-    return lambda value: (found.search(value["uri"]) is not None) is matches
+    return lambda it: all((found.search(one[field]) is not None) is matches for one in it.get("adapters", []))
 
 
 PREDICATES: Final[Mapping[str, Predicate]] = {
@@ -188,19 +188,21 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
             "adapters" not in it or bool({"delivery", "runtime"} & it.keys()) or "image" not in it.get("container", {})
         )
     ),
-    "self.uri.matches('^((s3|gs|az|hf|https|oci|file)://|mlflow:)')": (
-        _uri("^((s3|gs|az|hf|https|oci|file)://|mlflow:)", matches=True)
+    "!has(self.adapters) || self.adapters.all(a, a.uri.matches('^((s3|gs|az|hf|https|oci|file)://|mlflow:)'))": (
+        _adapters("^((s3|gs|az|hf|https|oci|file)://|mlflow:)", matches=True)
     ),
-    "!self.uri.matches('^(s3|gs|az|https|oci|file)://[^/]*@')": (
-        _uri("^(s3|gs|az|https|oci|file)://[^/]*@", matches=False)
+    "!has(self.adapters) || self.adapters.all(a, !a.uri.matches('^(s3|gs|az|https|oci|file)://[^/]*@'))": (
+        _adapters("^(s3|gs|az|https|oci|file)://[^/]*@", matches=False)
     ),
-    "!self.uri.matches('(?i)[?&](x-(amz|goog|ms)-|sig=|signature=|[^=&]*(token|secret|passw|credential|api[-_]?key)[^=&]*=)')": (
-        _uri(
+    "!has(self.adapters) || self.adapters.all(a, !a.uri.matches('(?i)[?&](x-(amz|goog|ms)-|sig=|signature=|[^=&]*(token|secret|passw|credential|api[-_]?key)[^=&]*=)'))": (
+        _adapters(
             "(?i)[?&](x-(amz|goog|ms)-|sig=|signature=|[^=&]*(token|secret|passw|credential|api[-_]?key)[^=&]*=)",
             matches=False,
         )
     ),
-    "self.digest.startsWith('sha256:')": lambda it: it["digest"].startswith("sha256:"),
+    "!has(self.adapters) || self.adapters.all(a, a.digest.startsWith('sha256:'))": _adapters(
+        "^sha256:", matches=True, field="digest"
+    ),
     "!has(self.model.alsoServes) || !(has(self.protocol) && self.protocol.name == 'MLflow')": lambda it: (
         "alsoServes" not in it["model"] or it.get("protocol", {}).get("name") != "MLflow"
     ),
