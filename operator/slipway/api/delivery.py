@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from slipway.api.common import Digest, ObjectName, SpecModel, StatusModel, Text64, Timestamp, Uri
+from slipway.api.common import Digest, ObjectName, SpecModel, StatusModel, Text64, Timestamp, Uri, validations
 from slipway.api.container import Resources
 
 DEFAULT_MODEL_PATH: Final = "/mnt/models"
@@ -49,6 +49,13 @@ class DeliverySpec(SpecModel):
     What was found when the release was verified is what every pod gets: other bytes keep a pod from starting.
     """
 
+    model_config = validations(
+        (
+            "!has(self.imageVolume) || !self.imageVolume || !(has(self.credentials) || has(self.cache) || has(self.extract))",
+            "the kubelet pulls what imageVolume mounts: leave credentials, cache and extract out, and name Secrets in pod.imagePullSecrets",
+        )
+    )
+
     path: Annotated[
         ModelPath | None,
         Field(
@@ -64,6 +71,12 @@ class DeliverySpec(SpecModel):
         Field(description="Whether model.uri names one archive, and its entries are wanted. Default: false."),
     ] = None
     cache: DeliveryCache | None = None
+    image_volume: Annotated[
+        bool | None,
+        Field(
+            description="Whether the kubelet mounts the OCI image or artifact that model.uri names by its digest, in the place of a fetch. Needs volumes of type image (on by default from Kubernetes 1.35). Default: false."
+        ),
+    ] = None
     resources: Annotated[
         Resources | None, Field(description="What may be used to fetch it. Default: what the namespace gives.")
     ] = None
@@ -88,6 +101,10 @@ DELIVERY_RULES: Final = (
         _URI
         + "!self.model.uri.matches('(?i)[?&](x-(amz|goog|ms)-|sig=|signature=|[^=&]*(token|secret|passw|credential|api[-_]?key)[^=&]*=)')",
         "the query of model.uri holds a token or a signature: leave it out, and name a Secret in delivery.credentials.secretName",
+    ),
+    (
+        "!has(self.delivery) || !has(self.delivery.imageVolume) || !self.delivery.imageVolume || !has(self.model.uri) || self.model.uri.matches('^oci://[^@]+@sha256:[a-f0-9]{64}$')",
+        "delivery.imageVolume mounts what nobody can change: write model.uri as oci://registry/repository@sha256:<digest>",
     ),
     (
         "!has(self.delivery) || !has(self.model.digest) || self.model.digest.startsWith('sha256:')",

@@ -249,6 +249,16 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
             matches=False,
         )
     ),
+    "!has(self.delivery) || !has(self.delivery.imageVolume) || !self.delivery.imageVolume || !has(self.model.uri) || self.model.uri.matches('^oci://[^@]+@sha256:[a-f0-9]{64}$')": (
+        lambda it: (
+            not it.get("delivery", {}).get("imageVolume")
+            or "uri" not in it["model"]
+            or re.search("^oci://[^@]+@sha256:[a-f0-9]{64}$", it["model"]["uri"]) is not None
+        )
+    ),
+    "!has(self.imageVolume) || !self.imageVolume || !(has(self.credentials) || has(self.cache) || has(self.extract))": (
+        lambda it: not it.get("imageVolume") or not {"credentials", "cache", "extract"} & it.keys()
+    ),
     "!has(self.delivery) || !has(self.model.digest) || self.model.digest.startsWith('sha256:')": lambda it: (
         "delivery" not in it or it["model"].get("digest", "sha256:").startswith("sha256:")
     ),

@@ -29,6 +29,7 @@ from slipway.workload import (
     JobPod,
     Owner,
     Progress,
+    found_at,
     job_manifest,
     job_name,
     means_of,
@@ -175,7 +176,7 @@ def _pod(release: ReleaseSpec, policy: PolicySpec, revision: Revision, image: st
     trust = list(_trust(release))
     return JobPod(
         image=image,
-        args=plain([*_arguments(release, policy, revision, uri), *means.arguments]),
+        args=plain([*_arguments(release, policy, revision, found_at(uri, delivery)), *means.arguments]),
         facts={str(one["name"]): str(one["value"]) for one in means.env},
         resources=delivery.resources,
         pull_secrets=[secret.name for secret in (settings.image_pull_secrets if settings is not None else None) or ()],

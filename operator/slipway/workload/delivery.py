@@ -1,9 +1,9 @@
 """The model's files in a pod: what fetches them, and where the container that serves finds them.
 
 An init container of the operator's image fetches into a folder of a volume, and the container mounts that folder alone
-and cannot write to it. A claim is mounted itself, where the same init container only looks whether its files are those
-that were verified. The image and the digest are those that the pods were born with: an upgrade of the operator restarts
-nobody's models.
+and cannot write to it. A claim, or an image that the kubelet mounts, is mounted itself, where the same init container
+only looks whether its files are those that were verified. The image and the digest are those that the pods were born
+with: an upgrade of the operator restarts nobody's models.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ FOLDER: Final = "model"
 CREDENTIALS: Final = "/var/run/slipway/credentials"
 CACHE: Final = "/slipway/cache"
 CLAIM: Final = "/slipway/claim"
+IMAGE: Final = "/slipway/image"
 
 _PVC: Final = "pvc://"
+_OCI: Final = "oci://"
 _MISMATCH: Final = "DigestMismatch"
 
 
@@ -60,6 +62,11 @@ def claim_of(uri: str | None) -> tuple[str, str] | None:
     return claim, path.strip("/")
 
 
+def found_at(uri: str, delivery: DeliverySpec) -> str:
+    """The URI by which a container of the operator's image finds the model: an image volume is a folder for it."""
+    return f"file://{IMAGE}" if delivery.image_volume else uri
+
+
 def means_of(uri: str, delivery: DeliverySpec) -> Means:
     """The options, variables and volumes with which a model is fetched, wherever that is done."""
     arguments: list[str] = []
@@ -80,6 +87,11 @@ def means_of(uri: str, delivery: DeliverySpec) -> Means:
         arguments.append(f"--volume={claim[0]}={CLAIM}")
         mounts.append({"name": "slipway-claim", "mountPath": CLAIM, "readOnly": True})
         volumes.append(_claimed("slipway-claim", claim[0], read_only=True))
+    if delivery.image_volume:
+        # The reference has a digest, so what was pulled once is what it names.
+        image = {"reference": uri.removeprefix(_OCI), "pullPolicy": "IfNotPresent"}
+        mounts.append({"name": "slipway-image", "mountPath": IMAGE, "readOnly": True})
+        volumes.append({"name": "slipway-image", "image": image})
     env_from = []
     if delivery.credentials is not None:
         secret = delivery.credentials.secret_name
@@ -108,12 +120,14 @@ def delivered(pod: Mapping[str, Any], release: ReleaseSpec, fetch: Fetch) -> dic
         raise ValueError("spec.release.model.uri: there is nothing to deliver")
     path, claim = delivery.path or DEFAULT_MODEL_PATH, None if delivery.extract else claim_of(uri)
     means = means_of(uri, delivery)
-    if claim is None:
+    looking = ["verify", found_at(uri, delivery), f"--digest={fetch.digest}", *means.arguments]
+    if delivery.image_volume:
+        words, mount = looking, {"name": "slipway-image", "mountPath": path, "readOnly": True}
+    elif claim is None:
         words = ["fetch", uri, f"{PLACE}/{FOLDER}", f"--digest={fetch.digest}", *means.arguments]
         mount = {"name": VOLUME, "mountPath": path, "subPath": FOLDER, "readOnly": True}
     else:
-        words = ["verify", uri, f"--digest={fetch.digest}", *means.arguments]
-        mount = {"name": "slipway-claim", "mountPath": path, "readOnly": True}
+        words, mount = looking, {"name": "slipway-claim", "mountPath": path, "readOnly": True}
         if claim[1]:
             mount["subPath"] = claim[1]
     spec = copy.deepcopy(dict(pod))

@@ -75,6 +75,16 @@ def test_a_claim_is_mounted_itself_and_only_looked_at() -> None:
     assert {"name": mount["name"], "persistentVolumeClaim": claim} in spec["volumes"]
 
 
+def test_an_image_is_mounted_by_the_kubelet_and_only_looked_at() -> None:
+    spec = pod(a_delivered(f"oci://registry.example/fraud@{DIGEST}", imageVolume=True))
+    (fetch,), (model, *_) = spec["initContainers"], spec["containers"]
+    assert fetch["args"][:3] == ["verify", "file:///slipway/image", f"--digest={DIGEST}"]
+    image = {"reference": f"registry.example/fraud@{DIGEST}", "pullPolicy": "IfNotPresent"}
+    assert {"name": "slipway-image", "image": image} in spec["volumes"]
+    assert mounts(model)["/mnt/models"] == {"name": "slipway-image", "mountPath": "/mnt/models", "readOnly": True}
+    assert mounts(fetch)["/slipway/image"]["readOnly"] is True
+
+
 def test_an_archive_on_a_claim_is_unpacked_elsewhere() -> None:
     spec = pod(a_delivered("pvc://models/fraud.zip", extract=True))
     assert spec["initContainers"][0]["args"][0] == "fetch"
