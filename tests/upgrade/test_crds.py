@@ -124,6 +124,10 @@ async def test_what_todays_version_writes_fits_the_crds_of_a_former_one_or_is_re
             # What serves it is a runtime's to say, and releases of a former version had to say it themselves.
             assert (made.status, "spec.release.container: Required value" in made.body["message"]) == (422, True)
             continue
+        if "release" in obj["spec"] and "version" not in obj["spec"]["release"]["model"]:
+            # Which version it is is a registry's to say, and releases of a former version had to say it themselves.
+            assert (made.status, "spec.release.model.version: Required value" in made.body["message"]) == (422, True)
+            continue
         assert made.status == 201, (obj["metadata"]["name"], made.body)
         if "status" not in obj:
             continue
