@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from slipway.api import ATTESTATION_FILE, SIGNATURE_FILE, PolicySpec
 from slipway.cli.exits import Exit
 from slipway.cli.fetching import (
     CacheFolder,
@@ -30,6 +29,7 @@ from slipway.cli.session import fail
 from slipway.cli.vouching import Vouched, checks_of
 
 if TYPE_CHECKING:
+    from slipway.api import PolicySpec
     from slipway.delivery import DeliveryError, Verified
 
 _FIELDS: Final = {
@@ -66,8 +66,9 @@ def verify(  # noqa: PLR0917 - typer makes options of them
         str | None, typer.Option(metavar="URL", help="The OpenID Connect provider that vouches for the identity.")
     ] = None,
     signature: Annotated[
-        str, typer.Option(metavar="PATH", help="The signature's file among those of the model.")
-    ] = SIGNATURE_FILE,
+        str | None,
+        typer.Option(metavar="PATH", help="The signature's file among those of the model. Default: model.sig."),
+    ] = None,
     attestation_key: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Public key, in PEM, that signed the provenance.")
     ] = None,
@@ -75,8 +76,12 @@ def verify(  # noqa: PLR0917 - typer makes options of them
         list[str] | None, typer.Option(metavar="ID", help="A builder that may have made it. May be repeated.")
     ] = None,
     attestation: Annotated[
-        str, typer.Option(metavar="PATH", help="The provenance's file among those of the model.")
-    ] = ATTESTATION_FILE,
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="The provenance's file among those of the model. Default: provenance.intoto.json.",
+        ),
+    ] = None,
     policy: Annotated[str | None, typer.Option(metavar="JSON", help="A policy, as in slipway-policy.")] = None,
     result: Annotated[
         Path | None,
@@ -88,6 +93,7 @@ def verify(  # noqa: PLR0917 - typer makes options of them
 ) -> None:
     """Fetch what is at a URI, verify it, and print its digest and what held as JSON."""
     from slipway import delivery
+    from slipway.api import ATTESTATION_FILE, SIGNATURE_FILE
 
     options = delivery.Options(
         digest=digest,
@@ -98,7 +104,13 @@ def verify(  # noqa: PLR0917 - typer makes options of them
         volumes=dict(mount_of(text) for text in volume or ()),
     )
     release = Vouched(
-        signature, attestation, public_key, identity, identity_provider, attestation_key, tuple(builder or ())
+        signature or SIGNATURE_FILE,
+        attestation or ATTESTATION_FILE,
+        public_key,
+        identity,
+        identity_provider,
+        attestation_key,
+        tuple(builder or ()),
     )
     with tempfile.TemporaryDirectory(prefix="slipway-") as scratch:
         try:
@@ -118,6 +130,8 @@ def verify(  # noqa: PLR0917 - typer makes options of them
 
 def _policy(text: str | None) -> PolicySpec:
     from pydantic import ValidationError
+
+    from slipway.api import PolicySpec
 
     try:
         return PolicySpec.model_validate_json(text) if text is not None else PolicySpec()

@@ -101,6 +101,8 @@ class Invariants:
         asked = max(round((before.weight or 0) * 100), seen.route.written.get(candidate, 0))
         weight = (decision.weights or {}).get(candidate, 0)
         alone = who.stable is None or not seen.revisions[who.stable].fleet.ready
+        if before.phase == Phase.SUPERSEDED and after.phase in PROMOTED:
+            alone = True  # what had replaced it is hauled back, and that waits for no pause
         if seen.paused or (before.paused and after.paused):
             risen = UP.index(Phase(after.phase)) - UP.index(Phase(before.phase)) if _climbs(before, after) else 0
             commanded = after.command != before.command

@@ -27,7 +27,7 @@ LENGTH = 12
 """Disturbances of a drawn sequence."""
 LARGEST = 59
 """The largest number of a disturbance: enough for every choice among its options."""
-PEACE = 160
+PEACE = 280
 """Ticks in which a world without disturbances has to come to its end."""
 
 IN_PODS = AnalysisSpec(metrics=[accuracy(), errors_in_pods()])
