@@ -101,6 +101,8 @@ async def test_sources_that_go_away_hold_the_weight_and_when_they_are_back_nothi
 
     await sources.close()
     before, answered = [samples(shop, name) for name in ("errors", "ledger")], shop.answered_by("v2")
+    for name in ("errors", "ledger"):
+        await shop.until_told("Ready", "False", "MetricsUnavailable", saying=name)
     # Only the sources keep it from being promoted now: the step has lasted long enough, and shown enough.
     await shop.apply(a_release("v2", steps=((50, "0s"), (100, "0s")), analysis={"metrics": metrics}))
     for name in ("errors", "ledger"):
