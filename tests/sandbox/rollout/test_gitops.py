@@ -88,12 +88,20 @@ async def sweep(git: Git, tools: Tools, *, moved: bool) -> None:
     assert await ours(git.shop) == before
 
 
-async def until_at_rest(shop: Shop, version: str) -> None:
-    """Until all is done that follows the end of a release: its pods are gone."""
+async def until_at_rest(git: Git, version: str) -> None:
+    """Until all is done that follows the end of a release: its pods are gone, and a second long nothing is told."""
+    shop = git.shop
     client, name = shop.stage.sandbox.client, shop.service(version)
     deadline = asyncio.get_running_loop().time() + 20
     while left := (await client.get(DEPLOYMENTS, shop.namespace, name))["spec"]["replicas"]:
         assert asyncio.get_running_loop().time() < deadline, f"{version} still has {left} replicas"
+        await asyncio.sleep(0.1)
+    last, since = "", asyncio.get_running_loop().time()
+    while (now := asyncio.get_running_loop().time()) - since < 1:
+        assert now < deadline, "the status changes again and again"
+        version_now = (await git.live())["metadata"]["resourceVersion"]
+        if version_now != last:
+            last, since = version_now, now
         await asyncio.sleep(0.1)
 
 
@@ -130,7 +138,7 @@ async def through_all_its_phases(git: Git, tools: Tools) -> None:
     await sweep(git, tools, moved=False)
     await said(shop, "abort", "fraud")
     await shop.until("the rollback", lambda: shop.status.get("phase") == "RolledBack")
-    await until_at_rest(shop, "v2")
+    await until_at_rest(git, "v2")
     await sweep(git, tools, moved=False)
     git.commit(of_git("v1"))
     await deliver()
@@ -138,8 +146,10 @@ async def through_all_its_phases(git: Git, tools: Tools) -> None:
 
     git.commit(of_git("v2"))
     await deliver()
+    await shop.until_told("Stalled", "True", "RolledBack")
+    await said(shop, "retry", "fraud")  # what was rejected does not come back by a commit alone
     await shop.until_ready("v2")
-    await until_at_rest(shop, "v1")
+    await until_at_rest(git, "v1")
     await sweep(git, tools, moved=True)
     children = await ours(shop)
     assert TRACKING not in json.dumps({name: found for name, found in children.items() if name != "spec"})
