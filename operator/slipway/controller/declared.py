@@ -12,7 +12,7 @@ from slipway.cluster import MODEL_REVISION, Cluster, Object
 from slipway.release import declared_release, is_automatic, revision_name, source_of
 
 
-class UndeclaredError(Exception):
+class NothingDeclared(Exception):
     """No release is declared yet: the registry has named none."""
 
 
@@ -36,7 +36,7 @@ async def declared(cluster: Cluster, deployment: Object, status: ModelDeployment
     """The ModelDeployment with the release that it declares in the place of the one that is written.
 
     While the policy is Automatic and what is asked now has not answered yet, what was declared last stays declared.
-    Raises ValueError, UndeclaredError and ClusterError.
+    Raises ValueError, NothingDeclared and ClusterError.
     """
     release = written_release(deployment)
     registry = registry_of(deployment)
@@ -57,7 +57,7 @@ async def declared(cluster: Cluster, deployment: Object, status: ModelDeployment
         if revision is not None and (revision.get("spec") or {}).get("hash") == last:
             return _with(deployment, revision["spec"]["release"])
     problem = status.registry.problem if status.registry is not None else None
-    raise UndeclaredError(
+    raise NothingDeclared(
         f"spec.release.from: {source_of(registry)} has named no version yet"
         + (f": {problem.message}" if problem is not None else "")
     )

@@ -143,7 +143,7 @@ async def observe(
 ) -> tuple[Scene, Observation]:
     """Look at everything that belongs to a ModelDeployment. `settles` is as in `Subject`.
 
-    Raises InvalidSpecError, UndeclaredError, or a ClusterError when the cluster cannot be read.
+    Raises InvalidSpecError, NothingDeclared, or a ClusterError when the cluster cannot be read.
     """
     status = read_status(deployment)
     try:

@@ -14,7 +14,7 @@ from slipway.cluster import MODEL_DEPLOYMENT, Cluster, EventRecorder, Object
 from slipway.controller.act import FINALIZER, REFUSALS, Actor
 from slipway.controller.budget import RolloutBudget
 from slipway.controller.collect import Collector
-from slipway.controller.declared import UndeclaredError, registry_of
+from slipway.controller.declared import NothingDeclared, registry_of
 from slipway.controller.logs import concerning
 from slipway.controller.notifying import Notifier
 from slipway.controller.observe import InvalidSpecError, observe, read_spec, read_status
@@ -134,7 +134,7 @@ class Reconciler:
         except InvalidSpecError as error:
             await self._refuse(deployment, now, reasons.INVALID_SPEC, str(error))
             return None
-        except UndeclaredError as error:
+        except NothingDeclared as error:
             await self._refuse(deployment, now, reasons.AWAITING_REGISTRY, str(error))
             return None  # the answer wakes a look
         except REFUSALS as error:

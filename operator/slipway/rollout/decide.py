@@ -28,7 +28,7 @@ from slipway.rollout.moves import NOW, POLL, Move
 from slipway.rollout.notices import tell
 from slipway.rollout.observation import Observation, Revision
 from slipway.rollout.record import moment_after, note, phase_of, shorten, with_fields
-from slipway.rollout.rejected import unremembered
+from slipway.rollout.rejected import remembered, to_delete
 from slipway.rollout.sealing import sealed
 from slipway.rollout.status import summarise
 from slipway.rollout.table import PROMOTED
@@ -105,9 +105,10 @@ def decide(seen: Observation) -> Decision:
         look.wakes.append(seen.now + POLL)
     news = {hash_: record for hash_, record in records.items() if _differs(record, seen.revisions[hash_].record)}
     leaving = retired.beyond_history(seen, records, keep={after.stable, after.candidate, after.standby})
-    staying = unremembered(seen, records, leaving)
+    rejected = remembered(seen, records, leaving=leaving, stable=after.stable)
+    delete = to_delete(seen, leaving, rejected)
     status = summarise(
-        seen, who=after, records=records, answer=_answer(seen, ruling), router=_router(seen), leaving=leaving
+        seen, who=after, records=records, answer=_answer(seen, ruling), router=_router(seen), rejected=rejected
     )
     told = tell(seen, after, records)
     if told.status is not None:
@@ -122,7 +123,7 @@ def decide(seen: Observation) -> Decision:
         weights=weights,
         beside=beside,
         abandon=_abandoned(seen),
-        delete=tuple(hash_ for hash_ in leaving if hash_ not in staying),
+        delete=delete,
         status=status if status != seen.status else None,
         announcements=(
             *_announcements(seen, news),
@@ -134,7 +135,7 @@ def decide(seen: Observation) -> Decision:
         reactions=reactions,
         notices=told.notices,
         write_backs=back.orders,
-        wake_after=NOW if look.changed or staying else _wake_after(seen.now, look.wakes),
+        wake_after=NOW if look.changed or len(delete) < len(leaving) else _wake_after(seen.now, look.wakes),
     )
 
 

@@ -23,15 +23,6 @@ def rejection(seen: Observation, hash_: str) -> RejectedRelease | None:
     return next(known, None)
 
 
-def unremembered(
-    seen: Observation, records: Mapping[str, ModelRevisionStatus], leaving: Collection[str]
-) -> frozenset[str]:
-    """Those of the revisions that leave which have to be remembered first: an operator that is killed between the two
-    would have forgotten them."""
-    known = {one.hash for one in seen.status.rejected or ()}
-    return frozenset(hash_ for hash_ in leaving if phase_of(records[hash_]) == Phase.ROLLED_BACK and hash_ not in known)
-
-
 def remembered(
     seen: Observation, records: Mapping[str, ModelRevisionStatus], *, leaving: Collection[str], stable: str | None
 ) -> list[RejectedRelease] | None:
@@ -42,6 +33,15 @@ def remembered(
     known = {one.hash: one for one in (*before, *gone) if one.hash != stable}
     kept = sorted(known.values(), key=lambda one: one.time)[-MAX_REJECTED:]
     return kept or None
+
+
+def to_delete(
+    seen: Observation, leaving: Collection[str], remembered: Collection[RejectedRelease] | None
+) -> tuple[str, ...]:
+    """The revisions of those that leave which may go at this look. What is to be remembered is in the status first: an
+    operator that is killed between the two would have forgotten it."""
+    wanted, known = ({one.hash for one in lines or ()} for lines in (remembered, seen.status.rejected))
+    return tuple(hash_ for hash_ in leaving if hash_ not in wanted - known)
 
 
 def _line(seen: Observation, hash_: str, record: ModelRevisionStatus) -> RejectedRelease:

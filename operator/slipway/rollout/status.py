@@ -10,7 +10,7 @@ bytes at its URI than those that were verified.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -24,6 +24,7 @@ from slipway.api import (
     ModelDeploymentStatus,
     ModelRevisionStatus,
     Phase,
+    RejectedRelease,
     RoleStatus,
 )
 from slipway.rollout import reasons, signals
@@ -31,7 +32,6 @@ from slipway.rollout.course import FULL
 from slipway.rollout.moves import paused
 from slipway.rollout.observation import Observation
 from slipway.rollout.record import percent, phase_of, write_percent
-from slipway.rollout.rejected import remembered
 from slipway.rollout.table import ON_TRIAL, OVER
 from slipway.rollout.targets import Roles
 from slipway.rollout.verifying import changed
@@ -110,10 +110,10 @@ def summarise(
     records: Mapping[str, ModelRevisionStatus],
     answer: CommandStatus | None = None,
     router: str | None = None,
-    leaving: Collection[str] = (),
+    rejected: list[RejectedRelease] | None = None,
 ) -> ModelDeploymentStatus:
-    """The whole status as of this look. ``answer`` is what became of the last command; ``leaving``
-    are the revisions that are no longer kept."""
+    """The whole status as of this look. ``answer`` is what became of the last command; ``rejected``
+    is what is to be remembered of releases whose revisions are gone."""
     stable, candidate = who.stable, who.candidate
     record = records[candidate] if candidate else None
     ready = _ready(seen, stable, candidate, record, records)
@@ -147,7 +147,7 @@ def summarise(
         selector=_selector(seen, stable) if stable else None,
         last_command=answer,
         router=router,
-        rejected=remembered(seen, records, leaving=leaving, stable=stable),
+        rejected=rejected,
         suggestion=seen.status.suggestion,
         resolved=seen.status.resolved,
         registry=seen.status.registry,

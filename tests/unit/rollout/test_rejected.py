@@ -70,3 +70,16 @@ def test_what_is_remembered_is_bounded() -> None:
         world.declare(Release(f"{100 + number}", accurate=False))
         world.until_rest(60)
     assert len(world.status.rejected or ()) <= MAX_REJECTED
+
+
+def test_a_history_that_is_cut_short_at_once_comes_to_rest() -> None:
+    world = a_world_with(GOOD, rollback=RollbackSpec(revision_history_limit=100))
+    for number in range(MAX_REJECTED + 3):
+        world.declare(Release(f"{100 + number}", accurate=False))
+        world.until_rest(60)
+    world.rollback = FORGETFUL
+    world.edited()
+    world.until_rest(60)
+    assert world.resting
+    assert len(world.records) == 2, "stable, and the candidate that was rejected"
+    assert len(world.status.rejected or ()) == MAX_REJECTED
