@@ -5,34 +5,17 @@ After Mitchell et al., "Model Cards for Model Reporting" (2019). It says what is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from slipway import __version__
 from slipway.api import MetricStatus, Phase
+from slipway.cli.origins import at, made_from
 from slipway.cli.picture import Tried
 
 _SERVING: Final = (Phase.STABLE, Phase.WATCHING)
 _NOTHING: Final = "Nothing was declared."
-_FACTS: Final = (
-    ("Name", ("model", "name")),
-    ("Version", ("model", "version")),
-    ("Format", ("model", "format")),
-    ("Weights", ("model", "uri")),
-    ("Declared digest of the weights", ("model", "digest")),
-    ("Container image", ("container", "image")),
-    ("Feature pipeline", ("featurePipeline", "name")),
-    ("Version of the pipeline", ("featurePipeline", "version")),
-    ("Digest of the pipeline", ("featurePipeline", "digest")),
-    ("Training data", ("lineage", "dataset", "uri")),
-    ("Version of the data", ("lineage", "dataset", "version")),
-    ("Digest of the data", ("lineage", "dataset", "digest")),
-    ("Training code", ("lineage", "code", "repository")),
-    ("Commit", ("lineage", "code", "commit")),
-    ("Training run", ("lineage", "trainingRun", "id")),
-    ("Run", ("lineage", "trainingRun", "uri")),
-)
 
 
 def card(model_deployment: str, tried: Tried, now: datetime) -> str:
@@ -43,7 +26,7 @@ def card(model_deployment: str, tried: Tried, now: datetime) -> str:
             "",
             _standing(tried),
             "",
-            *_section("What it is", _facts(tried)),
+            *_section("What it is", _table(("What", "Value"), made_from(tried))),
             *_section("Evaluations before the release", _evaluations(tried)),
             *_section("Evidence in its rollout", _evidence(tried)),
             *_section("By group", _groups(tried)),
@@ -88,25 +71,8 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> list[
     return ["| " + " | ".join(header) + " |", "|" + "---|" * len(header), *written]
 
 
-def _at(release: Mapping[str, Any], path: tuple[str, ...]) -> Any:
-    found: Any = release
-    for name in path:
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return found
-
-
-def _facts(tried: Tried) -> list[str]:
-    rows = [(name, value) for name, path in _FACTS if (value := _at(tried.release, path)) not in (None, "")]
-    artifact, runtime = tried.resolved.get("artifact") or {}, tried.resolved.get("runtime") or {}
-    if artifact.get("digest"):
-        rows.append(("Verified digest of the weights", artifact["digest"]))
-    if runtime.get("name"):
-        rows.append(("Runtime", " ".join(str(runtime[key]) for key in ("name", "digest") if runtime.get(key))))
-    return _table(("What", "Value"), rows)
-
-
 def _evaluations(tried: Tried) -> list[str]:
-    found = _at(tried.release, ("lineage", "evaluations")) or []
+    found = at(tried.release, ("lineage", "evaluations")) or []
     return _table(
         ("Measure", "Result", "On", "Where"),
         ((one.get("name"), one.get("value"), one.get("dataset", ""), one.get("uri", "")) for one in found),
@@ -164,7 +130,7 @@ def _limits(tried: Tried) -> list[str]:
 
 
 def _approvals(tried: Tried) -> list[str]:
-    declared = _at(tried.release, ("lineage", "approvals")) or []
+    declared = at(tried.release, ("lineage", "approvals")) or []
     lines = [
         "- " + ", ".join(_plain(one[key]) for key in ("by", "time", "uri") if one.get(key)) + " (declared)"
         for one in declared

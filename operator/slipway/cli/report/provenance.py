@@ -6,40 +6,20 @@ Values of environment variables and arguments are left out: a report travels fur
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import yaml
 
+from slipway.cli.origins import made_from
 from slipway.cli.picture import Picture, Tried
 from slipway.cli.report.markup import Markup, element, joined
 from slipway.cli.report.tables import facts, folded
 from slipway.release import NotCanonicalError, gates_hash
 
-_LINEAGE: Final = (
-    ("Model", ("model", "name")),
-    ("Version", ("model", "version")),
-    ("Weights", ("model", "uri")),
-    ("Digest of the weights", ("model", "digest")),
-    ("Format", ("model", "format")),
-    ("Container image", ("container", "image")),
-    ("Transformer image", ("transformer", "container", "image")),
-    ("Feature pipeline", ("featurePipeline", "name")),
-    ("Pipeline version", ("featurePipeline", "version")),
-    ("Pipeline", ("featurePipeline", "uri")),
-    ("Digest of the pipeline", ("featurePipeline", "digest")),
-    ("Training data", ("lineage", "dataset", "uri")),
-    ("Version of the data", ("lineage", "dataset", "version")),
-    ("Digest of the data", ("lineage", "dataset", "digest")),
-    ("Training code", ("lineage", "code", "repository")),
-    ("Commit", ("lineage", "code", "commit")),
-    ("Training run", ("lineage", "trainingRun", "id")),
-    ("Run", ("lineage", "trainingRun", "uri")),
-)
-
 
 def provenance(tried: Tried) -> Markup:
     """The release: what was recorded of it, and all of it as it was hashed but for values that may be secret."""
-    told = facts(*((name, _at(tried.release, path)) for name, path in _LINEAGE))
+    told = facts(*made_from(tried))
     missing = element("p", "No lineage was declared with this release.", class_="soft")
     return joined(
         told,
@@ -72,13 +52,6 @@ def _are_those(picture: Picture, tried: Tried) -> bool:
         return gates_hash(picture.raw_spec) == tried.record.gates
     except NotCanonicalError:
         return False
-
-
-def _at(release: Mapping[str, Any], path: tuple[str, ...]) -> str | None:
-    found: Any = release
-    for name in path:
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return str(found) if found not in (None, "") else None
 
 
 def _without_values(release: Mapping[str, Any]) -> Mapping[str, Any]:
