@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from slipway.cluster import Cluster, Forbidden, Kind, Object, kind_of
-from slipway.cluster.kinds import Objects
-from slipway.cluster.protocol import Propagation
+from slipway.cluster import Call, Cluster, ClusterAround, Forbidden, Kind, Object, kind_of
 
 USER = "system:serviceaccount:ops:rel-slipway"
 
@@ -52,72 +50,29 @@ class Account:
         return _Guarded(cluster, self)
 
 
-class _Guarded:
+VERBS: Final = {"apply": "patch"}
+"""What a server asks for, where that is another word."""
+
+
+class _Guarded(ClusterAround):
     """`Cluster` behind an account's rights."""
 
     def __init__(self, cluster: Cluster, account: Account) -> None:
-        self._cluster, self._account = cluster, account
+        super().__init__(cluster)
+        self._account = account
 
-    async def get(self, kind: Kind, namespace: str | None, name: str) -> Object | None:
-        self._account.demand(kind, "get", namespace, name)
-        return await self._cluster.get(kind, namespace, name)
-
-    async def list(
-        self, kind: Kind, namespace: str | None = None, *, labels: Mapping[str, str] | None = None
-    ) -> Objects:
-        self._account.demand(kind, "list", namespace)
-        return await self._cluster.list(kind, namespace, labels=labels)
-
-    async def create(self, obj: Object) -> Object:
-        self._demand("create", obj)
-        return await self._cluster.create(obj)
+    def around(self, call: Call) -> AbstractContextManager[object]:
+        verb = VERBS.get(call.verb, call.verb)
+        self._account.demand(call.kind, verb, call.namespace, call.name, call.subresource)
+        return nullcontext()
 
     async def apply(self, obj: Object) -> Object:
-        """A server asks for both where the object is not there yet."""
-        self._demand("patch", obj)
-        metadata = obj["metadata"]
-        if await self._cluster.get(kind_of(obj), metadata.get("namespace"), metadata["name"]) is None:
-            self._demand("create", obj)
+        """A server asks for both rights where the object is not there yet."""
+        kind, metadata = kind_of(obj), obj["metadata"]
+        self._account.demand(kind, "patch", metadata.get("namespace"), metadata["name"])
+        if await self._cluster.get(kind, metadata.get("namespace"), metadata["name"]) is None:
+            self._account.demand(kind, "create", metadata.get("namespace"), metadata["name"])
         return await self._cluster.apply(obj)
-
-    async def apply_status(self, obj: Object) -> Object:
-        self._demand("patch", obj, "status")
-        return await self._cluster.apply_status(obj)
-
-    async def delete(
-        self,
-        kind: Kind,
-        namespace: str | None,
-        name: str,
-        *,
-        uid: str | None = None,
-        resource_version: str | None = None,
-        propagation: Propagation = "Background",
-    ) -> None:
-        self._account.demand(kind, "delete", namespace, name)
-        await self._cluster.delete(
-            kind, namespace, name, uid=uid, resource_version=resource_version, propagation=propagation
-        )
-
-    async def merge_patch(self, kind: Kind, namespace: str | None, name: str, patch: Object) -> Object:
-        self._account.demand(kind, "patch", namespace, name)
-        return await self._cluster.merge_patch(kind, namespace, name, patch)
-
-    async def version(self) -> tuple[int, int]:
-        return await self._cluster.version()
-
-    async def served(self) -> frozenset[str]:
-        return await self._cluster.served()
-
-    async def schema(self, kind: Kind) -> Object | None:
-        return await self._cluster.schema(kind)
-
-    async def close(self) -> None:
-        await self._cluster.close()
-
-    def _demand(self, verb: str, obj: Object, subresource: str = "") -> None:
-        metadata = obj.get("metadata") or {}
-        self._account.demand(kind_of(obj), verb, metadata.get("namespace"), metadata.get("name", ""), subresource)
 
 
 @dataclass

@@ -11,6 +11,7 @@ tests and simulations, held to the same behaviour by the same tests. Configurati
 from the `kubernetes` package, imported when a connection is made: importing this package costs next to nothing.
 """
 
+from slipway.cluster.around import Call, ClusterAround
 from slipway.cluster.client import connect
 from slipway.cluster.connection import ConnectionInfo, connection_info
 from slipway.cluster.errors import (
@@ -67,6 +68,8 @@ from slipway.cluster.memory import MemoryCluster, Request
 from slipway.cluster.protocol import FIELD_MANAGER, Cluster, Propagation
 
 __all__ = [
+    "Call",
+    "ClusterAround",
     "Cluster",
     "connect",
     "connection_info",
