@@ -29,7 +29,7 @@ class Call:
 
 
 class ClusterAround(ABC):
-    """`Cluster` that passes every request on inside of `around`; what is asked of the API itself goes straight through."""
+    """`Cluster` whose every request is made inside of `around`. What is asked of the API itself is not."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
