@@ -17,7 +17,9 @@ import pytest
 import yaml
 from chart.kit import CHART, PROFILES, ROOT, VERSIONS, Chart, Manifest, granted, nested, of_kind, switches
 from kubernetes_validate import utils
+from typer.main import get_command
 
+from slipway.cli.app import app
 from slipway.cli.lint import problems as lint
 from slipway.cli.manifests import read
 from slipway.controller.shard import Shard
@@ -289,6 +291,20 @@ def test_a_namespaced_operator_has_rights_in_its_namespaces_only(chart: Chart) -
     [deployment] = of_kind(objects, "Deployment")
     arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
     assert [argument for argument in arguments if "--namespace=" in argument] == ["--namespace=a", "--namespace=b"]
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.stem)
+def test_the_operator_knows_every_argument_that_the_chart_gives_it(chart: Chart, profile: Path) -> None:
+    [deployment] = of_kind(chart.objects(profile), "Deployment")
+    verb, *arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+    known: Any = get_command(app)
+    read = known.commands[verb].make_context(verb, arguments)
+    values = yaml.safe_load(profile.read_text()).get("operator", {})
+    assert list(read.params["gateway_metrics"]) == values.get("gatewayMetrics", [])
+    assert list(read.params["egress"]) == values.get("egress", [])
+    assert read.params["mlflow_tracking_uri"] == values.get("mlflowTrackingUri")
+    assert read.params["max_rollouts"] == values.get("maxRollouts")
+    assert read.params["max_rollouts_per_namespace"] == values.get("maxRolloutsPerNamespace")
 
 
 def test_secrets_are_only_read_by_name_in_namespaces_that_are_named(chart: Chart) -> None:

@@ -27,6 +27,7 @@ def test_what_is_generated_is_not_stale() -> None:
         ({"scope": {"namespaces": ["Team_A"]}}, "namespaces"),
         ({"image": {"digest": "sha256:abc"}}, "digest"),
         ({"operator": {"gatewayMetrics": ["traefik:9100"]}}, "gatewayMetrics"),
+        ({"operator": {"mlflowTrackingUri": "https://user:word@mlflow"}}, "mlflowTrackingUri"),
         ({"admission": {"actions": []}}, "actions"),
         ({"permissions": {"secrets": [{"names": ["token"]}]}}, "secrets"),
         ({"commonLabels": {"team": 3}}, "team"),

@@ -124,6 +124,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- range .Values.operator.egress }}
 - {{ printf "--egress=%s" . | quote }}
 {{- end }}
+{{- with .Values.operator.mlflowTrackingUri }}
+- {{ printf "--mlflow-tracking-uri=%s" . | quote }}
+{{- end }}
 {{- with .Values.operator.maxRollouts }}
 - --max-rollouts={{ . | int }}
 {{- end }}
