@@ -105,10 +105,10 @@ from slipway.api.notifications import (
     PLACEHOLDERS,
     Delivery,
     Notification,
+    NotificationEvent,
     Notifications,
     NotificationsStatus,
     NotificationWebhook,
-    Occasion,
     UrlFromSecret,
 )
 from slipway.api.plainpattern import PlainPattern
@@ -263,7 +263,7 @@ __all__ = [
     "NotificationWebhook",
     "Notifications",
     "NotificationsStatus",
-    "Occasion",
+    "NotificationEvent",
     "UrlFromSecret",
     "SECONDS_IN",
     "FeedbackRequests",

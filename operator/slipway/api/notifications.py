@@ -37,14 +37,14 @@ NAMESPACE_CONFIG_MAP: Final = "slipway-notifications"
 
 NAMESPACE_KEY: Final = "notifications.yaml"
 
-PLACEHOLDERS: Final = ("name", "namespace", "on", "version", "reason", "message", "phase")
+PLACEHOLDERS: Final = ("name", "namespace", "event", "version", "reason", "message", "phase")
 """What a template may hold between double braces."""
 
 TEMPLATE_PATTERN: Final = rf"^([^{{]|\{{[^{{]|\{{\{{({'|'.join(PLACEHOLDERS)})\}}\}})*$"
 """Text without double braces, and the placeholders."""
 
 
-class Occasion(StrEnum):
+class NotificationEvent(StrEnum):
     """What somebody may want to be told of."""
 
     STARTED = "Started"
@@ -55,12 +55,12 @@ class Occasion(StrEnum):
     DRIFT_FOUND = "DriftFound"
 
 
-DEFAULT_OCCASIONS: Final = (
-    Occasion.PROMOTED,
-    Occasion.ROLLED_BACK,
-    Occasion.AWAITING_APPROVAL,
-    Occasion.HOLDING,
-    Occasion.DRIFT_FOUND,
+DEFAULT_EVENTS: Final = (
+    NotificationEvent.PROMOTED,
+    NotificationEvent.ROLLED_BACK,
+    NotificationEvent.AWAITING_APPROVAL,
+    NotificationEvent.HOLDING,
+    NotificationEvent.DRIFT_FOUND,
 )
 """How a rollout ended, and what needs a person."""
 
@@ -112,11 +112,11 @@ class Notification(SpecModel):
     """One receiver, what it is told of, and in which form."""
 
     name: Annotated[Label63, Field(description="Name of the receiver. It takes the place of the namespace's.")]
-    on: Annotated[
-        list[Occasion] | None,
+    events: Annotated[
+        list[NotificationEvent] | None,
         Field(
             min_length=1,
-            max_length=len(Occasion),
+            max_length=len(NotificationEvent),
             description="Which decisions it is told of. Default: Promoted, RolledBack, AwaitingApproval, Holding and DriftFound.",
             json_schema_extra={"x-kubernetes-list-type": "set"},
         ),
@@ -126,9 +126,9 @@ class Notification(SpecModel):
     template: Annotated[Template | None, Field(description="The text, in the place of the usual one.")] = None
 
     @property
-    def occasions(self) -> tuple[Occasion, ...]:
+    def wanted(self) -> tuple[NotificationEvent, ...]:
         """What the receiver is told of."""
-        return tuple(self.on) if self.on is not None else DEFAULT_OCCASIONS
+        return tuple(self.events) if self.events is not None else DEFAULT_EVENTS
 
 
 class Notifications(SpecModel):
@@ -142,7 +142,7 @@ class Delivery(StatusModel):
 
     id: Annotated[Text64, Field(description="Id of the message, as the receiver sees it.")]
     receiver: Annotated[Label63, Field(description="Name of the receiver.")]
-    on: Annotated[Text64, Field(description="What it tells of.")]
+    event: Annotated[Text64, Field(description="What it tells of.")]
     state: Annotated[Text64, Field(description="Sending, Sent, Failed, or Unknown after a restart while it was sent.")]
     time: Annotated[Timestamp, Field(description="When it was written down.")]
     message: Annotated[Message, Field(description="What came of it, where it was not sent.")] = ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-from slipway.api import ModelDeploymentStatus, ModelRevisionStatus, Notification, Occasion, WrittenBack
+from slipway.api import ModelDeploymentStatus, ModelRevisionStatus, Notification, NotificationEvent, WrittenBack
 from slipway.rollout.firing import Reaction
 from slipway.rollout.observation import Beside, Role
 
@@ -41,7 +41,7 @@ class Notice:
 
     id: str
     receiver: Notification
-    on: Occasion
+    event: NotificationEvent
     revision: str
     """Name of the ModelRevision."""
     version: str

@@ -19,8 +19,8 @@ from slipway.api import (
     Delivery,
     ModelRevisionStatus,
     Notification,
+    NotificationEvent,
     NotificationsStatus,
-    Occasion,
     Phase,
     format_time,
 )
@@ -48,7 +48,7 @@ class _News:
     """A decision, and what tells it from all others."""
 
     identity: str
-    on: Occasion
+    event: NotificationEvent
     hash: str
     reason: str
     message: str
@@ -98,7 +98,7 @@ def tell(seen: Observation, who: Roles, records: Mapping[str, ModelRevisionStatu
 
 
 def _wants(receiver: Notification, news: _News) -> bool:
-    return news.on in receiver.occasions
+    return news.event in receiver.wanted
 
 
 def _decided(records: Mapping[str, ModelRevisionStatus], since: datetime) -> Iterator[_News]:
@@ -106,24 +106,24 @@ def _decided(records: Mapping[str, ModelRevisionStatus], since: datetime) -> Ite
     for hash_, record in records.items():
         before = None
         for entry in record.timeline or ():
-            on = _occasion(before, entry.phase, entry.reason)
+            event = _event(before, entry.phase, entry.reason)
             before = entry.phase
-            if on is not None and entry.time > since:
-                identity = f"{hash_}/{on}/{format_time(entry.time)}"
-                yield _News(identity, on, hash_, entry.reason, entry.message, entry.phase, entry.time)
+            if event is not None and entry.time > since:
+                identity = f"{hash_}/{event}/{format_time(entry.time)}"
+                yield _News(identity, event, hash_, entry.reason, entry.message, entry.phase, entry.time)
 
 
-def _occasion(before: str | None, phase: str, reason: str) -> Occasion | None:
+def _event(before: str | None, phase: str, reason: str) -> NotificationEvent | None:
     if reason == reasons.DRIFT_FOUND:
-        return Occasion.DRIFT_FOUND
+        return NotificationEvent.DRIFT_FOUND
     if phase == before:
         return None
     if phase == Phase.STARTING:
-        return Occasion.STARTED
+        return NotificationEvent.STARTED
     if phase in _SERVING and before not in _SERVING and reason != reasons.RESTORED:
-        return Occasion.PROMOTED
+        return NotificationEvent.PROMOTED
     if phase in _GIVEN_UP and before not in _GIVEN_UP:
-        return Occasion.ROLLED_BACK
+        return NotificationEvent.ROLLED_BACK
     return None
 
 
@@ -134,15 +134,15 @@ def _held(seen: Observation, who: Roles, records: Mapping[str, ModelRevisionStat
     if record is None or who.candidate is None or phase_of(record) not in ON_TRIAL or record.reason is None:
         return None
     if record.reason == reasons.AWAITING_APPROVAL:
-        on = Occasion.AWAITING_APPROVAL
+        event = NotificationEvent.AWAITING_APPROVAL
     elif record.reason in reasons.NEEDS_A_PERSON:
-        on = Occasion.HOLDING
+        event = NotificationEvent.HOLDING
     else:
         return None
     place = f"{record.phase}/{record.step or 0}/{record.attempt or 1}"
     shown = RESTING.get(record.reason, record.phase or "")
-    identity = f"{who.candidate}/{on}/{place}/{record.reason}"
-    return _News(identity, on, who.candidate, record.reason, record.message or "", shown, seen.now)
+    identity = f"{who.candidate}/{event}/{place}/{record.reason}"
+    return _News(identity, event, who.candidate, record.reason, record.message or "", shown, seen.now)
 
 
 def _notice(seen: Observation, news: _News, receiver: Notification) -> Notice:
@@ -150,7 +150,7 @@ def _notice(seen: Observation, news: _News, receiver: Notification) -> Notice:
     return Notice(
         id=hashlib.sha256(told.encode()).hexdigest()[:32],
         receiver=receiver,
-        on=news.on,
+        event=news.event,
         revision=seen.revisions[news.hash].name,
         version=seen.revisions[news.hash].version,
         reason=news.reason,
@@ -161,7 +161,7 @@ def _notice(seen: Observation, news: _News, receiver: Notification) -> Notice:
 
 
 def _written(seen: Observation, notice: Notice) -> Delivery:
-    return Delivery(id=notice.id, receiver=notice.receiver.name, on=notice.on, state=SENDING, time=seen.now)
+    return Delivery(id=notice.id, receiver=notice.receiver.name, event=notice.event, state=SENDING, time=seen.now)
 
 
 def _heard(seen: Observation, deliveries: Sequence[Delivery]) -> tuple[list[Delivery], list[Delivery]]:

@@ -24,7 +24,7 @@ CONTENT_TYPES: Final = {
     "CloudEvents": "application/cloudevents+json; charset=utf-8",
 }
 
-USUAL: Final = "{{namespace}}/{{name}}: {{on}}: release {{version}}: {{message}} ({{reason}})"
+USUAL: Final = "{{namespace}}/{{name}}: {{event}}: release {{version}}: {{message}} ({{reason}})"
 """The text where no template is given."""
 
 
@@ -33,7 +33,7 @@ def text_of(notice: Notice, *, namespace: str, deployment: str) -> str:
     values = {
         "name": deployment,
         "namespace": namespace,
-        "on": notice.on.value,
+        "event": notice.event.value,
         "version": notice.version,
         "reason": notice.reason,
         "message": notice.message,
@@ -57,7 +57,7 @@ def payload(notice: Notice, *, namespace: str, deployment: str) -> dict[str, Any
                 "specversion": "1.0",
                 "id": notice.id,
                 "source": f"/apis/slipway.dev/v1alpha1/namespaces/{namespace}/modeldeployments/{deployment}",
-                "type": f"{EVENT_PREFIX}{notice.on.lower()}.v1",
+                "type": f"{EVENT_PREFIX}{notice.event.lower()}.v1",
                 "subject": notice.revision,
                 "time": format_time(notice.time),
                 "datacontenttype": "application/json",
@@ -69,7 +69,7 @@ def payload(notice: Notice, *, namespace: str, deployment: str) -> dict[str, Any
 
 def _facts(notice: Notice, text: str, namespace: str, deployment: str) -> dict[str, Any]:
     return {
-        "on": notice.on.value,
+        "event": notice.event.value,
         "namespace": namespace,
         "modelDeployment": deployment,
         "modelRevision": notice.revision,

@@ -69,7 +69,7 @@ async def test_a_promotion_is_told_once(world: World) -> None:
     world.declare("v2")
     await at_rest(world)
     (body,) = bodies(world)
-    assert (body["on"], body["version"], body["modelDeployment"]) == ("Promoted", "v2", "fraud")
+    assert (body["event"], body["version"], body["modelDeployment"]) == ("Promoted", "v2", "fraud")
     assert [one["state"] for one in deliveries(world)] == ["Sent"] * len(deliveries(world))
     allowing(world)
     await world.pass_time(300)
@@ -83,14 +83,14 @@ async def test_a_release_that_is_hauled_back_is_told_of_once(world: World) -> No
     world.declare("v2")
     await at_rest(world)
     (body,) = bodies(world)
-    assert (body["on"], body["reason"], body["phase"]) == ("RolledBack", "AnalysisFailed", "RollingBack")
+    assert (body["event"], body["reason"], body["phase"]) == ("RolledBack", "AnalysisFailed", "RollingBack")
 
 
 async def test_only_what_was_asked_for_is_told(world: World) -> None:
-    await serving(world, receiver(world, on=["Started"]))
+    await serving(world, receiver(world, events=["Started"]))
     world.declare("v2")
     await at_rest(world)
-    assert [body["on"] for body in bodies(world)] == ["Started"]
+    assert [body["event"] for body in bodies(world)] == ["Started"]
 
 
 async def test_an_approval_is_asked_for_once_while_it_lasts(world: World) -> None:
@@ -100,7 +100,7 @@ async def test_an_approval_is_asked_for_once_while_it_lasts(world: World) -> Non
     await world.run(lambda: world.status.get("phase") == "AwaitingApproval")
     await world.pass_time(120)
     await world.notifier.idle()
-    assert [(body["on"], body["phase"]) for body in bodies(world)] == [("AwaitingApproval", "AwaitingApproval")]
+    assert [(body["event"], body["phase"]) for body in bodies(world)] == [("AwaitingApproval", "AwaitingApproval")]
 
 
 async def test_a_hold_is_told_once_also_where_its_receiver_was_away_or_could_not_be_read(world: World) -> None:
@@ -119,7 +119,7 @@ async def test_a_hold_is_told_once_also_where_its_receiver_was_away_or_could_not
     put_config_map(world, json.dumps({"notifications": [receiver(world)]}))
     await world.pass_time(130)
     await world.notifier.idle()
-    assert [body["on"] for body in bodies(world)] == ["AwaitingApproval"]
+    assert [body["event"] for body in bodies(world)] == ["AwaitingApproval"]
 
 
 async def test_a_receiver_that_is_new_is_not_told_of_what_is_over(world: World) -> None:
@@ -212,7 +212,7 @@ async def test_a_connection_that_is_refused_is_tried_again(world: World) -> None
 
 
 async def test_no_look_waits_for_a_receiver(world: World) -> None:
-    await serving(world, receiver(world, on=["Started"]))
+    await serving(world, receiver(world, events=["Started"]))
     world.outside.hook_opens = asyncio.Event()
     world.declare("v2")
     await world.run(lambda: world.stable == "v2")
@@ -228,7 +228,7 @@ async def test_receivers_of_a_namespace_are_told_and_replaced_by_name(world: Wor
     await serving(world, receiver(world, "team", format="JSON"))
     world.declare("v2")
     await at_rest(world)
-    assert [body["on"] for body in bodies(world)] == ["Promoted", "Promoted"]
+    assert [body["event"] for body in bodies(world)] == ["Promoted", "Promoted"]
 
 
 async def test_a_config_map_that_cannot_be_read_holds_nothing_up_and_names_the_field(
@@ -238,7 +238,7 @@ async def test_a_config_map_that_cannot_be_read_holds_nothing_up_and_names_the_f
     await serving(world, receiver(world, "own"))
     world.declare("v2")
     await at_rest(world)
-    assert [body["on"] for body in bodies(world)] == ["Promoted"]
+    assert [body["event"] for body in bodies(world)] == ["Promoted"]
     assert "notifications.yaml: notifications.0.template: Value error, {{who}} is no placeholder" in caplog.text
 
 
@@ -263,7 +263,7 @@ async def test_an_operator_killed_before_any_write_has_nobody_told_twice(errors:
     index = told = 0
     while True:
         async with a_world() as world:
-            await serving(world, receiver(world, on=["Started", "Promoted", "RolledBack"]))
+            await serving(world, receiver(world, events=["Started", "Promoted", "RolledBack"]))
             await world.model("v2", errors=errors)
             left = index
 
@@ -287,7 +287,7 @@ async def test_an_operator_killed_before_any_write_has_nobody_told_twice(errors:
                     await world.notifier.idle()
                 world.start_operator()
                 await at_rest(world)
-            counted = Counter(body["on"] for body in bodies(world))
+            counted = Counter(body["event"] for body in bodies(world))
             assert max(counted.values(), default=0) <= 1, (index, counted)
             told += len(counted) == 2
         if not killed:
