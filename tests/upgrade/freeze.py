@@ -17,7 +17,8 @@ from typing import Any, Final
 
 import yaml
 from chart.kit import CHART, Chart
-from unit.controller.builders import a_gateway_class
+from unit.controller.builders import a_gateway_class, a_release
+from unit.controller.jobs import IMAGE, finish, jobs
 from unit.controller.world import World, a_world
 
 from slipway.api import ModelDeployment, ReleaseSpec
@@ -70,6 +71,19 @@ async def copied_requests(world: World) -> None:
     await world.run()
 
 
+async def a_delivered_release(world: World) -> None:
+    """A Job says first what it is made of."""
+    world.kill_operator()
+    world.image = IMAGE
+    world.start_operator()
+    await world.serving("v1")
+    release = a_release("v2")
+    world.declare("v2", release=release | {"model": release["model"] | {"uri": "s3://models/v2"}, "delivery": {}})
+    await world.run(lambda: bool(jobs(world)))
+    finish(world, {"digest": f"sha256:{'ab' * 32}", "bytes": 7, "files": 2, "verified": []})
+    await world.run()
+
+
 async def a_bad_release(world: World) -> None:
     """Hauled back."""
     await world.serving("v1")
@@ -99,7 +113,7 @@ async def midway(world: World) -> Object:
 async def states() -> list[Object]:
     """What the operator leaves in each phase."""
     album = Album()
-    for story in (copied_requests, a_bad_release, waiting_for_a_person, a_good_release):
+    for story in (a_delivered_release, copied_requests, a_bad_release, waiting_for_a_person, a_good_release):
         async with a_world() as world:
             album.watch(world)
             await story(world)
@@ -113,7 +127,11 @@ async def in_the_middle() -> Object:
 
 
 def releases() -> list[Object]:
-    """Every release of the examples, as it is hashed and as its pods are rendered with and without a pause."""
+    """Every release of the examples, as it is hashed and as its pods are rendered with and without a pause.
+
+    What a runtime or a registry says beside it is no part of the hash, and is frozen in revisions, not here: such a
+    release has no pods.
+    """
     found = []
     for path in sorted((ROOT / "examples").glob("*/*.yaml")):
         for document in yaml.safe_load_all(path.read_text()):
@@ -122,21 +140,28 @@ def releases() -> list[Object]:
             ModelDeployment.model_validate({"spec": document["spec"]})
             raw = document["spec"]["release"]
             entry: Object = {"example": str(path.relative_to(ROOT)), "release": raw, "hash": release_hash(raw)}
-            for key, drain in (("deployment", False), ("drained", True)):
-                spec = deployment_manifest(
-                    model_deployment=document["metadata"]["name"],
-                    namespace="models",
-                    release=ReleaseSpec.model_validate(raw),
-                    full_hash=release_hash(raw),
-                    replicas=1,
-                    role="stable",
-                    owner=OWNER,
-                    drain=drain,
-                )
-                entry[key] = {"selector": spec["spec"]["selector"], "template": spec["spec"]["template"]}
+            if "from" not in raw and "image" in (raw.get("container") or {}):
+                entry |= _pods(document["metadata"]["name"], raw)
             if entry not in found:
                 found.append(entry)
     return found
+
+
+def _pods(name: str, raw: Object) -> Object:
+    rendered = {}
+    for key, drain in (("deployment", False), ("drained", True)):
+        spec = deployment_manifest(
+            model_deployment=name,
+            namespace="models",
+            release=ReleaseSpec.model_validate(raw),
+            full_hash=release_hash(raw),
+            replicas=1,
+            role="stable",
+            owner=OWNER,
+            drain=drain,
+        )["spec"]
+        rendered[key] = {"selector": spec["selector"], "template": spec["template"]}
+    return rendered
 
 
 def chart() -> list[Object]:

@@ -47,7 +47,8 @@ class Frozen:
 
     @cached_property
     def releases(self) -> list[Object]:
-        """Every release of the examples with its hash, and the pod template and selector of its Deployment."""
+        """Every release of the examples with its hash, and, where no runtime has a part in it, the pod template and
+        selector of its Deployment."""
         return self._read("releases.json")
 
     @cached_property
