@@ -122,7 +122,7 @@ async def test_what_todays_version_writes_fits_the_crds_of_a_former_one_or_is_re
             assert (made.status, "unknown field" in made.body["message"]) == (400, True), made.body
             made = await admin.post(address(obj), {**body, "spec": known["spec"]}, fieldValidation="Strict")
         if made.status == 422:
-            # What serves it may be a runtime's to say, and its version a registry's, where a former version had to be told.
+            # A runtime or a registry may say what a former version had to be told.
             left_out = re.findall(r"spec\.release\.(container|model\.version): Required value", made.body["message"])
             assert left_out, made.body
             continue
