@@ -142,7 +142,8 @@ def _made(
     _drop_others(parts, entries)
     meter = Meter(total, len(entries), progress)
     with writing(place.work / "journal"):
-        journal = Journal(place.work / "journal", CHUNK)
+        there = {entry.identity for entry in entries if entry.ranges and (parts / entry.path).is_file()}
+        journal = Journal(place.work / "journal", CHUNK, there)
     try:
         digests = Transfer(source, entries, parts, journal=journal, meter=meter, limit=options.max_size).run(
             options.workers

@@ -7,33 +7,33 @@ machine, and begun anew after that.
 
 from __future__ import annotations
 
+import re
 import threading
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
 from slipway.delivery.listing import Entry
 
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+_LINE: Final = re.compile(r"([0-9a-f]{32}) ([0-9]+)\n")
 
 
 class Journal:
-    """The chunks of one folder. Raises OSError."""
+    """The chunks of one folder, of files that are there and still wanted. Raises OSError.
 
-    def __init__(self, path: Path, chunk: int) -> None:
+    What is known of others is forgotten for good: their bytes are about to be written over, and a file may change back.
+    """
+
+    def __init__(self, path: Path, chunk: int, wanted: Collection[str]) -> None:
         self._lock = threading.Lock()
         head = f"slipway fetch 1 {chunk} {_boot()}\n"
-        self._known: set[tuple[str, int]] = set()
         lines = path.read_text(encoding="ascii", errors="replace").splitlines(keepends=True) if path.exists() else []
-        if lines[:1] == [head] and _boot():
-            for line in lines[1:]:
-                identity, _, index = line.partition(" ")
-                if line.endswith("\n") and index.strip().isdecimal():
-                    self._known.add((identity, int(index)))
-        else:
-            path.write_text(head)
+        told = lines[1:] if lines[:1] == [head] and _boot() else []
+        read = (found for line in told if (found := _LINE.fullmatch(line)))  # the last one may be torn
+        self._known = {(found[1], int(found[2])) for found in read if found[1] in wanted}
+        path.write_text(head + "".join(f"{identity} {index}\n" for identity, index in sorted(self._known)))
         self._file = path.open("ab", buffering=0)
-        if lines and not lines[-1].endswith("\n"):
-            self._file.write(b"\n")
 
     def has(self, entry: Entry, index: int) -> bool:
         """Whether a chunk was written, of a file that is still the same."""

@@ -193,6 +193,29 @@ def test_what_is_kept_of_a_file_that_changed_meanwhile_is_not_used(tmp_path: Pat
     assert (tmp_path / "model" / "weights.bin").read_bytes() == BIG[::-1]
 
 
+def test_what_another_fetch_wrote_over_is_not_taken_for_what_was_kept(tmp_path: Path) -> None:
+    """The file changes and changes back, or another one is fetched to the same folder in between."""
+    other = BIG[::-1]
+    for number, (second, in_between) in enumerate([("/a/weights.bin", other), ("/b/others.bin", other)]):
+        content = {"/a/weights.bin": BIG}
+        breaks = [True]
+
+        def answer(asked: Asked, content: dict[str, bytes] = content, breaks: list[bool] = breaks) -> Reply:
+            begin = asked.headers.get("range", "").removeprefix("bytes=").partition("-")[0]
+            return Reply(404) if breaks and begin == str(2 * CHUNK) else ranged(asked, content[asked.path])
+
+        dest = tmp_path / f"model-{number}"
+        with serving(answer) as server:
+            for path, body in (("/a/weights.bin", BIG), (second, in_between)):
+                content[path] = body
+                with pytest.raises(delivery.NotFound):
+                    fetch(f"{server.url}{path}", dest, Options(workers=1))
+            content["/a/weights.bin"] = BIG
+            breaks.clear()
+            fetch(f"{server.url}/a/weights.bin", dest)
+        assert (dest / "weights.bin").read_bytes() == BIG
+
+
 def test_a_file_that_changes_during_the_fetch_is_refused(tmp_path: Path) -> None:
     def answer(asked: Asked) -> Reply:
         begin = asked.headers.get("range", "").removeprefix("bytes=").partition("-")[0]
