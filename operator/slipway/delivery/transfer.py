@@ -135,7 +135,9 @@ class Transfer:
             file = _File(entry, self._root / entry.path)  # made late, as there may be many, and each holds a hash
             with writing(file.path):
                 file.path.parent.mkdir(parents=True, exist_ok=True)
-                keep = file.entry.ranges and file.path.exists()
+                if there := file.path.exists():
+                    file.path.chmod(0o644)  # an earlier fetch may have ended just before its last step
+                keep = file.entry.ranges and there
                 with file.path.open("r+b" if keep else "wb") as made:
                     made.truncate(file.entry.size or 0)
             count = max(1, -(-(file.entry.size or 0) // CHUNK)) if file.entry.ranges else 1

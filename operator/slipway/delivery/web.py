@@ -277,11 +277,14 @@ def _of_netrc(host: str) -> Authorize:
     """Credentials for a host from the file that NETRC names, or ``~/.netrc``, as curl reads it."""
 
     def authorize(_: Mapping[str, str] | None) -> Mapping[str, str]:
+        named = os.environ.get("NETRC")
         try:
-            found = netrc.netrc(os.environ.get("NETRC")).authenticators(host.partition(":")[0])
+            found = netrc.netrc(named).authenticators(host.partition(":")[0])
         except FileNotFoundError:
             return {}
         except (OSError, netrc.NetrcParseError) as error:
+            if isinstance(error, PermissionError) and named is None:
+                return {}  # the home folder of somebody else, as pods with a user of their own may have
             raise Denied(f"the netrc file cannot be read ({type(error).__name__}): check NETRC") from None
         return basic(found[0], found[2] or "") if found else {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import hashlib
 import os
@@ -17,9 +18,23 @@ import pytest
 from unit.delivery.servers import CHUNK, Asked, Reply, files, ranged, serving
 
 from slipway import delivery
-from slipway.delivery import Options, Progress, fetch
+from slipway.delivery import Artifact, Options, Progress, fetch
 
 BIG = random.Random(7).randbytes(3 * CHUNK + 4711)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def obey_modes() -> None:
+    """Take from this thread, and from those that it starts, root's right to write to files that are read-only."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # version 3, this thread
+    sets = (ctypes.c_uint32 * 6)()
+    assert libc.capget(header, sets) == 0
+    sets[0] &= ~(1 << 1)  # CAP_DAC_OVERRIDE, of those in effect
+    assert libc.capset(header, sets) == 0
 
 
 def recipe(folder: Path) -> str:
@@ -121,6 +136,31 @@ def test_a_fetch_that_ended_between_its_last_two_steps_is_finished(tmp_path: Pat
         shutil.rmtree(tmp_path / "model")
         assert fetch(f"{server.url}/weights.bin", tmp_path / "model") == first
     assert record.partition("inode")[0] == (tmp_path / ".model.slipway.json").read_text().partition("inode")[0]
+
+
+def test_a_fetch_that_was_killed_just_before_its_last_step_goes_on_without_being_root(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its files are read-only already, which stops everybody but root."""
+    replaced = Path.replace
+
+    def killed(path: Path, target: Path) -> Path:
+        if Path(target).name == "model":
+            raise Killed
+        return replaced(path, target)
+
+    def twice(url: str) -> Artifact:
+        obey_modes()
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "replace", killed)
+            with pytest.raises(Killed):
+                fetch(url, tmp_path / "model")
+        assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("weights.bin")} == {0o444}
+        return fetch(url, tmp_path / "model")
+
+    with serving(files({"/weights.bin": BIG})) as server, ThreadPoolExecutor(1) as pool:
+        assert pool.submit(twice, f"{server.url}/weights.bin").result().bytes == len(BIG)
+    assert server.sent == len(BIG) + 2, "what is there was fetched again"
 
 
 def test_a_name_outside_of_ascii_is_asked_for(tmp_path: Path) -> None:
