@@ -30,7 +30,7 @@ from slipway.feedback.client import NotTakenError, send
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
 RATE = 60.0
-LABELS: Manifest = {"name": "labels", "feedback": {"maturity": "10s"}, "comparison": {"margin": 0.05}}
+LABELS: Manifest = {"name": "labels", "feedback": {"maturity": "25s"}, "comparison": {"margin": 0.05}}
 AUDIENCE = "feedback.slipway.dev"
 
 
@@ -156,7 +156,7 @@ async def test_labels_that_arrive_after_the_promotion_haul_the_release_back_to_t
         assert code == 0, said
         again = await report(shop, known[-20:], wrong=new, token=token, folder=tmp_path)
         assert again[1].startswith("accepted: 0, ")  # duplicates, or of no use any more
-        await shop.until("v1 serving again", lambda: shop.weight("v1") == 10_000, seconds=20)
+        await shop.until("v1 serving again", lambda: shop.weight("v1") == 10_000, seconds=60)
         await shop.until_phase("v2", "RollingBack", "RolledBack")
     assert shop.phase("v1") == "Stable"
     assert re.search(r"labels: .*labels cover 9\d|labels: .*labels cover 100", shop.record("v2")["message"])
