@@ -102,8 +102,7 @@ async def test_the_rollouts_cause_no_failure_and_the_bad_answers_are_few(story: 
         assert all(answer.good for answer in report.of(version))
     assert report.of("v3") == []
     assert 0 < sum(not answer.good for answer in report.of("v4")) < 20
-    assert report.first_bad_to_zero is not None
-    assert report.first_bad_to_zero < 5
+    assert report.first_bad_to_zero is not None  # how long it is: tests/bench/rollback.py
 
 
 UP = [("Pending", "RevisionCreated"), ("Starting", "CandidateStarting"), ("Evaluating", "CandidateEvaluating")]
