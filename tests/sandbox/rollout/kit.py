@@ -9,7 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -20,6 +20,9 @@ from slipway_sandbox.client import DEPLOYMENTS, PODS, SERVICES
 NAME = "fraud"
 GOLDEN_ITEMS = 64
 RATE = 40.0
+
+PATIENCE: Final = 3
+"""Deadlines are written for a machine that does nothing else. A busier one is as right, only later."""
 
 CHILDREN = (REVISIONS, DEPLOYMENTS, SERVICES, PODS, ROUTES)
 """What goes with a ModelDeployment."""
@@ -191,7 +194,7 @@ class Shop:
     async def until(self, what: str, condition: Callable[[], Any], *, seconds: float = 30) -> None:
         """Wait until something is so; a deadline that passes says how things are instead."""
         try:
-            await self.stage.until(what, lambda: bool(condition()), seconds=seconds)
+            await self.stage.until(what, lambda: bool(condition()), seconds=seconds * PATIENCE)
         except StageError as error:
             revisions = self.stage.revisions.in_namespace(self.namespace)
             picture = {
@@ -212,9 +215,11 @@ class Shop:
 
     async def until_gone(self, *, seconds: float = 30) -> None:
         """Wait until nothing of the ModelDeployment is left; a deadline that passes says what is."""
-        deadline = asyncio.get_running_loop().time() + seconds
+        deadline = asyncio.get_running_loop().time() + seconds * PATIENCE
         while left := await self._left():
-            assert asyncio.get_running_loop().time() < deadline, f"after {seconds:g} s there are still {left}"
+            assert asyncio.get_running_loop().time() < deadline, (
+                f"after {seconds * PATIENCE:g} s there are still {left}"
+            )
             await asyncio.sleep(0.2)
 
     async def _left(self) -> list[str]:

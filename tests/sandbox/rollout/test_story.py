@@ -74,7 +74,7 @@ async def story(platform: Stage) -> AsyncIterator[Story]:
 
 
 async def _look_in_mid_canary(platform: Stage) -> tuple[str, str]:
-    await platform.until("v2 at its first step", lambda: platform.phase("v2") == "Stepping", seconds=60)
+    await platform.until("v2 at its first step", lambda: platform.phase("v2") == "Stepping", seconds=180)
     return await platform.kubectl("get", "mdep,mrev,deploy,httproute"), await platform.kubectl("get", "mdep", "-owide")
 
 
