@@ -48,9 +48,8 @@ app.command()(looking.explain)
 app.command()(suggesting.suggest)
 app.command()(looking.history)
 app.command()(reporting.report)
-app.command()(describing.card)
-app.command()(describing.bom)
-app.command()(describing.lineage)
+for _name, (_, _help) in describing.DESCRIPTIONS.items():
+    app.command(_name, help=_help)(describing.description(_name))
 app.command()(verdicts.promote)
 for _name, _help in verdicts.VERDICTS.items():
     app.command(_name, help=_help)(verdicts.verdict(_name))

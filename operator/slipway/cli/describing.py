@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -23,53 +23,55 @@ Revision = Annotated[
 ]
 
 
-def _described(name: str, revision: str | None, place: Place, describe: Callable[[Tried], str]) -> None:
-    async def work(cluster: Cluster, found: str) -> str:
-        from slipway.cli.picture import read
-        from slipway.cli.reporting import chosen
+def _card(name: str, tried: Tried) -> str:
+    from slipway.cli.card import card
 
-        return describe(chosen(await read(cluster, found, name), revision))
-
-    typer.echo(in_cluster(place, work))
+    return card(name, tried, datetime.now(UTC)).rstrip()
 
 
-def card(
-    name: Name,
-    revision: Revision = None,
-    namespace: Namespace = None,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
-) -> None:
-    """Print a model card in Markdown: what a release is, its evidence, limits and groups, and who approved it."""
-    from slipway.cli.card import card as written
+def _bom(name: str, tried: Tried) -> str:
+    from slipway.cli.bom import bom
 
-    place = Place(namespace, kubeconfig, context)
-    _described(name, revision, place, lambda tried: written(name, tried, datetime.now(UTC)).rstrip())
+    return json.dumps(bom(name, tried, datetime.now(UTC)), indent=2)
 
 
-def bom(
-    name: Name,
-    revision: Revision = None,
-    namespace: Namespace = None,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
-) -> None:
-    """Print the bill of materials of a release as an ML-BOM: CycloneDX 1.6, JSON."""
-    from slipway.cli.bom import bom as made
-
-    place = Place(namespace, kubeconfig, context)
-    _described(name, revision, place, lambda tried: json.dumps(made(name, tried, datetime.now(UTC)), indent=2))
-
-
-def lineage(
-    name: Name,
-    revision: Revision = None,
-    namespace: Namespace = None,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
-) -> None:
-    """Print what a release was made from and became, as OpenLineage events: one line of JSON each."""
+def _lineage(name: str, tried: Tried) -> str:
     from slipway.cli.openlineage import events
 
-    place = Place(namespace, kubeconfig, context)
-    _described(name, revision, place, lambda tried: "\n".join(json.dumps(one) for one in events(name, tried)))
+    return "\n".join(json.dumps(one) for one in events(name, tried))
+
+
+DESCRIPTIONS: Final[Mapping[str, tuple[Callable[[str, Tried], str], str]]] = {
+    "card": (
+        _card,
+        "Print a model card in Markdown: what a release is, its evidence, limits and groups, and who approved it.",
+    ),
+    "bom": (_bom, "Print the bill of materials of a release as an ML-BOM: CycloneDX 1.6, JSON."),
+    "lineage": (
+        _lineage,
+        "Print what a release was made from and became, as OpenLineage events: one line of JSON each.",
+    ),
+}
+"""Verbs, with what writes them and their help."""
+
+
+def description(verb: str) -> Callable[..., None]:
+    """The function of one of them."""
+    describe, _ = DESCRIPTIONS[verb]
+
+    def say(
+        name: Name,
+        revision: Revision = None,
+        namespace: Namespace = None,
+        kubeconfig: Kubeconfig = None,
+        context: Context = None,
+    ) -> None:
+        async def work(cluster: Cluster, found: str) -> str:
+            from slipway.cli.picture import read
+            from slipway.cli.reporting import chosen
+
+            return describe(name, chosen(await read(cluster, found, name), revision))
+
+        typer.echo(in_cluster(Place(namespace, kubeconfig, context), work))
+
+    return say
