@@ -20,6 +20,9 @@ from slipway_sandbox.processes import kill_marked
 
 STOP_SECONDS: Final = 10.0
 
+ASKED_SECONDS: Final = 1.0
+"""How long the lock is tried for: whoever asks whether a sandbox runs holds it for a moment too."""
+
 
 class SandboxError(RuntimeError):
     """The sandbox cannot be started, reached or stopped; the message says why and what to do."""
@@ -103,11 +106,12 @@ class StateFolder:
         """
         self.prepare()
         lock = (self.path / "lock").open("a+")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as taken:
-            lock.close()
-            raise SandboxError(f"a sandbox is already running in {self.path}") from taken
+        deadline = time.monotonic() + ASKED_SECONDS
+        while not _taken(lock):
+            if time.monotonic() > deadline:
+                lock.close()
+                raise SandboxError(f"a sandbox is already running in {self.path}")
+            time.sleep(0.01)
         self._lock = lock
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
@@ -233,6 +237,15 @@ class StateFolder:
             return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
         except FileNotFoundError:
             return "(no log was written)"
+
+
+def _taken(lock: IO[str]) -> bool:
+    """Whether the lock could be had."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

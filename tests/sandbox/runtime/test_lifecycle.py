@@ -1,6 +1,7 @@
 """A sandbox from its start to its end, whichever end: the block, `down`, a crash, a caller that dies."""
 
 import asyncio
+import fcntl
 import json
 import os
 import signal
@@ -116,6 +117,28 @@ async def test_a_second_sandbox_in_the_same_folder_is_refused(tmp_path: Path) ->
             async with Sandbox(state_dir=tmp_path, gateway=False):
                 pass
         assert await first.client.reachable()
+
+
+TAKE = """
+import sys
+from pathlib import Path
+from slipway_sandbox.sandbox import StateFolder
+folder = StateFolder(Path(sys.argv[1]))
+print("now", flush=True)
+folder.acquire()
+print("taken", flush=True)
+"""
+
+
+def test_who_asks_whether_a_sandbox_runs_does_not_keep_it_from_starting(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("a+") as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        with subprocess.Popen([sys.executable, "-c", TAKE, tmp_path], stdout=subprocess.PIPE, text=True) as taking:
+            assert taking.stdout is not None
+            assert taking.stdout.readline() == "now\n"
+            time.sleep(0.1)  # it tries while this one asks
+            fcntl.flock(asking, fcntl.LOCK_UN)
+            assert taking.stdout.readline() == "taken\n"
 
 
 async def test_a_port_in_use_is_named(tmp_path: Path) -> None:
