@@ -132,8 +132,9 @@ def check_attestation(model: Path, wanted: Attestation, aside: Sequence[str]) ->
         raise AttestationError(f"it is no in-toto statement of {_PROVENANCE}")
     _check_builder(statement, wanted.builders)
     files = {name: file_digest(found) for name, found in regular_files(model) if name not in (*aside, wanted.path)}
-    subjects = [one for one in statement.get("subject") or [] if isinstance(one, Mapping)]
-    sums = {str(one.get("name")): str((one.get("digest") or {}).get("sha256")) for one in subjects}
+    subjects = statement.get("subject")
+    subjects = [one for one in subjects if isinstance(one, Mapping)] if isinstance(subjects, list) else []
+    sums = {str(one.get("name")): str(_in(one, "digest", "sha256")) for one in subjects}
     if tree_digest(files).removeprefix("sha256:") in sums.values():
         return
     other = [name for name, found in files.items() if sums.get(name) != found]
@@ -145,8 +146,7 @@ def check_attestation(model: Path, wanted: Attestation, aside: Sequence[str]) ->
 
 
 def _check_builder(statement: Mapping[str, Any], builders: Sequence[str]) -> None:
-    details = (statement.get("predicate") or {}).get("runDetails") or {}
-    builder = str((details.get("builder") or {}).get("id"))
+    builder = str(_in(statement, "predicate", "runDetails", "builder", "id"))
     if builders and builder not in builders:
         raise AttestationError(f"its builder {builder[:200]!a} is none of {', '.join(builders)}")
 
@@ -217,6 +217,13 @@ def _object(text: bytes, what: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise AttestationError(f"{what} is no JSON object")
     return found
+
+
+def _in(document: object, *names: str) -> object:
+    """What is below these names; None where something on the way is no object."""
+    for name in names:
+        document = document.get(name) if isinstance(document, Mapping) else None
+    return document
 
 
 def _said(error: Exception) -> str:

@@ -136,6 +136,12 @@ UNPROVEN: dict[str, tuple[Callable[[Path, Key], object], str]] = {
     "another key": (lambda model, _: attest(model, a_key()), "by a key that is trusted"),
     "another predicate": (lambda model, key: attest(model, key, changes={"predicateType": "x"}), "no in-toto"),
     "no subject": (lambda model, key: attest(model, key, subjects=[]), "2 of 2"),
+    "no list of subjects": (lambda model, key: attest(model, key, changes={"subject": 7}), "2 of 2"),
+    "no digests": (
+        lambda model, key: attest(model, key, changes={"subject": [{"name": "x", "digest": "y"}]}),
+        "2 of 2",
+    ),
+    "no predicate": (lambda model, key: attest(model, key, changes={"predicate": ["x"]}), "'None' is none of"),
     "no envelope": (lambda model, _: (model / "provenance.intoto.json").write_text("[]"), "no JSON object"),
     "no file": (lambda model, _: (model / "provenance.intoto.json").unlink(), "has no file"),
 }
