@@ -10,7 +10,7 @@ import base64
 import hmac
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 SIGNATURE: Final = "x-mlflow-signature"
@@ -40,7 +40,7 @@ def delivery_of(secret: str, headers: Mapping[str, str], body: bytes, now: datet
     values = [value.encode(errors="surrogateescape") for version, _, value in given if version == "v1"]
     if not any(hmac.compare_digest(value, wanted) for value in values):
         raise NotSignedError(f"{SIGNATURE} is not that of the secret")
-    if abs(datetime.fromtimestamp(int(time), UTC) - now) > TOLERANCE:
+    if abs(int(time) - now.timestamp()) > TOLERANCE.total_seconds():
         raise NotSignedError(f"{TIMESTAMP} is more than {TOLERANCE.total_seconds() / 60:g} minutes from now")
     return identity
 
