@@ -2,6 +2,10 @@
 
 Beside ``DEST`` are ``.DEST.slipway/``, in which it is made; ``.DEST.slipway.json``, which says what it is; and a lock.
 The last two steps are a rename of the record and one of the folder, in this order: a folder with its record is whole.
+
+What was put there may be removed again, and nothing else. Every folder of it gets a time that says so: a file system
+sets the time of a folder to now when something is added to it, removed or renamed. An inode alone says less, because a
+folder that is made after another was removed may well get the same.
 """
 
 from __future__ import annotations
@@ -11,15 +15,18 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from slipway.delivery.archives import remove
 from slipway.delivery.digest import digest_of
 from slipway.delivery.errors import DeliveryError, DestinationError
 from slipway.delivery.transfer import writing
+
+_PUT: Final = 315_532_800
+"""The time of folders that were put there, in seconds: the first of 1980. Whole seconds survive every file system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +80,9 @@ class Place:
             yield self
 
     def there(self) -> There | None:
-        """What the destination holds already, hashed again. What is not what its record says is removed.
+        """What the destination holds already, hashed again. What was put there and does not match any more is removed.
 
-        Raises DestinationError for a folder with files that were not put there by this.
+        Raises DestinationError for a folder with files that somebody else put there.
         """
         if not self.dest.exists():
             return None
@@ -87,11 +94,20 @@ class Place:
             pass  # something that is no file is in it, or nothing is: it is not what its record says
         if not any(self.dest.iterdir()):
             return None
-        if self.dest.stat().st_ino != inode:
-            raise DestinationError(f"{self.dest} holds files of somebody else: name another folder")
-        remove(self.dest)
-        remove(self._record)
+        if self.dest.stat().st_ino != inode or not _untouched(self.dest):
+            raise DestinationError(f"{self.dest} holds files of somebody else: name another folder, or remove it")
+        self._remove()
         return None
+
+    def _remove(self) -> None:
+        """At once, as far as others see: half a folder would be one that somebody changed."""
+        aside = self.work / "removed"
+        remove(aside)
+        with writing(self.work):
+            self.work.mkdir(exist_ok=True)
+            self.dest.replace(aside)
+        remove(aside)
+        remove(self._record)
 
     def _recorded(self) -> tuple[There | None, int]:
         """What was put there, and the inode of the folder."""
@@ -108,6 +124,8 @@ class Place:
             for folder, _, names in os.walk(tree):
                 for name in names:
                     (Path(folder) / name).chmod(0o444)
+                with suppress(OSError):  # without the time it is never removed, which is no harm
+                    os.utime(folder, (_PUT, _PUT))
             inode = tree.stat().st_ino
             made.write_text(json.dumps({"artifact": asdict(artifact), "extracted": extracted, "inode": inode}))
             made.replace(self._record)
@@ -118,3 +136,8 @@ class Place:
                     raise DestinationError(f"{self.dest} was filled meanwhile: name another folder") from None
                 raise
         remove(self.work)
+
+
+def _untouched(tree: Path) -> bool:
+    """Whether nothing was added, removed or renamed since it was put there."""
+    return all(Path(folder).stat().st_mtime == _PUT for folder, _, _ in os.walk(tree))

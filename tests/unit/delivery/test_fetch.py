@@ -128,6 +128,20 @@ def test_a_folder_that_somebody_put_in_its_place_is_left_alone(tmp_path: Path) -
     assert (tmp_path / "model" / "mine").read_text() == "precious"
 
 
+@pytest.mark.parametrize("folder", ["", "sub"])
+def test_a_file_that_somebody_added_is_left_alone(tmp_path: Path, folder: str) -> None:
+    """The folder's inode is the one that was put there: what is made anew may get that of what was removed, too."""
+    source = a_model(tmp_path / "source")
+    (source / "sub").mkdir()
+    (source / "sub" / "vocabulary").write_text("a b c")
+    fetch(source.as_uri(), tmp_path / "model")
+    mine = tmp_path / "model" / folder / "mine"
+    mine.write_text("precious")
+    with pytest.raises(delivery.DestinationError, match=r"somebody else"):
+        fetch(source.as_uri(), tmp_path / "model")
+    assert mine.read_text() == "precious"
+
+
 def test_a_fetch_that_ended_between_its_last_two_steps_is_finished(tmp_path: Path) -> None:
     """Its record is there, and the folder is still under its other name."""
     with serving(files({"/weights.bin": BIG})) as server:
