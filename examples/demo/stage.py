@@ -176,7 +176,7 @@ async def stage(
             watches.append(asyncio.create_task(informer.run()))
         try:
             for informer in (set_.deployments, set_.revisions, set_.routes):
-                await asyncio.wait_for(informer.synced(), 15)
+                await asyncio.wait_for(informer.synced(), 60)
             yield set_
         finally:
             for watch in watches:

@@ -68,14 +68,14 @@ async def play(stage: Stage, load: Load, tell: Tell) -> Report:
     tell("you", "kubectl apply -f examples/fraud/v1.yaml")
     await stage.kubectl("apply", "-f", str(FRAUD / "v1.yaml"))
     await stage.until("v1 serving", lambda: stage.condition(NAME, "Ready") == "True", seconds=120)
-    await load.first_answer(seconds=10)
+    await load.first_answer(seconds=60)
     load.start()
     tell("load", f"{load.rate:g} requests a second through the gateway, until the end")
 
     tell("you", "kubectl apply -f examples/fraud/v2.yaml")
     await stage.kubectl("apply", "-f", str(FRAUD / "v2.yaml"))
     await stage.kubectl("wait", "--for=condition=Ready", f"mdep/{NAME}", "--timeout=180s")
-    await stage.until("v2 becoming stable", lambda: stage.phase("v2") == "Stable", seconds=5)
+    await stage.until("v2 becoming stable", lambda: stage.phase("v2") == "Stable", seconds=60)
 
     tell("you", "kubectl apply -f examples/fraud/v3.yaml")
     await stage.kubectl("apply", "-f", str(FRAUD / "v3.yaml"))
@@ -88,7 +88,7 @@ async def play(stage: Stage, load: Load, tell: Tell) -> Report:
     zero = time.monotonic()
     tell("gateway", "routes nothing to v4 any more")
     await stage.until(
-        "live requests going on after it", lambda: bool(load.answers) and load.answers[-1].at > zero + 2, seconds=10
+        "live requests going on after it", lambda: bool(load.answers) and load.answers[-1].at > zero + 2, seconds=60
     )
     await load.stop()
     bad = [answer.at + answer.seconds for answer in load.answers if answer.version == "v4" and not answer.good]

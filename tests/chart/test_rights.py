@@ -285,7 +285,7 @@ async def an_operator(stage: Stage) -> AsyncIterator[asyncio.Task[None]]:
         assert not operator.done(), operator
     finally:
         os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.wait_for(operator, 15)
+        await asyncio.wait_for(operator, 60)
 
 
 async def test_every_right_to_watch_is_used(chart: Chart, tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ class Shop:
         """v1 becomes stable, and live requests begin."""
         await self.apply(a_release("v1"))
         await self.until_ready("v1")
-        await self.load.first_answer(seconds=10)
+        await self.load.first_answer(seconds=60)
         self.load.start()
 
     async def close(self) -> None:

@@ -100,7 +100,7 @@ class StrategyStory:
         shop = await open_shops()
         await shop.apply(self.strategy.release("v1"))
         await shop.until_ready("v1")
-        await shop.load.first_answer(seconds=10)
+        await shop.load.first_answer(seconds=60)
         shop.load.start()
         return shop
 

@@ -242,7 +242,7 @@ async def test_a_first_release_waits_for_its_gateway_and_goes_on_when_it_exists(
     assert "No resources found" in await shop.kubectl("get", "deploy,httproute", check=False)
     await shop.apply(await a_gateway(platform, "edge"))
     await shop.until_ready("v1", seconds=15)
-    await shop.load.first_answer(seconds=10)
+    await shop.load.first_answer(seconds=60)
 
 
 async def a_gateway(platform: Stage, name: str) -> Manifest:

@@ -65,7 +65,7 @@ async def test_what_was_verified_is_what_serves_also_after_the_object_was_replac
     artifact = shop.record("v1")["artifact"]
     assert (artifact["files"], artifact["bytes"]) == (1, len(store["/v1.onnx"]))
     assert [phase for phase, _ in shop.told("v1")][:3] == ["Pending", "Verifying", "Starting"]
-    await shop.load.first_answer(seconds=10)
+    await shop.load.first_answer(seconds=60)
     shop.load.start()
 
     store["/v1.onnx"] = store["/v2.onnx"]

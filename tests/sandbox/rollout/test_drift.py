@@ -74,7 +74,7 @@ async def test_inputs_that_shift_are_told_once_and_a_job_is_created_once_over_a_
     shop.load.rate = 100.0
     await shop.apply(a_release("v1", drift=drift))
     await shop.until_ready("v1")
-    await shop.load.first_answer(seconds=10)
+    await shop.load.first_answer(seconds=60)
     shop.load.start()
     await shop.until_told("Drifted", "False", "NoDrift")
 

@@ -142,7 +142,7 @@ async def test_labels_that_arrive_after_the_promotion_haul_the_release_back_to_t
     shop = await open_shops()
     await shop.apply(a_release("v1"))
     await shop.until_ready("v1")
-    await shop.load.first_answer(seconds=10)
+    await shop.load.first_answer(seconds=60)
     warm, token, clients = await pods(shop, "v1"), await a_token(shop), Clients(shop)
     async with clients.asking():
         judged = {"analysis": {"interval": "250ms", "metrics": [accuracy(), errors(), LABELS]}}

@@ -164,7 +164,7 @@ async def test_an_alias_that_moves_is_suggested_rolled_out_and_told_what_became_
     await mlflow.move("production", 1)
     await shop.apply(from_registry("1"))
     await shop.until_ready("1")
-    await shop.load.first_answer(seconds=10)
+    await shop.load.first_answer(seconds=60)
     shop.load.start()
 
     await mlflow.move("production", 2)  # the next interval is an hour away: the webhook tells of it

@@ -46,7 +46,7 @@ async def slices(platform: Stage) -> AsyncIterator[Informer]:
     """EndpointSlices as they are."""
     informer = Informer(platform.sandbox.client, ENDPOINT_SLICES)
     watch = asyncio.create_task(informer.run())
-    await asyncio.wait_for(informer.synced(), 15)
+    await asyncio.wait_for(informer.synced(), 60)
     yield informer
     watch.cancel()
     await asyncio.gather(watch, return_exceptions=True)

@@ -50,7 +50,7 @@ async def test_weights_move_inside_a_rule_of_the_users_route_and_the_rule_is_giv
     traffic = {"gateway": {"parentRefs": None, "hostnames": None, "route": {"name": "front-door", "rule": "inference"}}}
     await shop.apply(a_release("v1", traffic=traffic))
     await shop.until_ready("v1")
-    await shop.load.first_answer(seconds=10)
+    await shop.load.first_answer(seconds=60)
     shop.load.start()
     await shop.apply(a_release("v2", traffic=traffic))
     await shop.until_ready("v2")
@@ -73,7 +73,7 @@ async def test_each_revision_has_an_autoscaler_of_its_own_and_scale_shows_stable
     several = {"replicas": None, "autoscaling": scaled, "podDisruptionBudget": {"maxUnavailable": 1}}
     await shop.apply(a_release("v1", **several))
     await shop.until_ready("v1")
-    await shop.load.first_answer(seconds=10)
+    await shop.load.first_answer(seconds=60)
     shop.load.start()
     await shop.until("stable being scaled up", lambda: shop.status.get("replicas") == 3, seconds=60)
     await shop.apply(a_release("v2", steps=((50, "3s"), (100, "0s")), **several))

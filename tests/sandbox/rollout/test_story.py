@@ -69,7 +69,7 @@ async def story(platform: Stage) -> AsyncIterator[Story]:
         report = await play(platform, load, lambda *_: None)
     finally:
         await load.stop()
-        looked = await asyncio.wait_for(looking, 10)
+        looked = await asyncio.wait_for(looking, 60)
     yield Story(platform, report, routed, *looked)
 
 

@@ -168,7 +168,7 @@ async def serving(shop: Shop, first: Manifest, *, rate: float = 60.0, seconds: f
     shop.load = load
     await shop.apply(first)
     await shop.until_ready("v1", seconds=seconds)
-    await load.first_answer(seconds=10)
+    await load.first_answer(seconds=60)
     load.told.clear()
     load.start()
     return load

@@ -90,7 +90,7 @@ class Space:
         return [endpoint for item in items for endpoint in item["endpoints"] or ()]
 
 
-async def eventually(condition: Callable[[], Awaitable[Any]], seconds: float = 10, every: float = 0.03) -> Any:
+async def eventually(condition: Callable[[], Awaitable[Any]], seconds: float = 30, every: float = 0.03) -> Any:
     """The first true answer of the condition; fails with the last one when there is none in time."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:

@@ -62,7 +62,7 @@ async def following(server: FakeServer) -> AsyncIterator[tuple[Informer, list[tu
         informer.add_handler(lambda kind, obj, _before: told.append((kind, obj["metadata"]["name"])))
         task = asyncio.create_task(informer.run())
         try:
-            await asyncio.wait_for(informer.synced(), 5)
+            await asyncio.wait_for(informer.synced(), 30)
             yield informer, told
         finally:
             task.cancel()

@@ -50,7 +50,7 @@ async def run(binary: str, space: Space, *words: str, stdin: bytes = b"") -> tup
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await asyncio.wait_for(process.communicate(stdin), 20)
+    out, err = await asyncio.wait_for(process.communicate(stdin), 30)
     return process.returncode, out.decode(), err.decode()
 
 
@@ -114,7 +114,7 @@ async def test_exec_with_a_terminal_gives_the_command_one(space: Space) -> None:
 
     await eventually(said, 10)
     os.write(ours, b"5\r")
-    assert await asyncio.wait_for(process.wait(), 10) == 5
+    assert await asyncio.wait_for(process.wait(), 30) == 5
     os.close(ours)
 
 
@@ -178,9 +178,9 @@ async def test_attach_shows_what_the_container_writes_until_it_ends(space: Space
     words = line(BINARIES[0], space, "attach", "p")
     process = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE, stderr=-3)
     assert process.stdout is not None
-    assert (await asyncio.wait_for(process.stdout.readline(), 10)).startswith(b"line")
+    assert (await asyncio.wait_for(process.stdout.readline(), 30)).startswith(b"line")
     await run(BINARIES[0], space, "exec", "p", "--", "touch", "enough")
-    assert (await asyncio.wait_for(process.stdout.read(), 10)).endswith(b"the end\n")
+    assert (await asyncio.wait_for(process.stdout.read(), 30)).endswith(b"the end\n")
     assert await process.wait() == 0
 
 
@@ -191,14 +191,14 @@ async def forwarded(binary: str, space: Space, *words: str) -> AsyncIterator[tup
     )
     try:
         assert process.stdout is not None
-        announced = (await asyncio.wait_for(process.stdout.readline(), 10)).decode()
+        announced = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
         found = re.search(r"127\.0\.0\.1:(\d+)", announced)
         assert found, announced
         yield int(found.group(1)), process
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGINT)
-        await asyncio.wait_for(process.communicate(), 10)
+        await asyncio.wait_for(process.communicate(), 30)
 
 
 async def test_port_forward_carries_many_connections_at_once(binary: str, space: Space) -> None:
@@ -221,7 +221,7 @@ async def test_port_forward_carries_much_and_ends_each_direction_by_itself(space
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(payload)
         writer.write_eof()
-        assert await asyncio.wait_for(reader.read(), 10) == payload
+        assert await asyncio.wait_for(reader.read(), 30) == payload
         writer.close()
 
 
@@ -233,4 +233,4 @@ async def test_port_forward_says_that_nobody_listens(space: Space) -> None:
         assert process.stderr is not None
         heard = b""
         while b"error forwarding port 9999" not in heard:
-            heard += await asyncio.wait_for(process.stderr.readline(), 5)
+            heard += await asyncio.wait_for(process.stderr.readline(), 30)

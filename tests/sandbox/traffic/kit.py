@@ -18,7 +18,7 @@ from slipway.cluster import CONFIG_MAP, Cluster, Conflict, Object, kind_of
 from slipway.traffic import Reference, RoutePlan, RouteStatus, router_of
 from slipway.workload import needs_apply
 
-DEADLINE = 15.0
+DEADLINE = 45.0
 
 
 async def eventually(condition: Callable[[], Awaitable[Any]], seconds: float = DEADLINE) -> Any:
