@@ -122,7 +122,7 @@ class Notifier:
     async def idle(self) -> None:
         """Wait until nothing is under way."""
         while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.wait(self._tasks)  # gather gives no turn to what a task that is done has yet to call
 
     async def close(self) -> None:
         """Break off what is under way: it is not sent by anybody else."""

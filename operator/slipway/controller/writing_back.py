@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 
 from slipway.api import ModelDeploymentStatus, RegistrySpec, WrittenBack
@@ -54,12 +55,13 @@ class WritingBack:
                 self._tell(place, spec, order, tuple(before)), name=f"{'/'.join(key)}: {order.id}"
             )
             self._on[place] = task
+            task.add_done_callback(partial(self._over, place))
             before.append(task)
 
     async def idle(self) -> None:
         """Wait until nothing is under way."""
         while self._on:
-            await asyncio.gather(*self._on.values(), return_exceptions=True)
+            await asyncio.wait(self._on.values())
 
     async def close(self) -> None:
         """Break off what is under way: the next operator goes on with it."""
@@ -67,20 +69,20 @@ class WritingBack:
             task.cancel()
         await self.idle()
 
+    def _over(self, place: tuple[Key, str], _: asyncio.Task[None]) -> None:
+        del self._on[place]
+
     async def _tell(
         self, place: tuple[Key, str], spec: RegistrySpec, order: WrittenBack, before: Sequence[asyncio.Task[None]]
     ) -> None:
-        try:
-            await asyncio.gather(*before, return_exceptions=True)
-            message = await self._attempts(place[0], spec, order)
-            self._outcomes[place] = NoticeOutcome(order.id, "Failed" if message else "Written", message)
-            if message:
-                _log.warning("%s: %s was not written: %s", "/".join(place[0]), order.what, message)
-            while len(self._outcomes) > REMEMBERED:
-                del self._outcomes[next(iter(self._outcomes))]
-            self._registries.wake(place[0])
-        finally:
-            self._on.pop(place, None)
+        await asyncio.gather(*before, return_exceptions=True)
+        message = await self._attempts(place[0], spec, order)
+        self._outcomes[place] = NoticeOutcome(order.id, "Failed" if message else "Written", message)
+        if message:
+            _log.warning("%s: %s was not written: %s", "/".join(place[0]), order.what, message)
+        while len(self._outcomes) > REMEMBERED:
+            del self._outcomes[next(iter(self._outcomes))]
+        self._registries.wake(place[0])
 
     async def _attempts(self, key: Key, spec: RegistrySpec, order: WrittenBack) -> str:
         """Why it was given up; empty when it was written."""
