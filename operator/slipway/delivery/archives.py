@@ -31,6 +31,9 @@ MAX_RATIO: Final = 100
 SLACK: Final = 16 * 1024 * 1024
 """Bytes that may come out of any archive, however small."""
 
+MAX_HEADER: Final = 64 * 1024
+"""Bytes of all that a tar says of one file: its name, twice, and perhaps attributes."""
+
 _PIECE: Final = 1024 * 1024
 _OPENERS: Final[tuple[tuple[bytes, Callable[..., Any]], ...]] = (
     (b"\x1f\x8b", gzip.open),
@@ -88,7 +91,9 @@ class Unpacking:
                     for count, about in enumerate(opened):
                         if count > MAX_FILES:
                             raise Unsafe(f"{archive.name} has more than {MAX_FILES} entries: pack fewer")
-                        self._member(archive, opened, about)
+                        with bounded.content():
+                            self._member(archive, opened, about)
+                        opened.members = []  # type: ignore[attr-defined] # headers would be kept to the end
 
     def _member(self, archive: Path, opened: tarfile.TarFile, about: tarfile.TarInfo) -> None:
         name = _plain(about.name)
@@ -124,17 +129,29 @@ class Unpacking:
 class _Bounded:
     """A stream of which only so much is read: also headers may be bombs."""
 
-    def __init__(self, content: IO[bytes], may: int, name: str) -> None:
-        self._content = content
+    def __init__(self, stream: IO[bytes], may: int, name: str) -> None:
+        self._stream = stream
         self._may = may
         self._name = name
+        self._header = 0
+        self._in_content = False
+
+    @contextmanager
+    def content(self) -> Iterator[None]:
+        """Meanwhile no header is read, and the next one begins afterwards."""
+        self._in_content = True
+        yield
+        self._in_content = False
+        self._header = 0
 
     def read(self, size: int = -1) -> bytes:
-        """At most as much as any header needs."""
-        if size < 0 or size > _PIECE:
-            raise Unsafe(f"{self._name} has a header of more than {_PIECE} bytes: pack it with plain tar")
-        piece = self._content.read(size)
-        if self._content.tell() > self._may:
+        """At most as much as any header needs, also where it is read in parts."""
+        if size < 0 or (not self._in_content and self._header + size > MAX_HEADER):
+            raise Unsafe(f"{self._name} has a header of more than {MAX_HEADER} bytes: pack it with plain tar")
+        piece = self._stream.read(size)
+        if not self._in_content:
+            self._header += len(piece)
+        if self._stream.tell() > self._may:
             raise _bomb(self._name)
         return piece
 
@@ -142,11 +159,11 @@ class _Bounded:
         """Forward, within what may be read."""
         if place > self._may:
             raise _bomb(self._name)
-        return self._content.seek(place)
+        return self._stream.seek(place)
 
     def tell(self) -> int:
         """Where the stream is."""
-        return self._content.tell()
+        return self._stream.tell()
 
 
 @contextmanager

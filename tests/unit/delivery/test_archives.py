@@ -6,6 +6,7 @@ import gzip
 import io
 import stat
 import tarfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -126,6 +127,30 @@ def test_a_bomb_in_a_header_is_stopped_too(tmp_path: Path) -> None:
     (tmp_path / "b.tgz").write_bytes(gzip.compress(about.tobuf(tarfile.GNU_FORMAT) + bytes(1024)))
     with pytest.raises(delivery.Unsafe, match=r"a header of more than"):
         fetch((tmp_path / "b.tgz").as_uri(), tmp_path / "out", EXTRACT)
+
+
+def test_a_bomb_of_many_headers_of_one_file_is_stopped_too(tmp_path: Path) -> None:
+    """Each is one that a reader takes, and they are read one after the other before the file's own."""
+    about = tarfile.TarInfo("x" * 40_000).tobuf(tarfile.GNU_FORMAT)[:-512]
+    (tmp_path / "b.tgz").write_bytes(gzip.compress(about * 2 + tarfile.TarInfo("x").tobuf() + bytes(1024)))
+    with pytest.raises(delivery.Unsafe, match=r"a header of more than"):
+        fetch((tmp_path / "b.tgz").as_uri(), tmp_path / "out", EXTRACT)
+
+
+def test_headers_are_not_kept(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "m.tgz", "w:gz") as out:
+        for number in range(200):
+            about = tarfile.TarInfo(f"{number}")
+            about.pax_headers = {"comment": "x" * 60_000}
+            out.addfile(about)
+    tracemalloc.start()
+    try:
+        fetch((tmp_path / "m.tgz").as_uri(), tmp_path / "out", EXTRACT)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(list((tmp_path / "out").iterdir())) == 200
+    assert most < 4_000_000
 
 
 def test_the_size_limit_is_that_of_what_comes_out(tmp_path: Path) -> None:
