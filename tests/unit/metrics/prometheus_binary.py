@@ -24,11 +24,14 @@ def binary(name: str) -> Path:
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         pytest.skip("no prometheus is installed, and this is no Debian to take its package from")
     CACHE.mkdir(parents=True, exist_ok=True)
-    try:
-        subprocess.run(["apt-get", "download", "prometheus"], cwd=CACHE, check=True, capture_output=True, timeout=90)
-        package = max(CACHE.glob("prometheus_*.deb"))
-        subprocess.run(["dpkg-deb", "-x", package, CACHE], check=True, capture_output=True, timeout=60)
-        package.unlink()
-    except (subprocess.SubprocessError, ValueError) as error:
-        pytest.skip(f"no prometheus is installed, and its package cannot be had ({type(error).__name__})")
-    return unpacked
+    for package in (name, "prometheus"):  # the tool has a package of its own in newer releases of Debian
+        try:
+            subprocess.run(["apt-get", "download", package], cwd=CACHE, check=True, capture_output=True, timeout=90)
+            archive = max(CACHE.glob(f"{package}_*.deb"))
+            subprocess.run(["dpkg-deb", "-x", archive, CACHE], check=True, capture_output=True, timeout=60)
+            archive.unlink()
+        except (subprocess.SubprocessError, ValueError):
+            continue
+        if unpacked.exists():
+            return unpacked
+    pytest.skip(f"no {name} is installed, and its package cannot be had")

@@ -150,7 +150,7 @@ async def test_a_real_prometheus_tells_what_it_cannot_answer(tmp_path: Path) -> 
         with pytest.raises(SourceError, match=r"\(HTTP 400, bad_data\): .*parse error"):
             await prometheus.query("sum(")
         with pytest.raises(SourceError, match="HTTP 422, execution"):
-            await prometheus.query('label_replace(vector(1), "a-b", "x", "y", "z")')
+            await prometheus.query('vector(1) + on(x) (vector(1) or label_replace(vector(2), "a", "b", "", ""))')
         with pytest.raises(SourceError, match="gives a matrix"):
             await prometheus.query("up[1m]")
         with pytest.raises(SourceError, match="knows no series"):
