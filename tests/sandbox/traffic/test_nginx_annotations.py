@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import pytest
 import pytest_asyncio
-from sandbox.traffic.kit import Place
+from sandbox.traffic.kit import Place, eventually
 
 from slipway.api import HeaderMatch, Preview, RequestMatch
 from slipway.traffic import WHOLE, Backend, RoutePlan
@@ -32,6 +32,15 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+async def _listens(address: str) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(*address.split(":"))
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -58,9 +67,12 @@ async def controller(sandbox: Sandbox) -> AsyncIterator[str]:
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )
-    yield f"http://{address}"
-    process.terminate()
-    await process.wait()
+    try:
+        await eventually(lambda: _listens(address))
+        yield f"http://{address}"
+    finally:
+        process.terminate()
+        await process.wait()
 
 
 @pytest.fixture
