@@ -95,7 +95,9 @@ class Place:
         if not any(self.dest.iterdir()):
             return None
         if self.dest.stat().st_ino != inode or not _untouched(self.dest):
-            raise DestinationError(f"{self.dest} holds files of somebody else: name another folder, or remove it")
+            raise DestinationError(
+                f"{self.dest} was made or changed by somebody else: name another folder, or remove it"
+            )
         self._remove()
         return None
 

@@ -113,7 +113,7 @@ def test_what_is_there_and_was_changed_is_fetched_anew(tmp_path: Path) -> None:
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "mine").write_text("precious")
-    with pytest.raises(delivery.DestinationError, match=r"^dest: .*holds files of somebody else: name another folder"):
+    with pytest.raises(delivery.DestinationError, match=r"^dest: .*was made or changed by somebody else: name another"):
         fetch(a_model(tmp_path / "source").as_uri(), tmp_path / "model")
     assert (tmp_path / "model" / "mine").read_text() == "precious"
 
