@@ -79,6 +79,7 @@ class Container:
         while True:
             pulled = await self._puller.pull()
             await self._configure(pulled)
+            self.state.restarts += self.state.has_run  # only now: what was asked for and not made yet is no restart
             last_start = loop.time()
             code = await self._run_once(pulled.entry)
             if self._stopping or self.policy == "Never" or (self.policy == "OnFailure" and code == 0):
@@ -89,7 +90,6 @@ class Container:
             if pause:
                 await self._back_off(pause)
             pause = min(pause * 2, LONGEST_BACKOFF_SECONDS) if pause else self._node.backoff_seconds
-            self.state.restarts += 1
 
     async def started(self) -> None:
         """Wait until the startup probe has passed for the first time (or the process runs, without one)."""
@@ -117,9 +117,15 @@ class Container:
         """Its process runs now."""
         return self._process is not None
 
-    def log_path(self, *, previous: bool = False) -> Path:
-        """The log of this run, or of the one before."""
-        return self._log_folder() / f"{max(0, self.state.restarts - int(previous))}.log"
+    def log_path(self) -> Path:
+        """The log of the newest run, which is over where the container waits to run again."""
+        return self._log_folder() / f"{self.state.restarts}.log"
+
+    def previous_log_path(self) -> Path | None:
+        """The log of the run that `lastState` tells of; None of a container that has none."""
+        if self.state.last is None:
+            return None
+        return self._log_folder() / f"{self.state.restarts - (self.state.waiting is None)}.log"
 
     async def execute(self, command: list[str], timeout: float) -> tuple[int, str]:
         """Run a command beside the container's process, in its environment."""

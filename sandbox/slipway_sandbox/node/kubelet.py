@@ -76,8 +76,8 @@ class KubeletServer:
         if container is None:
             return _absent(names)
         previous = request.query.get("previous") == "true"
-        path = container.log_path(previous=previous)
-        if previous and not container.state.restarts:
+        path = container.previous_log_path() if previous else container.log_path()
+        if path is None:
             text = f'previous terminated container "{names["container"]}" in pod "{names["pod"]}" not found'
             return web.Response(status=400, text=text)
         if not path.exists():

@@ -38,8 +38,8 @@ def ran_before(pod: Manifest) -> bool:
 def resume_all(pod: Manifest, init: Iterable[ContainerState], main: Iterable[ContainerState]) -> None:
     """Begin with what the pod's status said of its containers, and what its restart policy makes of that.
 
-    Those that have ended for good have `ended` afterwards and are not to be started; those that start again count as
-    restarted. All init containers of a pod that goes on run again.
+    Those that have ended for good have `ended` afterwards and are not to be started; those that start again have
+    `last`. All init containers of a pod that goes on run again.
     """
     entries, policy = _entries(pod), pod["spec"].get("restartPolicy", "Always")
     if is_over(pod):
@@ -90,7 +90,6 @@ def _resume(state: ContainerState, before: Manifest, *, policy: str) -> None:
         state.last = (before.get("lastState") or {}).get("terminated")
     else:
         state.last = record
-        state.restarts += 1
 
 
 def _record(entry: Manifest) -> Manifest | None:

@@ -32,6 +32,11 @@ class ContainerState:
     """Whether it may run again: a `Always` sidecar or by the pod's policy; decides what counts as finished."""
     extra: Manifest = field(default_factory=dict)
 
+    @property
+    def has_run(self) -> bool:
+        """Whether a run of it has ended before."""
+        return self.ended is not None or self.last is not None
+
     def manifest(self) -> Manifest:
         """The entry of `containerStatuses`."""
         if self.running_since is not None:

@@ -72,18 +72,38 @@ async def test_get_and_describe_show_what_a_cluster_shows(space: Space) -> None:
     assert "Scaled up replica set" in await kubectl(space, "describe", "deployment", "web")
 
 
+KEEPING = {"volumeMounts": [{"name": "keep", "mountPath": "/keep"}], "volumes": [{"name": "keep", "emptyDir": {}}]}
+
+
 async def test_logs_of_this_run_and_the_one_before(space: Space) -> None:
-    script = "echo first; echo second; test -e ran && exec sleep 60; touch ran; exit 1"
-    await space.apply(a_pod("p", command=["sh", "-c", script], args=[], readinessProbe=None))
+    script = "echo . >>/keep/runs; n=$(grep -c . /keep/runs); echo run; echo $n; test $n = 2 && exec sleep 600; exit 1"
+    await space.apply(a_pod("p", command=["sh", "-c", script], args=[], readinessProbe=None, **KEEPING))
     await kubectl(
-        space, "wait", "--for=jsonpath={.status.containerStatuses[0].restartCount}=1", "pod/p", "--timeout=20s"
+        space, "wait", "--for=jsonpath={.status.containerStatuses[0].restartCount}=1", "pod/p", "--timeout=30s"
     )
-    await kubectl(space, "wait", "--for=condition=Ready", "pod/p", "--timeout=20s")
-    assert await kubectl(space, "logs", "p") == "first\nsecond\n"
-    assert await kubectl(space, "logs", "p", "--previous") == "first\nsecond\n"
-    assert await kubectl(space, "logs", "p", "--tail=1") == "second\n"
+    await kubectl(space, "wait", "--for=condition=Ready", "pod/p", "--timeout=30s")
+    assert await kubectl(space, "logs", "p") == "run\n2\n"
+    assert await kubectl(space, "logs", "p", "--previous") == "run\n1\n"
+    assert await kubectl(space, "logs", "p", "--tail=1") == "2\n"
     stamped = await kubectl(space, "logs", "p", "--timestamps", "--tail=1")
     assert stamped.split()[0].endswith("Z")
+
+
+async def test_a_container_that_waits_to_run_again_shows_the_log_of_the_run_that_ended(space: Space) -> None:
+    await space.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "words"}, "data": {"w": "hello"}})
+    env = [{"name": "WORD", "valueFrom": {"configMapKeyRef": {"name": "words", "key": "w"}}}]
+    script = "echo $WORD; until test -e /keep/end; do sleep 0.1; done; exit 1"
+    await space.apply(a_pod("p", command=["sh", "-c", script], args=[], env=env, readinessProbe=None, **KEEPING))
+    await kubectl(space, "wait", "--for=condition=Ready", "pod/p", "--timeout=30s")
+    await kubectl(space, "logs", "p", "--previous", code=1)
+    await kubectl(space, "delete", "configmap", "words")
+    await kubectl(space, "exec", "p", "--", "touch", "/keep/end")
+    waits = "--for=jsonpath={.status.containerStatuses[0].state.waiting.reason}=CreateContainerConfigError"
+    await kubectl(space, "wait", waits, "pod/p", "--timeout=30s")
+    [entry] = json.loads(await kubectl(space, "get", "pod/p", "-o", "json"))["status"]["containerStatuses"]
+    assert (entry["restartCount"], entry["lastState"]["terminated"]["exitCode"]) == (0, 1)
+    assert await kubectl(space, "logs", "p") == "hello\n"
+    assert await kubectl(space, "logs", "p", "--previous") == "hello\n"
 
 
 async def test_following_a_log_ends_with_the_container(space: Space) -> None:
