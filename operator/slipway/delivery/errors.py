@@ -61,6 +61,12 @@ class Denied(DeliveryError):
     field = Field.CREDENTIALS
 
 
+class MisconfiguredError(DeliveryError):
+    """Whoever fetches is not set up for it, such as by environment variables. It says nothing of what is at the URI."""
+
+    field = Field.CREDENTIALS  # whose keys are the environment variables
+
+
 class Unreachable(DeliveryError):
     """Nobody answered, or only with errors that pass. Trying again later may help."""
 

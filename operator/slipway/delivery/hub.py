@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from slipway.delivery.address import Address
-from slipway.delivery.errors import AddressError, DeliveryError, Denied, NotFound, Passing
+from slipway.delivery.errors import AddressError, DeliveryError, Denied, Field, MisconfiguredError, NotFound, Passing
 from slipway.delivery.listing import Buffer, Entry, Source
 from slipway.delivery.web import Web
 
@@ -38,7 +38,9 @@ class HubFiles(Source):
         try:
             import huggingface_hub
         except ImportError:
-            raise AddressError("hf:// needs the package huggingface-hub: install slipway[delivery]") from None
+            raise MisconfiguredError(
+                "hf:// needs the package huggingface-hub: install slipway[delivery]", Field.URI
+            ) from None
         self._hub: Any = huggingface_hub
         self._kind, self._name, self._revision, self._path = _parts(where.path)
         endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co"

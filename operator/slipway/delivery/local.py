@@ -8,7 +8,7 @@ from pathlib import Path
 
 from slipway.delivery.address import Address
 from slipway.delivery.digest import PIECE, regular_files
-from slipway.delivery.errors import AddressError, Changed, DeliveryError, Denied, Field, NotFound
+from slipway.delivery.errors import AddressError, Changed, Denied, Field, MisconfiguredError, NotFound
 from slipway.delivery.listing import Entry, Source
 
 
@@ -52,7 +52,7 @@ def mounted(where: Address, volumes: Mapping[str, Path]) -> Path:
     root = volumes.get(where.host)
     if root is None:
         known = ", ".join(sorted(volumes)) or "none"
-        raise DeliveryError(
+        raise MisconfiguredError(
             f"nothing says where the claim {where.host} is mounted ({known} is): name it with its folder", Field.VOLUMES
         )
     found = (root / where.path).resolve()

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
-from slipway.delivery.errors import AddressError, Denied, NotFound, Unsafe
+from slipway.delivery.errors import AddressError, Denied, MisconfiguredError, NotFound, Unsafe
 from slipway.delivery.listing import MAX_FILES, Buffer, Entry, Source, check_path
 from slipway.delivery.web import Web, basic
 
@@ -34,7 +34,7 @@ class Tracking:
         server = os.environ.get("MLFLOW_TRACKING_URI", "").rstrip("/")
         parts = urlsplit(server)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise AddressError("mlflow: needs a server: set MLFLOW_TRACKING_URI to its http or https address")
+            raise MisconfiguredError("mlflow: needs a server: set MLFLOW_TRACKING_URI to its http or https address")
         if parts.username is not None:
             raise Denied("MLFLOW_TRACKING_URI holds a user or a password: use MLFLOW_TRACKING_USERNAME and _PASSWORD")
         self.server = server
@@ -89,7 +89,9 @@ class ProxiedArtifacts(Source):
     def __init__(self, server: str, uri: str) -> None:
         parts = urlsplit(uri)
         if parts.netloc not in ("", urlsplit(server).netloc):
-            raise AddressError(f"the artifacts are at another MLflow server, {parts.hostname}: set MLFLOW_TRACKING_URI")
+            raise MisconfiguredError(
+                f"the artifacts are at another MLflow server, {parts.hostname}: set MLFLOW_TRACKING_URI"
+            )
         self._server = server
         self._web = Web(lambda _: _who())
         self._root = parts.path.strip("/")

@@ -18,7 +18,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from slipway.delivery.address import Address, is_loopback
-from slipway.delivery.errors import AddressError, Denied, Incomplete, NotFound, Passing
+from slipway.delivery.errors import AddressError, Denied, Field, Incomplete, MisconfiguredError, NotFound, Passing
 from slipway.delivery.listing import Buffer, Entry, Source
 from slipway.delivery.web import SILENT_SECONDS, Web, parsed
 
@@ -106,7 +106,7 @@ def _authorize(host: str, name: str, scheme: str) -> Callable[[Mapping[str, str]
         import oras.logger
         import oras.provider
     except ImportError:
-        raise AddressError("oci:// needs the package oras: install slipway[delivery]") from None
+        raise MisconfiguredError("oci:// needs the package oras: install slipway[delivery]", Field.URI) from None
     oras.logger.setup_logger(quiet=True)
     registry: Any = oras.provider.Registry(host, insecure=scheme == "http")
     registry.session.request = partial(registry.session.request, timeout=SILENT_SECONDS)

@@ -14,7 +14,16 @@ from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 from slipway.delivery.address import Address
-from slipway.delivery.errors import AddressError, Changed, DeliveryError, Denied, NotFound, Passing
+from slipway.delivery.errors import (
+    AddressError,
+    Changed,
+    DeliveryError,
+    Denied,
+    Field,
+    MisconfiguredError,
+    NotFound,
+    Passing,
+)
 from slipway.delivery.listing import MAX_FILES, Entry, Source
 from slipway.delivery.web import CONNECT_SECONDS, SILENT_SECONDS
 
@@ -26,12 +35,21 @@ _ERRORS: Final = {
     "UnauthenticatedError": Denied("the store does not know the credentials given: check the environment variables"),
     "PreconditionError": Changed("it changed while it was fetched: fetch it again"),
     "InvalidPathError": AddressError("its path is none that a store could have: check for //, . and .."),
-    "UnknownConfigurationKeyError": AddressError("the store's client cannot be configured like this"),
-    "NotSupportedError": AddressError("the store cannot do what is needed to read it"),
+    "UnknownConfigurationKeyError": MisconfiguredError(
+        "the store's client does not know one of its settings: check the variables"
+    ),
+    "NotSupportedError": MisconfiguredError("the store's client cannot do what its settings want: check the variables"),
 }
 
 _ALLOW_HTTP: Final = ("AWS_ALLOW_HTTP", "AZURE_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP")
 """Variables that let an endpoint be http, as many in a cluster are. The client forgets them beside options."""
+
+_VARIABLES: Final = {
+    "s3": "the variables AWS_…",
+    "gs": "the variables GOOGLE_… and the file that they name",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME and the other variables AZURE_…",
+}
+"""What says how a store is reached, by its scheme."""
 
 _CODE: Final = re.compile(r"<Code>([A-Za-z]{1,60})</Code>")
 
@@ -46,21 +64,28 @@ class StoredObjects(Source):
             import obstore
             from obstore.store import from_url
         except ImportError:
-            raise AddressError(f"{where.scheme}:// needs the package obstore: install slipway[stores]") from None
+            raise MisconfiguredError(
+                f"{where.scheme}:// needs the package obstore: install slipway[stores]", Field.URI
+            ) from None
         self._obstore: Any = obstore
         self._path = where.path
-        self._store: Any = _asked(
-            lambda: from_url(
-                f"{where.scheme}://{where.host}",
-                client_options={
-                    "allow_http": any(os.environ.get(name, "").lower() in ("true", "1") for name in _ALLOW_HTTP),
-                    "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
-                    "read_timeout": timedelta(seconds=SILENT_SECONDS),
-                    "timeout": timedelta(minutes=10),
-                },
-                retry_config={"max_retries": 0},
+        try:
+            self._store: Any = _asked(
+                lambda: from_url(
+                    f"{where.scheme}://{where.host}",
+                    client_options={
+                        "allow_http": any(os.environ.get(name, "").lower() in ("true", "1") for name in _ALLOW_HTTP),
+                        "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
+                        "read_timeout": timedelta(seconds=SILENT_SECONDS),
+                        "timeout": timedelta(minutes=10),
+                    },
+                    retry_config={"max_retries": 0},
+                )
             )
-        )
+        except Passing:  # nobody was asked yet: what the client cannot use is what it was given
+            raise MisconfiguredError(
+                f"the store's client cannot be set up with what it is given: check {_VARIABLES[where.scheme]}"
+            ) from None
 
     def entries(self) -> Sequence[Entry]:
         """The object of exactly this name, or else everything below it. Markers of folders are left out."""
@@ -129,7 +154,9 @@ def _asked(ask: Callable[[], Result]) -> Result:
             raise type(known)(known.problem) from None
         text = str(error)
         if "builder error" in text:
-            raise AddressError("the store's endpoint is http: use https, or set AWS_ALLOW_HTTP=true") from None
+            raise MisconfiguredError(
+                "the store's endpoint is http: use https, or set AWS_ALLOW_HTTP=true (GOOGLE_, AZURE_)"
+            ) from None
         code = _CODE.search(text)
         if type(error).__name__ in ("GenericError", "TimeoutError", "OSError", "JoinError", "BaseError"):
             told = f"the store answers {code[1]}" if code else "the store's client cannot read it"

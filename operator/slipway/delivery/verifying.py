@@ -23,6 +23,7 @@ from slipway.delivery.errors import (
     DigestMismatch,
     DiskFull,
     Incomplete,
+    MisconfiguredError,
     NotFound,
     TooLarge,
     Unreachable,
@@ -34,7 +35,17 @@ from slipway.delivery.place import Artifact
 from slipway.delivery.progress import Report
 from slipway.delivery.signatures import Attestation, Signature, check_attestation, check_signature
 
-PASSING: Final = (Unreachable, Denied, Changed, Incomplete, DiskFull, DestinationError, CacheError, UntrustedError)
+PASSING: Final = (
+    Unreachable,
+    Denied,
+    MisconfiguredError,
+    Changed,
+    Incomplete,
+    DiskFull,
+    DestinationError,
+    CacheError,
+    UntrustedError,
+)
 """Errors that say nothing of the artifact, and that somebody can repair without another release."""
 
 

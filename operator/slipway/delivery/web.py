@@ -24,7 +24,16 @@ from typing import Any, Final
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from slipway.delivery.address import Address
-from slipway.delivery.errors import AddressError, Changed, Denied, Incomplete, NotFound, Passing, Unsafe
+from slipway.delivery.errors import (
+    AddressError,
+    Changed,
+    Denied,
+    Incomplete,
+    MisconfiguredError,
+    NotFound,
+    Passing,
+    Unsafe,
+)
 from slipway.delivery.listing import Buffer, Entry, Source
 
 MAX_REDIRECTS: Final = 5
@@ -156,7 +165,7 @@ class Web:
                     connection.close()
                 answer.close()
         except ssl.SSLCertVerificationError as error:
-            raise AddressError(
+            raise MisconfiguredError(
                 f"the certificate of {urlsplit(url).netloc} is not trusted ({error.verify_message}): set SSL_CERT_FILE"
             ) from None
         except (OSError, http.client.HTTPException) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -68,15 +69,16 @@ class Server:
     asked: list[Asked] = field(default_factory=list)
     sent: int = 0
     """Bytes of bodies."""
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
 
 @contextmanager
-def serving(answer: Answer) -> Iterator[Server]:
-    """A server that answers like this until the end of the block."""
+def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
+    """A server that answers like this until the end of the block, by https with a context for it."""
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
@@ -126,7 +128,9 @@ def serving(answer: Answer) -> Iterator[Server]:
         request_queue_size = 64
 
     with Quick(("127.0.0.1", 0), Handler) as running:
-        server = Server(running.server_port)
+        server = Server(running.server_port, scheme="https" if tls is not None else "http")
+        if tls is not None:
+            running.socket = tls.wrap_socket(running.socket, server_side=True)
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:

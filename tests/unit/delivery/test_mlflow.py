@@ -114,7 +114,7 @@ def test_a_server_that_cannot_be_used_is_named(
 def test_artifacts_of_another_server_get_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(a_server(f"mlflow-artifacts://127.0.0.9:1/{ROOT}")) as server:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
-        with pytest.raises(delivery.AddressError, match="another MLflow server"):
+        with pytest.raises(delivery.MisconfiguredError, match="another MLflow server"):
             fetch("mlflow:models:/fraud/3", tmp_path / "model")
 
 

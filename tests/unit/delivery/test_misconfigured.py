@@ -1,0 +1,127 @@
+"""Wrong settings of whoever fetches say nothing of the model: that is tried again, and is no verdict."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from unit.delivery.servers import Server, bucket, files, serving
+
+from slipway import delivery
+from slipway.delivery import Options, fetch, passes, verify
+
+AWAY = "no such folder"
+
+
+def a_certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:
+    """Of loopback, signed by itself: the file, and what a server uses it with."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed: no certificate to test with")
+    key, certificate = folder / "key.pem", folder / "cert.pem"
+    subprocess.run(
+        [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=store", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    return certificate, context
+
+
+def refused(uri: str, into: Path, options: Options | None = None) -> delivery.DeliveryError:
+    with pytest.raises(delivery.DeliveryError) as error:
+        verify(uri, into, options or Options())
+    return error.value
+
+
+def test_a_certificate_that_is_not_trusted_is_no_verdict_and_fetched_from_once_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, context = a_certificate(tmp_path)
+    with serving(files({"/model.bin": b"x"}), context) as server:
+        found = refused(f"{server.url}/model.bin", tmp_path / "model")
+        assert (type(found), passes(found)) == (delivery.MisconfiguredError, True)
+        assert str(found).startswith("credentials: the certificate of 127.0.0.1")
+        assert "set SSL_CERT_FILE" in str(found)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert fetch(f"{server.url}/model.bin", tmp_path / "model").bytes == 1
+
+
+def store(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = {"ENDPOINT_URL": server.url, "ACCESS_KEY_ID": "key", "SECRET_ACCESS_KEY": "secret", "REGION": "us-east-1"}
+    for name, value in keys.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+
+
+def test_a_store_by_http_is_no_verdict_and_fetched_from_once_it_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("obstore", reason="the package obstore is not installed")
+    with serving(bucket("models", {"v1/model.bin": b"x"})) as server:
+        store(server, monkeypatch)
+        found = refused("s3://models/v1", tmp_path / "model")
+        assert (type(found), passes(found)) == (delivery.MisconfiguredError, True)
+        assert "set AWS_ALLOW_HTTP=true" in str(found)
+        monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+        assert fetch("s3://models/v1", tmp_path / "model").bytes == 1
+
+
+@pytest.mark.parametrize(
+    ("uri", "given", "says"),
+    [
+        ("az://models/v1", {"AZURE_STORAGE_ACCOUNT_KEY": "a2V5"}, "check AZURE_STORAGE_ACCOUNT_NAME"),
+        ("gs://models/v1", {"GOOGLE_SERVICE_ACCOUNT": AWAY}, "check the variables GOOGLE_… and the file"),
+    ],
+)
+def test_a_store_that_cannot_be_asked_with_what_is_given_is_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str, given: dict[str, str], says: str
+) -> None:
+    pytest.importorskip("obstore", reason="the package obstore is not installed")
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    found = refused(uri, tmp_path / "model")
+    assert (type(found), passes(found)) == (delivery.MisconfiguredError, True)
+    assert says in str(found)
+    assert AWAY not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("package", "uri"),
+    [
+        ("obstore", "s3://models/v1"),
+        ("huggingface_hub", "hf://org/name"),
+        ("oras.container", "oci://registry.example/model:v1"),
+    ],
+)
+def test_a_package_that_is_not_installed_is_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, uri: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    found = refused(uri, tmp_path / "model")
+    assert (type(found), passes(found)) == (delivery.MisconfiguredError, True)
+    assert str(found).startswith("uri: ")
+    assert "install slipway[" in str(found)
+
+
+def test_an_mlflow_server_that_nobody_names_is_no_verdict(tmp_path: Path) -> None:
+    found = refused("mlflow:models:/fraud/3", tmp_path / "model")
+    assert (type(found), passes(found)) == (delivery.MisconfiguredError, True)
+    assert str(found).startswith("credentials: mlflow: needs a server: set MLFLOW_TRACKING_URI")
+
+
+def test_a_claim_whose_folder_nobody_names_is_no_verdict(tmp_path: Path) -> None:
+    found = refused("pvc://weights/v1", tmp_path / "model")
+    assert (type(found), passes(found)) == (delivery.MisconfiguredError, True)
+
+
+@pytest.mark.parametrize(
+    "uri", ["dbfs://models/v1", "s3://key:secret@models/v1", "http://example.com/model.bin", "mlflow:models:/fraud"]
+)
+def test_a_uri_that_cannot_be_used_as_it_is_written_is_a_verdict(tmp_path: Path, uri: str) -> None:
+    found = refused(uri, tmp_path / "model")
+    assert (type(found), passes(found)) == (delivery.AddressError, False)
