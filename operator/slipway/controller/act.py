@@ -24,12 +24,15 @@ from slipway.cluster import (
     MODEL_REVISION,
     AlreadyExists,
     Cluster,
+    ClusterError,
     Conflict,
     EventRecorder,
     Forbidden,
     Invalid,
+    NotLeading,
     NotServed,
     Object,
+    Throttled,
     Unavailable,
     kind_of,
 )
@@ -83,23 +86,29 @@ class Actor:
         self._drain = drain
         self._image = image
 
+    async def record(self, scene: Scene, decision: Decision) -> None:
+        """Write down what is intended, before anything is done. Raises ClusterError where nothing may be done."""
+        if decision.create is None:
+            for hash_, record in decision.records.items():
+                await self._statuses.revision(scene.revisions[hash_], record)
+
     async def act(self, scene: Scene, decision: Decision, now: datetime) -> None:
-        """Carry the decision out. Raises ClusterError where the cluster refuses; what was done stays done."""
+        """Carry out what was recorded. Raises ClusterError where the cluster refuses; what was done stays done."""
         if decision.create is not None:
             await self._create_revision(scene, decision.create)
             return
-        for hash_, record in decision.records.items():
-            await self._statuses.revision(scene.revisions[hash_], record)
         try:
             await self._bring_about(scene, decision)
-        except (Conflict, Unavailable, *REFUSALS):
+        except NotLeading:
+            raise
+        except (ClusterError, PlanError):
             await self._tell(scene, decision, now)  # it is on record, so no later look would tell of it
             raise
         await self._tell(scene, decision, now)
 
     async def _bring_about(self, scene: Scene, decision: Decision) -> None:
         shrinking: list[FleetTarget] = []
-        refusals: list[Exception] = []
+        failures: list[ClusterError | PlanError] = []
         for target in decision.fleets:
             live = scene.deployments.get(revision_name(scene.name, target.hash))
             if live is not None and target.replicas < live["spec"].get("replicas", 1):
@@ -107,19 +116,20 @@ class Actor:
                 continue
             try:
                 await self._apply_fleet(scene, target, decision)
-            except REFUSALS as error:
+            except (ClusterError, PlanError) as error:
                 # The route does not wait for this: its weights were decided on the pods that are ready, and a candidate
-                # that fails has to leave it whatever an admission policy thinks of a Deployment.
-                refusals.append(error)
+                # that fails has to leave it whatever an admission policy thinks of a Deployment, or whether its webhook
+                # answers at all.
+                failures.append(error)
         try:
             await self._lead_traffic(scene, decision)
-        except Unavailable:
+        except (Unavailable, Throttled):
             # Nothing shrinks before the route is known to be so; but what was decided is told, also while the API that
             # carries the route does not answer.
             await self._write_status_of(scene, decision)
             raise
-        if refusals:
-            raise refusals[0]
+        if failures:
+            raise await self._foremost(scene, decision, failures)
         if decision.abandon is not None:
             await self._abandon(scene, decision.abandon)
         for target in shrinking:
@@ -127,6 +137,16 @@ class Actor:
         for hash_ in decision.delete:
             await self._delete_revision(scene, hash_)
         await self._write_status_of(scene, decision)
+
+    async def _foremost(
+        self, scene: Scene, decision: Decision, failures: Sequence[ClusterError | PlanError]
+    ) -> ClusterError | PlanError:
+        """What to say of fleets that could not be brought about: a refusal, which whoever catches it writes into the
+        status, or else what passes by itself, beside what was decided."""
+        refusal = next((error for error in failures if isinstance(error, REFUSALS)), None)
+        if refusal is None:
+            await self._write_status_of(scene, decision)
+        return refusal or failures[0]
 
     async def _write_status_of(self, scene: Scene, decision: Decision) -> None:
         if decision.status is not None:

@@ -127,8 +127,9 @@ class Reconciler:
                 decision = decide(seen)
             note(uid=scene.uid, **_described(seen, decision))
             with span("act"):
+                await self._actor.record(scene, decision)
+                self._telemetry.decided(key, seen, decision)  # on record: no later look would count it
                 await self._actor.act(scene, decision, now)
-            self._telemetry.decided(key, seen, decision)
             self._reactions.start(scene, decision.reactions)
             self._writing_back.start(key, registry_of(deployment), decision.write_backs)
         except InvalidSpecError as error:

@@ -125,7 +125,7 @@ class Telemetry:
             self._panics.labels(CONTROLLER).inc()
 
     def decided(self, key: Key, seen: Observation, decision: Decision) -> None:
-        """A decision was carried out."""
+        """A decision is on record."""
         for hash_, record in decision.records.items():
             before = seen.revisions[hash_].record if hash_ in seen.revisions else None
             if record.phase and (before is None or before.phase != record.phase):

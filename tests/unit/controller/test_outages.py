@@ -1,10 +1,32 @@
-"""The API that carries the route does not answer: deadlines and people are heard all the same."""
+"""An API does not answer, that of routes or a webhook of fleets: deadlines, people and gates are heard all the same."""
 
 from __future__ import annotations
 
+import pytest
 from unit.controller.world import World
 
-from slipway.cluster import HTTP_ROUTE, MODEL_DEPLOYMENT, Unavailable
+from slipway.cluster import (
+    DEPLOYMENT,
+    HTTP_ROUTE,
+    MODEL_DEPLOYMENT,
+    ClusterError,
+    Conflict,
+    Kind,
+    Request,
+    Throttled,
+    Unavailable,
+)
+
+PASSING = pytest.mark.parametrize(
+    "answer",
+    [
+        Unavailable('apply Deployment: 500 InternalError: failed calling webhook "validate.example.com"'),
+        Throttled("apply Deployment: 429 TooManyRequests", 1.0),
+        Conflict("apply Deployment: 409 Conflict"),
+    ],
+    ids=lambda answer: type(answer).__name__,
+)
+"""Answers to a write that may be another one next time."""
 
 
 def silence(world: World, *verbs: str) -> None:
@@ -38,6 +60,74 @@ async def test_a_candidate_that_takes_traffic_is_hauled_back_where_the_route_can
     world.edit(found, metadata=found["metadata"] | {"annotations": {"slipway.dev/command": f"abort@{hash_}#1"}})
     await world.run(until=lambda: world.weights == {"v1": 10_000})
     assert world.record("v2")["reason"] == "Aborted"
+
+
+def refuse_writes(world: World, kind: Kind, answer: ClusterError) -> None:
+    """Every write of the kind fails for the rest of the test."""
+
+    def answered(request: Request) -> None:
+        if request.kind == kind:
+            raise answer
+
+    world.cluster.before_write = answered
+
+
+def abort(world: World, version: str) -> None:
+    hash_ = world.revision(version)["spec"]["hash"]
+    found = world.deployment
+    world.edit(found, metadata=found["metadata"] | {"annotations": {"slipway.dev/command": f"abort@{hash_}#1"}})
+
+
+@PASSING
+async def test_a_release_under_watch_loses_its_traffic_while_no_deployment_can_be_written(
+    world: World, answer: ClusterError
+) -> None:
+    await world.serving("v1", rollback={"watch": "10m"})
+    world.declare("v2")
+    await world.run(lambda: world.phase("v2") == "Watching")
+    refuse_writes(world, DEPLOYMENT, answer)
+    abort(world, "v2")
+    await world.pass_time(60)
+    assert world.weights == {"v1": 10_000}
+    assert (world.phase("v2"), world.condition("Ready")["reason"]) == ("RolledBack", "RolledBack")
+
+
+@PASSING
+async def test_a_candidate_that_fails_loses_its_traffic_while_no_deployment_can_be_written(
+    world: World, answer: ClusterError
+) -> None:
+    await world.serving("v1")
+    await world.model("v2", errors=0.33)
+    world.declare("v2")
+    await world.run(lambda: "v2" in world.weights)
+    refuse_writes(world, DEPLOYMENT, answer)
+    stable = world.mirror.one(DEPLOYMENT, world.name_of("v1"))
+    world.edit(stable, metadata=stable["metadata"] | {"annotations": {}})
+    await world.run(lambda: world.weights == {"v1": 10_000})
+    assert world.record("v2")["reason"] == "AnalysisFailed"
+    assert world.condition("Ready")["reason"] == "AnalysisFailed"
+
+
+@PASSING
+async def test_a_rollback_is_counted_and_told_once_although_the_write_after_it_failed(
+    world: World, answer: ClusterError
+) -> None:
+    await world.serving("v1")
+    await world.model("v2", errors=0.33)
+    world.declare("v2")
+    await world.run(lambda: "v2" in world.weights)
+    answers = [answer]
+
+    def answered(request: Request) -> None:
+        if request.kind == HTTP_ROUTE and world.phase("v2") == "RollingBack" and answers:
+            raise answers.pop()
+
+    world.cluster.before_write = answered
+    await world.run()
+    assert (world.phase("v2"), answers) == ("RolledBack", [])
+    counted = 'slipway_phases_entered_total{phase="RollingBack",reason="AnalysisFailed"} 1.0'
+    assert counted in world.telemetry.page().decode().splitlines()
+    assert [reason for kind, reason, _ in world.events() if kind == "Warning"].count("AnalysisFailed") == 1
 
 
 async def test_no_rollout_begins_before_the_route_can_be_read(world: World) -> None:
