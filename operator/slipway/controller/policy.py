@@ -56,6 +56,8 @@ def unmet(release: ReleaseSpec, policy: PolicySpec) -> Verification | None:
     if release.delivery is None:
         said = asked if policy.require else "spec.release.verification asks for it"
         return _refused(f"spec.release.delivery: {said}, and only what is delivered can be verified: add it")
+    if (refused := unmet_by_adapters(release, policy)) is not None:
+        return refused
     if "digest" in policy.require and release.model.digest is None:
         return _refused(f"spec.release.model.digest: {asked}: write what slipway fetch prints")
     verification, trusted = release.verification, policy.trusted
@@ -66,6 +68,17 @@ def unmet(release: ReleaseSpec, policy: PolicySpec) -> Verification | None:
     if "attestation" in policy.require and not (attested or trusted.keys):
         return _refused(f"spec.release.verification.attestation: {asked}: name publicKey")
     return None
+
+
+def unmet_by_adapters(release: ReleaseSpec, policy: PolicySpec) -> Verification | None:
+    """Why the adapters of a release cannot meet what is asked of it, whoever vouches for the base."""
+    if not release.adapters or not {"signature", "attestation"} & set(policy.require):
+        return None
+    return _refused(
+        f"spec.release.adapters: ConfigMap {POLICY_CONFIG_MAP} asks for {', '.join(policy.require)}, and adapters are "
+        "pinned by digest: their signatures and attestations are not verified. Deliver a model that they are merged "
+        "into, or have the policy ask for digest alone"
+    )
 
 
 def _refused(message: str) -> Verification:

@@ -19,7 +19,7 @@ from slipway.cluster import Cluster, ClusterError, Object
 from slipway.controller.evaluation import Result, ResultError, read_result
 from slipway.controller.jobs import JobError, Jobs
 from slipway.controller.observe import Scene
-from slipway.controller.policy import PolicyError, policy_of, unmet
+from slipway.controller.policy import PolicyError, policy_of, unmet, unmet_by_adapters
 from slipway.release import revision_name
 from slipway.rollout import WITHOUT_PODS, Observation, Revision, Verification, reasons, roles
 from slipway.workload import (
@@ -82,7 +82,8 @@ class Verifier:
         if release.delivery is None and release.verification is None and not policy.require:
             return seen
         artifact = revision.record.artifact
-        if artifact is not None and set(policy.require) <= set(artifact.verified or ()):
+        held = artifact is not None and set(policy.require) <= set(artifact.verified or ())
+        if held and unmet_by_adapters(release, policy) is None:  # what was recorded is about the base
             return replace(seen, verification=Verification(known=True))
         if revision.record.phase != Phase.VERIFYING:
             return replace(seen, verification=Verification())

@@ -326,6 +326,51 @@ async def test_the_job_is_told_who_has_to_vouch(shop: World) -> None:
     }
 
 
+ADAPTERS = [{"name": "fraud", "uri": "s3://adapters/fraud", "digest": OTHER}]
+KEYS = "trusted: {keys: [PEM]}"
+
+
+@pytest.mark.parametrize("asked_for", ["signature", "attestation", "digest, signature, attestation"])
+async def test_adapters_are_refused_where_somebody_has_to_vouch_whoever_signed_the_base(
+    shop: World, asked_for: str
+) -> None:
+    shop.cluster.put(a_policy(f"require: [{asked_for}]\n{KEYS}"))
+    shop.declare("v2", release=delivered(digest=DIGEST) | {"adapters": ADAPTERS})
+    await shop.run(lambda: shop.phase("v2") == "RolledBack")
+    message = shop.record("v2")["message"]
+    for said in ("spec.release.adapters", POLICY, asked_for, "pinned by digest", "not verified", "merged"):
+        assert said in message, said
+    assert ("RollingBack", "VerificationFailed") in shop.timeline("v2")
+    assert (jobs(shop), pods_of(shop, "v2"), shop.stable) == ([], None, "v1")
+
+
+async def test_a_policy_that_asks_for_digests_is_met_by_those_of_adapters(shop: World) -> None:
+    shop.cluster.put(a_policy("require: [digest]"))
+    shop.declare("v2", release=delivered(digest=DIGEST) | {"adapters": ADAPTERS})
+    await shop.run(lambda: bool(jobs(shop)))
+    finish(shop, FOUND | {"verified": ["digest"]})
+    await shop.run(lambda: shop.stable == "v2")
+    deployment = pods_of(shop, "v2")
+    assert deployment is not None
+    _, adapter = deployment["spec"]["template"]["spec"]["initContainers"]
+    assert f"--digest={OTHER}" in adapter["args"]
+
+
+async def test_a_signature_that_was_verified_before_is_the_bases_and_brings_no_adapters_back(shop: World) -> None:
+    release = delivered() | {"adapters": ADAPTERS}
+    shop.declare("v2", release=release)
+    await shop.run(lambda: bool(jobs(shop)))
+    finish(shop, FOUND | {"verified": ["signature"]})
+    await shop.run(lambda: shop.stable == "v2")
+    shop.declare("v1")
+    await shop.run(lambda: shop.stable == "v1")
+    shop.cluster.put(a_policy(f"require: [signature]\n{KEYS}"))
+    shop.declare("v2", release=release)
+    await shop.run(lambda: shop.phase("v2") == "RolledBack")
+    assert "spec.release.adapters" in shop.record("v2")["message"]
+    assert shop.stable == "v1"
+
+
 async def test_a_release_that_was_verified_under_an_easier_policy_is_verified_again(shop: World) -> None:
     await asked(shop)
     finish(shop, FOUND)
