@@ -16,9 +16,9 @@ _ALGORITHMS: Final = {"sha256": "SHA-256", "sha512": "SHA-512"}
 
 
 def bom(model_deployment: str, tried: Tried, now: datetime) -> dict[str, Any]:
-    """The bill of materials: the model, its data, its feature pipeline and the images that serve it."""
-    parts = [part for part in (*_data(tried.release), *_software(tried)) if part]
-    model = _model(tried, [part["bom-ref"] for part in parts if part["type"] == "data"])
+    """The bill of materials: the model, its adapters, its data, its feature pipeline and the images that serve it."""
+    data, adapters, software = list(_data(tried.release)), list(_adapters(tried.release)), list(_software(tried))
+    model = _model(tried, [part["bom-ref"] for part in data])
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
@@ -36,10 +36,10 @@ def bom(model_deployment: str, tried: Tried, now: datetime) -> dict[str, Any]:
                 "properties": _properties({"hash": tried.hash, "revision": f"{tried.namespace}/{tried.name}"}),
             },
         },
-        "components": [model, *parts],
+        "components": [model, *adapters, *data, *software],
         "dependencies": [
-            {"ref": "release", "dependsOn": ["model", *(part["bom-ref"] for part in parts if part["type"] != "data")]},
-            {"ref": "model", "dependsOn": [part["bom-ref"] for part in parts if part["type"] == "data"]},
+            {"ref": "release", "dependsOn": ["model", *(part["bom-ref"] for part in software)]},
+            {"ref": "model", "dependsOn": [part["bom-ref"] for part in (*adapters, *data)]},
         ],
     }
 
@@ -76,6 +76,18 @@ def _model(tried: Tried, datasets: list[str]) -> Component:
         **_some("properties", _properties({"format": declared.get("format"), "trainingRun": run.get("id")})),
         **({"modelCard": card} if card else {}),
     }
+
+
+def _adapters(release: Mapping[str, Any]) -> Iterator[Component]:
+    for adapter in release.get("adapters") or ():
+        yield {
+            "type": "machine-learning-model",
+            "bom-ref": f"adapter-{adapter['name']}",
+            "name": adapter["name"],
+            "description": "An adapter on the weights of the model.",
+            **_hashes(adapter.get("digest")),
+            "externalReferences": [{"type": "distribution", "url": adapter["uri"]}],
+        }
 
 
 def _data(release: Mapping[str, Any]) -> Iterator[Component]:

@@ -32,14 +32,13 @@ class Change:
     before: Any
     after: Any
 
-    def line(self) -> Branch:
-        """The change as a line."""
+    def line(self, gone: str = "") -> Branch:
+        """The change as a line. ``gone`` is added where there is no value after it."""
         field = dotted(self.path)
         if self.before is None:
             return Branch(f"+ {field}: {_short(self.after)}", Tone.GOOD)
         if self.after is None:
-            text = f"- {field}: {_short(self.before)}  (not in the manifest: it stays if something else has set it)"
-            return Branch(text, Tone.BAD)
+            return Branch(f"- {field}: {_short(self.before)}{gone}", Tone.BAD)
         return Branch(f"~ {field}: {_short(self.before)} -> {_short(self.after)}", Tone.WAITING)
 
 
@@ -80,7 +79,7 @@ def difference(live: Picture | None, manifest: Manifest, namespace: str, now: da
     found = list(changes(live.raw_spec, spec, ("spec",)))
     if not found:
         return Branch(title, Tone.TITLE, (Branch("nothing changes", Tone.DIM),))
-    lines = [change.line() for change in found]
+    lines = [change.line("  (not in the manifest: it stays if something else has set it)") for change in found]
     return Branch(title, Tone.TITLE, (*lines, *_effects(live, spec, wanted, version, now)))
 
 

@@ -13,7 +13,7 @@ from slipway.cli.timing import age
 
 DEPLOYMENTS: Final = ("NAMESPACE", "NAME", "READY", "PHASE", "STABLE", "CANDIDATE", "PROGRESS", "REASON", "AGE")
 REVISIONS: Final = ("REVISION", "VERSION", "ROLE", "PHASE", "WEIGHT", "TRIED", "FOR", "REASON", "MESSAGE")
-LINEAGE: Final = ("REVISION", "VERSION", "WEIGHTS", "DATA", "CODE", "RUN", "PIPELINE")
+LINEAGE: Final = ("REVISION", "VERSION", "WEIGHTS", "ADAPTERS", "DATA", "CODE", "RUN", "PIPELINE")
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -88,6 +88,7 @@ def _made_from(tried: Tried) -> tuple[str, ...]:
     pipeline = release.get("featurePipeline") or {}
     return (
         _which(weights, "digest", "uri"),
+        ",".join(f"{one['name']}={_which(one, 'digest')}" for one in release.get("adapters") or ()) or "-",
         _which(lineage.get("dataset") or {}, "digest", "version", "uri"),
         _which(lineage.get("code") or {}, "commit"),
         _which(lineage.get("trainingRun") or {}, "id"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from slipway.cli.picture import Tried
@@ -44,6 +44,15 @@ def at(values: Mapping[str, Any], path: tuple[str, ...]) -> Any:
 
 def made_from(tried: Tried) -> list[tuple[str, str]]:
     """Names and values of what was declared, and of what it came to; what is not known is left out."""
-    sources = ((tried.release, _DECLARED), (tried.resolved, _RESOLVED))
-    found = ((name, at(values, path)) for values, paths in sources for name, path in paths)
+    found = (
+        *((name, at(tried.release, path)) for name, path in _DECLARED),
+        *_adapters(tried.release),
+        *((name, at(tried.resolved, path)) for name, path in _RESOLVED),
+    )
     return [(name, str(value)) for name, value in found if value not in (None, "")]
+
+
+def _adapters(release: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for adapter in release.get("adapters") or ():
+        yield f"Adapter {adapter['name']}", adapter.get("uri")
+        yield f"Digest of adapter {adapter['name']}", adapter.get("digest")

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from slipway.api import ModelRevisionStatus, Phase, TimelineEntry
+from slipway.api import ModelRevisionStatus, Phase
+from slipway.cli.attempts import latest_attempt
 from slipway.cli.report.charts import phase_tone, weight_chart
 from slipway.cli.report.figures import after, moment
 from slipway.cli.report.markup import Markup, element, joined
@@ -32,17 +33,10 @@ PERSONS: Final = frozenset(
 
 def attempt(record: ModelRevisionStatus) -> tuple[datetime | None, datetime | None]:
     """When the last attempt began, and when it ended; None for what did not happen, or is not remembered."""
-    entries = list(record.timeline or ())
+    entries = latest_attempt(record)
     if not entries:
         return None, None
-    starts = [index for index, entry in enumerate(entries) if entry.phase == Phase.PENDING and _begins(entries, index)]
-    first = starts[-1] if starts else 0
-    end = next((entry.time for entry in entries[first:] if entry.phase in ENDS), None)
-    return entries[first].time, end
-
-
-def _begins(entries: list[TimelineEntry], index: int) -> bool:
-    return index == 0 or entries[index - 1].phase != Phase.PENDING
+    return entries[0].time, next((entry.time for entry in entries if entry.phase in ENDS), None)
 
 
 def why(record: ModelRevisionStatus) -> str:
