@@ -143,6 +143,13 @@ def test_no_format_is_served_by_two_with_the_same_priority() -> None:
     assert len(served) == len(set(served))
 
 
+def test_triton_is_given_only_formats_that_it_makes_a_configuration_for() -> None:
+    """Beside the folder of the version, which alone is delivered, there is no config.pbtxt."""
+    assert spec_of("triton")["delivery"]["path"] == "/mnt/models/{{model.name}}/1"
+    offered = {one["name"] for one in spec_of("triton")["supportedFormats"]}
+    assert offered <= {"onnx", "tensorrt", "tensorflow", "openvino"}
+
+
 def test_the_page_tells_of_each() -> None:
     rows = re.findall(r"^\| \[`([a-z-]+)`\]", PAGE.read_text(), re.MULTILINE)
     assert sorted(rows) == sorted(DOCUMENTED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -51,7 +50,11 @@ def verify(  # noqa: PLR0917 - typer makes options of them
     uri: Uri,
     digest: Digest = None,
     into: Annotated[
-        Path | None, typer.Option(metavar="DEST", help="Folder to fetch into. Default: one that is removed afterwards.")
+        Path | None,
+        typer.Option(
+            metavar="DEST",
+            help="Folder to fetch into, which pvc:// and file:// need not. Default: one that is removed afterwards.",
+        ),
     ] = None,
     max_size: MaxSize = None,
     extract: Extract = False,
@@ -112,16 +115,14 @@ def verify(  # noqa: PLR0917 - typer makes options of them
         attestation_key,
         tuple(builder or ()),
     )
-    with tempfile.TemporaryDirectory(prefix="slipway-") as scratch:
-        try:
-            checks = checks_of(release, _policy(policy), pinned=digest is not None)
-            folder = into or Path(scratch) / "model"
-            verified = delivery.verify(uri, folder, options, partial(tell, log_format), checks)
-        except delivery.DeliveryError as error:
-            if result is None:
-                end(log_format, error)
-            _refuse(result, error, log_format)
-            return
+    try:
+        checks = checks_of(release, _policy(policy), pinned=digest is not None)
+        verified = delivery.verify(uri, into, options, partial(tell, log_format), checks)
+    except delivery.DeliveryError as error:
+        if result is None:
+            end(log_format, error)
+        _refuse(result, error, log_format)
+        return
     text = json.dumps(_said(verified))
     if result is not None:
         result.write_text(text)

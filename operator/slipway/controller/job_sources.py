@@ -49,7 +49,17 @@ from slipway.rollout import (
     Waiting,
     trial,
 )
-from slipway.workload import RESULT_PATH, JobPod, JobState, JobVolume, Owner, Progress, job_manifest, job_name
+from slipway.workload import (
+    RESULT_PATH,
+    JobPod,
+    JobState,
+    JobVolume,
+    Owner,
+    Progress,
+    job_manifest,
+    job_name,
+    placement_of,
+)
 
 MOUNT: Final = "/data"
 """Where the volume of a golden set is mounted."""
@@ -148,6 +158,7 @@ class JobSources:
             resources=source.job.resources if source.job is not None else None,
             volume=JobVolume(source.pvc.claim_name, MOUNT) if source.pvc is not None else None,
             pull_secrets=_pull_secrets(scene, candidate),
+            placement=_tolerated(scene, candidate),
         )
 
     def _arguments(
@@ -251,6 +262,7 @@ def _measuring(scene: Scene, source: JobSource, candidate: Arm, stable: Arm | No
         env=source.env or (),
         resources=source.resources,
         pull_secrets=_pull_secrets(scene, candidate),
+        placement=_tolerated(scene, candidate),
     )
 
 
@@ -268,6 +280,13 @@ def _pull_secrets(scene: Scene, arm: Arm) -> Sequence[str]:
     """The registry credentials of a release, for the Jobs beside its pods."""
     settings = scene.release(arm.revision.hash).pod
     return [secret.name for secret in (settings.image_pull_secrets if settings is not None else None) or ()]
+
+
+def _tolerated(scene: Scene, arm: Arm) -> Object:
+    """The taints that a release's pods put up with, for the Jobs beside them: all nodes of a namespace may have one.
+    Nothing else of where its pods run: who asks needs no accelerator, and may not fit beside who answers."""
+    tolerations = placement_of(scene.release(arm.revision.hash)).get("tolerations")
+    return {"tolerations": tolerations} if tolerations else {}
 
 
 def _json(model: BaseModel) -> str:

@@ -33,6 +33,7 @@ from slipway.workload import (
     job_manifest,
     job_name,
     means_of,
+    placement_of,
     plain,
 )
 
@@ -168,7 +169,8 @@ def _job(scene: Scene, seen: Observation, revision: Revision, name: str, pod: Jo
 
 
 def _pod(release: ReleaseSpec, policy: PolicySpec, revision: Revision, image: str) -> JobPod:
-    """The pod that fetches and verifies. It has what the release's own pods fetch with, and their identity."""
+    """The pod that fetches and verifies. It has what the release's own pods fetch with, and their identity, and runs
+    where they may: a volume may be of one node only, and all that a namespace may use may be tainted."""
     delivery, uri, settings = release.delivery, release.model.uri, release.pod
     if delivery is None or uri is None:
         raise JobError("spec.release.model.uri: there is nothing to deliver")
@@ -186,6 +188,7 @@ def _pod(release: ReleaseSpec, policy: PolicySpec, revision: Revision, image: st
         volumes=[*means.volumes, *(volume for _, volume in trust)],
         service_account=settings.service_account_name if settings is not None else None,
         security=security.model_dump(by_alias=True, exclude_none=True) if security is not None else {},
+        placement=placement_of(release),
     )
 
 

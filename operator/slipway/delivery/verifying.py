@@ -1,18 +1,19 @@
 """From a URI to what is known of it: what `slipway verify` does.
 
-What a claim holds is looked at where it is, because that is where it will be read; everything else, and what has to be
-unpacked, is fetched.
+What is on this machine, such as a claim or an image volume, is looked at where it is, because that is where it will be
+read; everything else, and what has to be unpacked, is fetched.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from slipway.delivery.address import address
-from slipway.delivery.digest import digest_of, regular_files
+from slipway.delivery.address import Address, address
+from slipway.delivery.digest import digest_of
 from slipway.delivery.errors import (
     AddressError,
     CacheError,
@@ -24,13 +25,12 @@ from slipway.delivery.errors import (
     DiskFull,
     Incomplete,
     MisconfiguredError,
-    NotFound,
     TooLarge,
     Unreachable,
     UntrustedError,
 )
 from slipway.delivery.fetching import Options, fetch
-from slipway.delivery.local import mounted
+from slipway.delivery.local import LocalFiles, mounted
 from slipway.delivery.place import Artifact
 from slipway.delivery.progress import Report
 from slipway.delivery.signatures import Attestation, Signature, check_attestation, check_signature
@@ -68,19 +68,24 @@ class Verified:
 
 
 def verify(
-    uri: str, into: Path, options: Options, progress: Report | None = None, checks: Checks = Checks()
+    uri: str, into: Path | None, options: Options, progress: Report | None = None, checks: Checks = Checks()
 ) -> Verified:
-    """Finds out what is at a URI, and whether it is what it has to be. Fetches into a folder where it has to.
+    """Finds out what is at a URI, and whether it is what it has to be.
 
-    Raises DeliveryError; one of `PASSING` where that is not known.
+    Fetches where it has to: into a folder, or where None is named into one that is removed afterwards. Raises
+    DeliveryError; one of `PASSING` where that is not known.
     """
     where = address(uri, pinned=options.digest is not None)
-    if where.scheme == "pvc" and not options.extract:
-        folder = mounted(where, options.volumes)
-        artifact = _in_place(uri, folder, options)
-    else:
-        folder = into
-        artifact = replace(fetch(uri, into, options, progress), uri=uri)
+    if where.scheme in ("pvc", "file") and not options.extract:
+        folder = mounted(where, options.volumes) if where.scheme == "pvc" else Path("/") / where.path
+        return _checked(_in_place(where, folder, options), folder, options, checks)
+    if into is not None:
+        return _checked(replace(fetch(uri, into, options, progress), uri=uri), into, options, checks)
+    with tempfile.TemporaryDirectory(prefix="slipway-") as scratch:
+        return verify(uri, Path(scratch) / "model", options, progress, checks)
+
+
+def _checked(artifact: Artifact, folder: Path, options: Options, checks: Checks) -> Verified:
     held = ["digest"] if options.digest is not None else []
     for signature in checks.signatures:
         check_signature(folder, signature)
@@ -91,22 +96,22 @@ def verify(
     return Verified(artifact, tuple(held))
 
 
-def _in_place(uri: str, folder: Path, options: Options) -> Artifact:
-    if not folder.exists():
-        raise NotFound(f"there is no file or folder {folder}: check the path, and that the volume is mounted")
-    if folder.is_file():
+def _in_place(where: Address, folder: Path, options: Options) -> Artifact:
+    if where.scheme == "pvc" and folder.is_file():
         raise AddressError("it names a file, and a claim is mounted as a folder: name the folder that it is in")
-    digest = digest_of(folder)
-    sizes = [path.stat().st_size for _, path in regular_files(folder)]
+    sizes = [entry.size or 0 for entry in LocalFiles(folder).entries()]
+    if not sizes:
+        raise AddressError("it is empty: there is nothing to verify; check the path")
     if options.max_size is not None and sum(sizes) > options.max_size:
         raise TooLarge(
             f"there are {sum(sizes)} bytes, more than {options.max_size}: allow more, or name a smaller part"
         )
+    digest = digest_of(folder)
     if options.digest is not None and digest != options.digest:
         raise DigestMismatch(
             f"the URI holds {digest}, and {options.digest} is wanted: pin the former if that is what is meant"
         )
-    return Artifact(uri, digest, sum(sizes), len(sizes))
+    return Artifact(where.uri, digest, sum(sizes), len(sizes))
 
 
 def passes(error: DeliveryError) -> bool:

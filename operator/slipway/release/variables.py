@@ -37,7 +37,13 @@ class VariableError(Exception):
         """The problem as a sentence that names the field and what to write."""
         if self.name not in NAMES:
             known = ", ".join(f"{{{{{name}}}}}" for name in NAMES)
-            return f"{runtime}: spec.{self.field}: {{{{{self.name}}}}} is no variable: write one of {known}"
+            problem = f"{runtime}: spec.{self.field}: {{{{{self.name}}}}} is no variable"
+            if self.name.startswith("pod."):
+                return (
+                    f"{problem}, because a release has many pods: give spec.container.env a variable such as POD_IP "
+                    "with valueFrom.fieldRef.fieldPath status.podIP, and write $(POD_IP)"
+                )
+            return f"{problem}: write one of {known}"
         if self.name == PATH:
             return f"{runtime}: spec.{self.field}: {{{{{PATH}}}}} is where files are delivered to: add spec.delivery"
         return f"spec.release.{self.name}: {runtime} needs it for its spec.{self.field}: say it"

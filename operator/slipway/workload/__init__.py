@@ -48,7 +48,15 @@ from slipway.workload.manifests import (
     revision_manifest,
     service_manifest,
 )
-from slipway.workload.podspec import CONTAINER_NAME, SLEEPS_SINCE, NamedPort, drains, model_ports, named_ports
+from slipway.workload.podspec import (
+    CONTAINER_NAME,
+    SLEEPS_SINCE,
+    NamedPort,
+    drains,
+    model_ports,
+    named_ports,
+    placement_of,
+)
 from slipway.workload.quantity import canonical_quantity, quantity_value
 from slipway.workload.reaction import reaction_job
 from slipway.workload.unscaled import autoscaler_problem
@@ -92,6 +100,7 @@ __all__ = [
     "model_ports",
     "named_ports",
     "needs_apply",
+    "placement_of",
     "plain",
     "pod_problem",
     "quantity_value",

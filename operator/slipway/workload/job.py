@@ -83,6 +83,8 @@ class JobPod:
     """Whose identity a cloud may give to the pod. No token for the API comes with it."""
     security: Mapping[str, Any] = field(default_factory=dict)
     """As whom the pod runs, where that is said."""
+    placement: Mapping[str, Any] = field(default_factory=dict)
+    """Where the pod may run, as `placement_of` has it."""
 
 
 def job_name(model_deployment: str, full_hash: str, *what: object) -> str:
@@ -155,6 +157,7 @@ def _pod_spec(pod: JobPod) -> Object:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}, **pod.security},
+        **pod.placement,
     }
     if pod.volume is not None:
         claim = {"claimName": pod.volume.claim, "readOnly": True}

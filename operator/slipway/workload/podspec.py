@@ -49,6 +49,9 @@ SLEEPS_SINCE: Final = (1, 30)
 """The first version of Kubernetes whose kubelets pause by themselves, as (major, minor)."""
 
 
+_PLACEMENT: Final = ("nodeSelector", "tolerations", "priorityClassName", "runtimeClassName")
+
+
 @dataclass(frozen=True, slots=True)
 class NamedPort:
     """A container port with the name that its Service refers to."""
@@ -146,6 +149,12 @@ def amounts_of(declared: Resources | None) -> dict[str, dict[str, str]]:
         for kind, amounts in (("requests", declared.requests), ("limits", declared.limits))
         if amounts
     }
+
+
+def placement_of(release: ReleaseSpec) -> dict[str, Any]:
+    """Where the pods of a release may run, and how urgently, as a pod's ``spec`` says it."""
+    settings = as_written(release.pod) if release.pod is not None else {}
+    return {name: settings[name] for name in _PLACEMENT if settings.get(name)}
 
 
 def ready_path(protocol: ProtocolSpec | None, model: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from slipway.cli.app import app
-from slipway.delivery import digest_of
+from slipway.delivery import digest_of, fetch
 
 OTHER = f"sha256:{'0' * 64}"
 
@@ -42,6 +43,55 @@ def test_a_claim_is_looked_at_where_it_is(model: Path, tmp_path: Path) -> None:
     code, out, _ = run("pvc://models/v1", f"--volume=models={model.parent}", f"--into={into}")
     assert (code, json.loads(out)["digest"]) == (0, digest_of(model))
     assert not into.exists()
+
+
+@pytest.fixture
+def nowhere_to_write(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No folder for what is fetched, as with a root file system that is read-only."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    model.chmod(0o555)
+
+
+@pytest.mark.usefixtures("nowhere_to_write")
+def test_a_folder_that_is_mounted_is_looked_at_where_it_is(model: Path, tmp_path: Path) -> None:
+    into = tmp_path / "into"
+    for words in ((), (f"--into={into}",)):
+        code, out, err = run(model.as_uri(), f"--digest={digest_of(model)}", *words)
+        assert (code, err) == (0, "")
+        assert json.loads(out) == {"digest": digest_of(model), "bytes": 1000, "files": 1, "verified": ["digest"]}
+    assert not into.exists()
+
+
+@pytest.mark.usefixtures("nowhere_to_write")
+def test_a_file_alone_is_looked_at_where_it_is(model: Path) -> None:
+    code, out, _ = run((model / "weights.bin").as_uri())
+    assert (code, json.loads(out)["digest"]) == (0, digest_of(model))
+
+
+def test_an_archive_is_unpacked_to_know_what_is_in_it(model: Path, tmp_path: Path) -> None:
+    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", model)
+    code, out, _ = run(Path(packed).as_uri(), "--extract")
+    assert (code, json.loads(out)["digest"]) == (0, digest_of(model))
+    assert fetch(Path(packed).as_uri(), tmp_path / "fetched").digest != digest_of(model)
+
+
+@pytest.mark.parametrize("how", ["link", "folder"])
+def test_a_mounted_folder_with_a_link_in_it_is_refused(model: Path, tmp_path: Path, how: str) -> None:
+    (tmp_path / "else").mkdir()
+    (tmp_path / "else" / "secret").write_text("x")
+    (model / "more").symlink_to(tmp_path / "else" / ("secret" if how == "link" else ""))
+    result = tmp_path / "result"
+    code, _, _ = run(model.as_uri(), f"--result={result}")
+    assert (code, "link" in json.loads(result.read_text())["refused"]) == (0, True)
+
+
+@pytest.mark.parametrize("uri", ["file://{}/nothing", "pvc://models/nothing"])
+def test_a_mounted_folder_that_is_empty_is_refused(model: Path, tmp_path: Path, uri: str) -> None:
+    (model.parent / "nothing").mkdir()
+    result = tmp_path / "result"
+    words = (uri.format(model.parent), f"--volume=models={model.parent}", f"--result={result}")
+    assert run(*words)[0] == 0
+    assert json.loads(result.read_text())["refused"].startswith("spec.release.model.uri: it is empty")
 
 
 @pytest.mark.parametrize(

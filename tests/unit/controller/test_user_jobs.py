@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from unit.controller.builders import ACCURACY, ERRORS
+from unit.controller.builders import ACCURACY, ERRORS, a_release
 from unit.controller.jobs import fail, finish, jobs, the_job
 from unit.controller.world import World
 
@@ -90,6 +90,18 @@ async def test_a_users_job_is_told_whom_to_ask_and_runs_without_any_right(world:
     assert env["SLIPWAY_RESULT"] == "/tmp/mine"
     assert spec["automountServiceAccountToken"] is False
     assert spec["securityContext"]["runAsNonRoot"] is True
+
+
+async def test_a_users_job_may_run_on_tainted_nodes_of_the_release_and_need_not(world: World) -> None:
+    await world.serving("v1")
+    taint = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+    pod = {"nodeSelector": {"accelerator": "l4"}, "tolerations": [taint], "priorityClassName": "serving"}
+    analysis = {"interval": "10s", "maxDuration": "10m", "metrics": [ACCURACY, a_metric(), ERRORS]}
+    world.declare("v2", release=a_release("v2") | {"pod": pod}, analysis=analysis)
+    await world.run(lambda: bool(jobs(world)))
+    spec = the_job(world)["spec"]["template"]["spec"]
+    assert spec["tolerations"] == [taint]
+    assert not {"nodeSelector", "priorityClassName"} & spec.keys()
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,27 @@ async def test_the_job_fetches_with_the_users_credentials_and_without_any_right(
     assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
+async def test_the_job_runs_where_the_pods_of_the_release_may(shop: World) -> None:
+    pod = {
+        "nodeSelector": {"accelerator": "l4"},
+        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
+        "priorityClassName": "serving",
+        "runtimeClassName": "nvidia",
+        "terminationGracePeriodSeconds": 90,
+    }
+    shop.declare("v2", release=delivered() | {"pod": pod})
+    await shop.run(lambda: bool(jobs(shop)))
+    job = the_job(shop)["spec"]["template"]["spec"]
+    finish(shop, FOUND)
+    await shop.run(lambda: pods_of(shop, "v2") is not None)
+    deployment = pods_of(shop, "v2")
+    assert deployment is not None
+    serving = deployment["spec"]["template"]["spec"]
+    for field in ("nodeSelector", "tolerations", "priorityClassName", "runtimeClassName"):
+        assert job[field] == serving[field] == pod[field]
+    assert "terminationGracePeriodSeconds" not in job
+
+
 def refuses(world: World, version: str, message: str) -> None:
     """A pod of the release finds other bytes."""
     deployment = pods_of(world, version)

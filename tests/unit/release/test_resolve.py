@@ -204,6 +204,14 @@ def test_variables_are_expanded_wherever_a_text_stands() -> None:
     }
 
 
+def test_a_pod_knows_its_own_address_by_a_variable_of_the_kubelet() -> None:
+    address = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
+    runtime = a_runtime("r", container={"args": ["--host=$(POD_IP)"], "env": [address]})
+    container = resolve(a_release(runtime={"name": "r"}), [runtime]).container
+    written = container.model_dump(mode="json", by_alias=True, exclude_none=True)
+    assert (written["args"], written["env"]) == (["--host=$(POD_IP)"], [address])
+
+
 @pytest.mark.parametrize(
     ("model", "spec", "said"),
     [
@@ -213,6 +221,15 @@ def test_variables_are_expanded_wherever_a_text_stands() -> None:
             (
                 "ClusterModelRuntime r: spec.container.args[0]: {{model.nme}} is no variable: write one of "
                 "{{model.name}}, {{model.version}}, {{model.format}}, {{model.uri}}, {{model.path}}, {{model.base}}"
+            ),
+        ),
+        (
+            {},
+            {"container": {"args": ["{{pod.ip}}"]}},
+            (
+                "ClusterModelRuntime r: spec.container.args[0]: {{pod.ip}} is no variable, because a release has many "
+                "pods: give spec.container.env a variable such as POD_IP with valueFrom.fieldRef.fieldPath "
+                "status.podIP, and write $(POD_IP)"
             ),
         ),
         (
