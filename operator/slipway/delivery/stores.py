@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
@@ -59,7 +59,8 @@ Result = TypeVar("Result")
 class StoredObjects(Source):
     """An object, or all objects below a prefix."""
 
-    def __init__(self, where: Address) -> None:
+    def __init__(self, where: Address, settings: Mapping[str, str] | None = None) -> None:
+        """`settings` are the client's own words for what it is told in the place of variables."""
         try:
             import obstore
             from obstore.store import from_url
@@ -67,12 +68,14 @@ class StoredObjects(Source):
             raise MisconfiguredError(
                 f"{where.scheme}:// needs the package obstore: install slipway[stores]", Field.URI
             ) from None
+        told: Any = dict(settings or {})
         self._obstore: Any = obstore
         self._path = where.path
         try:
             self._store: Any = _asked(
                 lambda: from_url(
                     f"{where.scheme}://{where.host}",
+                    config=told,
                     client_options={
                         "allow_http": any(os.environ.get(name, "").lower() in ("true", "1") for name in _ALLOW_HTTP),
                         "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
@@ -128,10 +131,10 @@ class StoredObjects(Source):
     def into(self, entry: Entry, begin: int, view: memoryview) -> Iterator[int]:
         """See `Source`."""
         options: dict[str, Any] = {"range": (begin, begin + len(view))}
-        if entry.version:
+        if entry.version.startswith('"'):
             options["if_match"] = entry.version
         answer = _asked(lambda: self._obstore.get(self._store, entry.key, options=options))
-        if answer.meta["size"] != entry.size or (answer.meta.get("e_tag") or "") != entry.version:
+        if answer.meta["size"] != entry.size or _strong(_etag(answer.meta)) != _strong(entry.version):
             raise Changed("it changed while it was fetched: fetch it again")
         got = 0
         pieces = iter(answer.stream(min_chunk_size=_PIECE))
@@ -165,4 +168,16 @@ def _asked(ask: Callable[[], Result]) -> Result:
 
 
 def _entry(name: str, about: Any) -> Entry:
-    return Entry(name, str(about["path"]), int(about["size"]), str(about.get("e_tag") or ""))
+    return Entry(name, str(about["path"]), int(about["size"]), _etag(about))
+
+
+def _etag(about: Any) -> str:
+    """An ETag as headers have it, in quotes: in lists, Azure and some that speak S3 leave them out."""
+    said = str(about.get("e_tag") or "")
+    bare = said.removeprefix("W/").strip('"')
+    return f'{"W/" if said.startswith("W/") else ""}"{bare}"' if bare else ""
+
+
+def _strong(etag: str) -> str:
+    """What a proxy on the way leaves of an ETag that it makes a weak one."""
+    return etag.removeprefix("W/")

@@ -182,7 +182,8 @@ def _listed(objects: Mapping[str, bytes], query: Mapping[str, str], page: int) -
 
 
 def container(name: str, objects: Mapping[str, bytes]) -> Answer:
-    """The part of Azure's blob storage that reading needs, for who signs for the account `acc`."""
+    """The part of Azure's blob storage that reading needs, for who signs for the account `acc`. Its lists have ETags
+    without the quotes that they have in headers."""
     when = "<Last-Modified>Mon, 02 Mar 2026 09:00:00 GMT</Last-Modified>"
 
     def answer(asked: Asked) -> Reply:
@@ -192,7 +193,7 @@ def container(name: str, objects: Mapping[str, bytes]) -> Answer:
             rows = "".join(
                 f"<Blob><Name>{escape(key)}</Name><Properties>{when}<Content-Length>{len(body)}</Content-Length>"
                 f"<Content-Type>application/octet-stream</Content-Type>"
-                f"<Etag>{escape(etag(body))}</Etag></Properties></Blob>"
+                f"<Etag>{etag(body)[1:-1]}</Etag></Properties></Blob>"
                 for key, body in sorted(objects.items())
                 if key.startswith(asked.query.get("prefix", ""))
             )

@@ -159,3 +159,47 @@ def test_google_and_azure_are_read_alike(tmp_path: Path, monkeypatch: pytest.Mon
         azure = fetch("az://models/fraud/v3", tmp_path / "azure")
     assert google.digest == azure.digest
     assert google.files == azure.files == 3
+
+
+def azure(server: Server, monkeypatch: pytest.MonkeyPatch, **more: str) -> None:
+    """The settings of the account `acc` at a server."""
+    given = {"STORAGE_ENDPOINT": server.url, "STORAGE_ACCOUNT_NAME": "acc", "STORAGE_ACCOUNT_KEY": "a2V5"} | more
+    for name, value in given.items():
+        monkeypatch.setenv(f"AZURE_{name}", value)
+    monkeypatch.setenv("AZURE_ALLOW_HTTP", "true")
+
+
+def test_an_object_of_azure_is_asked_for_by_its_etag_in_quotes_and_refused_when_it_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = dict(OBJECTS)
+    usual = container("models", objects)
+
+    def answer(asked: Asked) -> Reply:
+        if asked.headers.get("range", "").startswith(f"bytes={CHUNK}-"):
+            objects["fraud/v3/weights.bin"] = BIG[::-1]
+        return usual(asked)
+
+    with serving(answer) as server:
+        azure(server, monkeypatch)
+        with pytest.raises(delivery.Changed, match=r"changed while it was fetched"):
+            fetch("az://models/fraud/v3", tmp_path / "model")
+    wanted = [asked.headers["if-match"] for asked in server.asked if "range" in asked.headers]
+    assert wanted
+    assert all(tag.startswith('"') and tag.endswith('"') for tag in wanted)
+
+
+def test_a_weak_etag_is_compared_and_not_asked_for(tmp_path: Path, login: Callable[[Server], None]) -> None:
+    """If-Match holds for no weak one, so whoever asks by it gets nothing (RFC 9110, section 13.1.1)."""
+    usual = bucket("models", OBJECTS)
+
+    def answer(asked: Asked) -> Reply:
+        reply = usual(asked)
+        if "if-match" in asked.headers:
+            return Reply(412)
+        weak = {"etag": f"W/{reply.headers['etag']}"} if "etag" in reply.headers else {}
+        return Reply(reply.status, reply.body.replace(b"<ETag>", b"<ETag>W/"), {**reply.headers, **weak})
+
+    with serving(answer) as server:
+        login(server)
+        assert fetch("s3://models/fraud/v3", tmp_path / "model").files == 3
