@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -214,6 +215,7 @@ def open_source(where: Address, volumes: Mapping[str, Path]) -> Source:
 
 def _of_mlflow(where: Address, volumes: Mapping[str, Path]) -> Source:
     from slipway.delivery import mlflow
+    from slipway.delivery.azure import Located
 
     tracking = mlflow.Tracking()
     try:
@@ -222,6 +224,9 @@ def _of_mlflow(where: Address, volumes: Mapping[str, Path]) -> Source:
             return mlflow.ProxiedArtifacts(tracking.server, located)
     finally:
         tracking.web.close()
+    azure = Located.read(located)
+    if azure is not None:
+        located = azure.uri
     try:
         found = address(Path(located).as_uri() if located.startswith("/") else located)
     except AddressError as error:
@@ -230,6 +235,10 @@ def _of_mlflow(where: Address, volumes: Mapping[str, Path]) -> Source:
         ) from None
     if found.scheme == "mlflow":
         raise AddressError("the MLflow server leads back to itself: name the run instead")
+    if azure is not None:
+        from slipway.delivery.stores import StoredObjects
+
+        return StoredObjects(found, azure.settings(os.environ))
     return open_source(found, volumes)
 
 

@@ -69,7 +69,7 @@ def _address(where: str, model: str, version: str) -> str:
         if address(where).scheme in _PORTABLE:
             return where
     except AddressError:
-        pass  # such as mlflow-artifacts:, which only the server knows how to read
+        pass  # such as mlflow-artifacts:, which only the server knows how to read, or wasbs:, with an account in it
     return f"mlflow:models:/{quote(model)}/{version}"
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from unit.delivery.servers import Answer, Asked, Reply, as_json, serving
+from unit.delivery.servers import Answer, Asked, Reply, Server, as_json, container, serving
 
 from slipway import delivery
 from slipway.delivery import fetch
+from slipway.delivery.azure import Located
 
 FILES = {"model/MLmodel": b"flavors: {}", "model/sub/weights.bin": b"w" * 5000, "other/x": b"no"}
 ROOT = "1/abc/artifacts"
@@ -122,4 +124,87 @@ def test_a_store_that_cannot_be_fetched_from_is_named(tmp_path: Path, monkeypatc
     with serving(a_server("dbfs:/databricks")) as server:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
         with pytest.raises(delivery.AddressError, match=r"keeps its artifacts where .* dbfs: is not a scheme"):
+            fetch("mlflow:models:/fraud/3", tmp_path / "model")
+
+
+AZURE = {"1/abc/artifacts/model/MLmodel": b"flavors: {}", "1/abc/artifacts/other": b"no"}
+
+
+def azure(monkeypatch: pytest.MonkeyPatch, tracking: Server, store: Server, **variables: str) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.url)
+    given = {"STORAGE_ENDPOINT": store.url, "STORAGE_ACCOUNT_KEY": "a2V5", "ALLOW_HTTP": "true"}
+    for name, value in (given | variables).items():
+        monkeypatch.setenv(f"AZURE_{name}", value)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "wasbs://models@acc.blob.core.windows.net",
+        "wasb://models@acc.blob.core.windows.net",
+        "abfss://models@acc.dfs.core.windows.net",
+        "abfs://models@acc.dfs.core.chinacloudapi.cn",
+    ],
+)
+def test_artifacts_in_an_account_of_azure_are_fetched_as_that_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored: str
+) -> None:
+    """The store takes who signs for the account `acc` and nobody else."""
+    pytest.importorskip("obstore", reason="the package obstore is not installed")
+    with serving(a_server(f"{stored}/1/abc/artifacts")) as tracking, serving(container("models", AZURE)) as store:
+        azure(monkeypatch, tracking, store)
+        found = fetch("mlflow:models:/fraud/3", tmp_path / "model")
+    assert (found.uri, found.files) == ("mlflow:models:/fraud/3", 1)
+    assert (tmp_path / "model" / "MLmodel").read_bytes() == b"flavors: {}"
+
+
+def test_the_account_of_the_artifacts_wins_over_that_of_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("obstore", reason="the package obstore is not installed")
+    stored = "wasbs://models@acc.blob.core.windows.net/1/abc/artifacts"
+    usual = container("models", AZURE)
+
+    def answer(asked: Asked) -> Reply:
+        """As for an identity: its token names no account."""
+        known = asked.headers.get("authorization") == "Bearer t0ken"
+        return (
+            usual(replace(asked, headers={**asked.headers, "authorization": "SharedKey acc:"}))
+            if known
+            else usual(asked)
+        )
+
+    with serving(a_server(stored)) as tracking, serving(answer) as store:
+        azure(monkeypatch, tracking, store, STORAGE_ACCOUNT_NAME="other")
+        with pytest.raises(delivery.MisconfiguredError, match="in the account acc, and the key given is of another"):
+            fetch("mlflow:models:/fraud/3", tmp_path / "model")
+        assert store.asked == [], "a key of one account is of no use for another"
+        monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_KEY")
+        monkeypatch.setenv("AZURE_STORAGE_TOKEN", "t0ken")
+        assert fetch("mlflow:models:/fraud/3", tmp_path / "model").files == 1
+
+
+@pytest.mark.parametrize(
+    ("variables", "endpoint"),
+    [
+        ({}, "https://acc.blob.core.windows.net"),
+        ({"AZURE_STORAGE_ACCOUNT_NAME": "other"}, "https://acc.blob.core.windows.net"),
+        ({"AZURE_STORAGE_ENDPOINT": "https://other.blob.core.windows.net/"}, "https://acc.blob.core.windows.net"),
+        ({"AZURE_ENDPOINT": "https://other.blob.core.usgovcloudapi.net"}, "https://acc.blob.core.windows.net"),
+        ({"AZURE_STORAGE_ENDPOINT": "http://azurite.dev.svc:10000/acc"}, None),
+    ],
+)
+def test_no_variable_leads_to_another_account_than_that_of_the_artifacts(
+    variables: dict[str, str], endpoint: str | None
+) -> None:
+    found = Located.read("abfss://models@acc.dfs.core.windows.net/1/abc")
+    assert found is not None
+    settings = found.settings(variables)
+    assert (settings["account_name"], settings.get("endpoint")) == ("acc", endpoint)
+
+
+def test_tokens_for_azure_go_to_hosts_of_azure_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(a_server("wasbs://models@acc.blob.example.com/1/abc/artifacts")) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+        with pytest.raises(delivery.AddressError, match=r"wasbs: is not a scheme"):
             fetch("mlflow:models:/fraud/3", tmp_path / "model")

@@ -13,6 +13,7 @@ from xml.sax.saxutils import escape
 
 import pytest
 from aiohttp import web
+from unit.registries.mlflow_server import an_mlflow_server
 
 from slipway.api import RegistrySpec, ResolvedModel
 from slipway.outside import Egress, Outside
@@ -98,6 +99,29 @@ async def test_a_hub_that_names_no_commit_is_told(
     server.answer = lambda _: web.json_response(answer[1], status=answer[0])
     found, message = await refused(HUB, HF_ENDPOINT=f"http://{server.host}")
     assert (found, said in message) == (reason, True), message
+
+
+# --- MLflow -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stored", "uri"),
+    [
+        ("s3://models/fraud/7", "s3://models/fraud/7"),
+        ("mlflow-artifacts:/1/abc/artifacts/model", "mlflow:models:/fraud/7"),
+        ("wasbs://models@acc.blob.core.windows.net/1/abc", "mlflow:models:/fraud/7"),
+        ("abfss://models@acc.dfs.core.windows.net/1/abc", "mlflow:models:/fraud/7"),
+    ],
+)
+async def test_a_version_of_mlflow_is_its_address_where_that_says_everything_and_else_its_number(
+    stored: str, uri: str
+) -> None:
+    """An account of Azure cannot be told by az://, so whoever fetches asks the server again."""
+    async with an_mlflow_server() as mlflow:
+        mlflow.aliases["production"] = "7"
+        mlflow.versions["7"] = stored
+        found = await named({"mlflow": {"uri": mlflow.url, "model": "fraud", "alias": "production"}})
+    assert found == ResolvedModel(version="7", uri=uri)
 
 
 # --- OCI --------------------------------------------------------------------------------------------------------------
