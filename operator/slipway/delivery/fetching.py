@@ -6,8 +6,9 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
-from contextlib import closing, nullcontext
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
@@ -64,14 +65,41 @@ def fetch(uri: str, dest: Path, options: Options | None = None, progress: Report
     if options.digest is not None and not _DIGEST.fullmatch(options.digest):
         raise DigestMismatch("it is no digest: write it like sha256: and 64 hex digits")
     where = address(uri, pinned=options.digest is not None)
-    cache = Cache(options.cache, options.cache_size) if options.cache is not None else None
+    if options.cache is not None:
+        _check_folder(options.cache)
     with writing(dest), Place(dest).held() as place:
         there = place.there()
         if there is not None:
             return _kept(there, where, options, place)
-        alone = cache.making(options.digest) if cache is not None and options.digest is not None else nullcontext()
-        with alone:
+        with _opened(options) as cache:
             return _cached(cache, where, options, place) or _fetched(cache, where, options, place, progress)
+
+
+def _check_folder(cache: Path) -> None:
+    """Raises CacheError for a path that somebody got wrong. What else is wrong with a cache is no reason to fail."""
+    try:
+        wrong = not stat.S_ISDIR(cache.stat().st_mode)
+    except OSError:
+        wrong = False
+    if wrong:
+        raise CacheError(f"{cache} is no folder: name one, or one that does not exist yet")
+
+
+@contextmanager
+def _opened(options: Options) -> Iterator[Cache | None]:
+    """The cache, for this process alone of those that want the digest. None where it cannot be used: it saves time,
+    and decides nothing."""
+    with ExitStack() as held:
+        cache = None
+        if options.cache is not None:
+            try:
+                cache = Cache(options.cache, options.cache_size)
+                if options.digest is not None:
+                    held.enter_context(cache.making(options.digest))
+            except CacheError as error:
+                cache = None
+                _LOGGER.warning("fetching without the cache: %s", error.problem)
+        yield cache
 
 
 def _kept(there: There, where: Address, options: Options, place: Place) -> Artifact:
@@ -89,7 +117,12 @@ def _cached(cache: Cache | None, where: Address, options: Options, place: Place)
         return None
     tree = place.work / "cached"
     remove(tree)
-    found = cache.take(options.digest, tree)
+    try:
+        found = cache.take(options.digest, tree)
+    except CacheError as error:
+        _LOGGER.warning("not taken from the cache: %s", error.problem)
+        remove(tree)
+        return None
     if found is None:
         return None
     size, files = found

@@ -108,9 +108,9 @@ def test_what_is_larger_than_the_cache_is_fetched_and_not_kept(tmp_path: Path) -
     assert entries(tmp_path / "cache") == []
 
 
-def test_a_cache_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+def test_a_cache_that_is_no_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(delivery.CacheError, match=r"^cache: .*file cannot be used"):
+    with pytest.raises(delivery.CacheError, match=r"^cache: .*file is no folder: name one"):
         fetch(a_model(tmp_path / "a", 1).as_uri(), tmp_path / "one", Options(cache=tmp_path / "file"))
 
 
