@@ -135,6 +135,22 @@ async def test_runtimes_are_no_way_around_the_list_of_images(admin: Client, char
                 assert f"spec.container.image: {image} is not among the allowed images: " in made.body["message"]
 
 
+async def test_a_runtime_whose_image_left_the_list_can_be_labelled_and_deleted(admin: Client, chart: Chart) -> None:
+    await with_rules(admin, chart, admission={"enabled": False})
+    folder = SHOP.replace("modeldeployments", "modelruntimes")
+    held = merge(a_runtime("old.example/serve:1"), {"metadata": {"finalizers": ["foregroundDeletion"]}})
+    assert (await admin.post(folder, held)).status == 201
+    for obj in of_kind(chart.objects({"admission": {"images": ["new.example/"]}}), *FOLDERS):
+        if "Admission" in obj["kind"]:
+            assert (await admin.post(FOLDERS[obj["kind"]], obj)).status == 201
+    other = {"spec": {"container": {"image": "old.example/serve:2"}}}
+    assert (await admin.merge(f"{folder}/house", other)).status == 403
+    assert (await admin.merge(f"{folder}/house", {"metadata": {"labels": {"team": "a"}}})).status == 200
+    await admin.delete(f"{folder}/house")
+    assert (await admin.merge(f"{folder}/house", {"metadata": {"finalizers": None}})).status == 200
+    assert (await admin.get(f"{folder}/house")).status == 404
+
+
 async def test_a_transformer_is_no_way_around_the_list_of_images(admin: Client, chart: Chart) -> None:
     await with_rules(admin, chart, admission={"images": ["registry.example.com/models/"]})
 

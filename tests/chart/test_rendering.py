@@ -121,6 +121,20 @@ def test_all_switches_at_once_break_nothing(chart: Chart, name: str) -> None:
     assert problems(chart.objects(old, version=VERSIONS[0]), VERSIONS[0]) == []
 
 
+def nulls(value: Any, path: str = "") -> list[str]:
+    """Where a null stands. A server-side apply takes it for a value, and most fields may not be null."""
+    if isinstance(value, dict):
+        return [found for key, below in value.items() for found in nulls(below, f"{path}.{key}")]
+    if isinstance(value, list):
+        return [found for at, below in enumerate(value) for found in nulls(below, f"{path}[{at}]")]
+    return [path] if value is None else []
+
+
+@pytest.mark.parametrize("values", [*PROFILES, *ALL.values()], ids=[*(path.stem for path in PROFILES), *ALL])
+def test_no_object_holds_a_null(chart: Chart, values: Path | dict[str, Any]) -> None:
+    assert [(obj["kind"], nulls(obj)) for obj in chart.objects(values) if nulls(obj)] == []
+
+
 @pytest.mark.parametrize("kind", ["ServiceMonitor", "PodMonitor"])
 def test_a_monitor_finds_the_page_of_metrics(chart: Chart, kind: str) -> None:
     switch = kind[0].lower() + kind[1:]

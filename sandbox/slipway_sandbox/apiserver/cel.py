@@ -40,6 +40,17 @@ def _environment() -> Any:
 def new_environment(pool: Any, self_type: Any) -> Any:
     """An environment with the Kubernetes functions; `self_type` is that of `self` and `oldSelf` (dynamic when None)."""
     from cel_expr_python import cel
+
+    variables = dict.fromkeys(VARIABLES, cel.Type.DYN)
+    variables["oldSelf__given"] = cel.Type.BOOL
+    if self_type is None:
+        return environment_of(variables)
+    return environment_of(variables | dict.fromkeys(("self", "oldSelf", "oldSelf__"), self_type), pool)
+
+
+def environment_of(variables: dict[str, Any], pool: Any = None) -> Any:
+    """An environment with the Kubernetes functions, and with these variables by their types."""
+    from cel_expr_python import cel
     from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_optional, ext_strings
 
     extensions = [
@@ -49,12 +60,8 @@ def new_environment(pool: Any, self_type: Any) -> Any:
         ext_bindings.ExtBindings(),
         ext_encoders.ExtEncoders(),
     ]
-    variables = dict.fromkeys(VARIABLES, cel.Type.DYN)
-    variables["oldSelf__given"] = cel.Type.BOOL
-    if self_type is None:
-        return cel.NewEnv(variables=variables, extensions=extensions, functions=_functions())
-    variables |= dict.fromkeys(("self", "oldSelf", "oldSelf__"), self_type)
-    return cel.NewEnv(pool, variables=variables, extensions=extensions, functions=_functions())
+    given = {} if pool is None else {"descriptor_pool": pool}
+    return cel.NewEnv(**given, variables=variables, extensions=extensions, functions=_functions())
 
 
 @cache

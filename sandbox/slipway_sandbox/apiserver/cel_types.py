@@ -12,6 +12,7 @@ from typing import Any
 
 from slipway_sandbox.apiserver import cel
 from slipway_sandbox.apiserver.cel import CelError
+from slipway_sandbox.apiserver.cel_literals import OBJECTS, mixed_literal
 from slipway_sandbox.apiserver.errors import FORBIDDEN, INVALID, NOT_SUPPORTED, REQUIRED, FieldError
 
 _RULES = "x-kubernetes-validations"
@@ -26,7 +27,7 @@ class _Messages:
     def __init__(self) -> None:
         from google.protobuf import descriptor_pb2
 
-        self._package = f"slipway.rules{next(_ids)}"
+        self._package = f"{OBJECTS}{next(_ids)}"
         self._file = descriptor_pb2.FileDescriptorProto(
             name=f"{self._package}.proto", package=self._package, syntax="proto3"
         )
@@ -137,6 +138,8 @@ class _Messages:
 
 
 _LINE_BREAK = re.compile(r"[\n\r]")
+_UNKNOWN = frozenset({"self", "oldSelf", "oldSelf__"})
+"""Not every schema has a type of its own here, so where one of these is dynamic, a real server may know more."""
 _OLD_SELF = re.compile(r"\boldSelf\b")
 
 
@@ -235,11 +238,15 @@ def _check_expression(environment: Any, rule: dict[str, Any], name: str, wanted:
     except CelError as error:
         return [FieldError(INVALID, f"{path}.{name}", f"compilation failed: {error}", rule[name])]
     try:
-        result = environment.compile(text).return_type().name().lower()
+        compiled = environment.compile(text)
     except Exception as error:  # noqa: BLE001
         if "undefined field" in str(error) or "no matching overload" in str(error):
             return [FieldError(INVALID, f"{path}.{name}", f"compilation failed: {error}", rule[name])]
         return []
+    mixed = mixed_literal(compiled.serialize(), text, _UNKNOWN)
+    if mixed is not None:
+        return [FieldError(INVALID, f"{path}.{name}", f"compilation failed: {mixed}", rule[name])]
+    result = compiled.return_type().name().lower()
     if result not in {wanted, "dyn"}:
         detail = (
             "cel expression must evaluate to a bool"

@@ -18,7 +18,8 @@ from slipway_sandbox.apiserver.nodes import Node, type_node
 MAGIC = b"k8s\x00"
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 
-_Wire = dict[int, list[Any]]
+Wire = dict[int, list[Any]]
+"""A message whose layout is not known: what stands at each field number, in order."""
 
 
 class ProtobufError(ValueError):
@@ -33,9 +34,9 @@ def unwrap(data: bytes) -> tuple[str, str, bytes]:
     """
     if not data.startswith(MAGIC):
         raise ProtobufError("the body does not start with the protobuf prefix")
-    outer = _fields(data[len(MAGIC) :])
-    meta = _fields(_one(outer, 1, b""))
-    return _text(_one(meta, 1, b"")), _text(_one(meta, 2, b"")), _one(outer, 2, b"")
+    outer = read_wire(data[len(MAGIC) :])
+    meta = read_wire(last(outer, 1, b""))
+    return _text(last(meta, 1, b"")), _text(last(meta, 2, b"")), last(outer, 2, b"")
 
 
 def decode(data: bytes, type_name: str) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def decode(data: bytes, type_name: str) -> dict[str, Any]:
         ProtobufError: it cannot be read.
     """
     try:
-        return _message(type_node(type_name), _fields(data))
+        return _message(type_node(type_name), read_wire(data))
     except (struct.error, IndexError, UnicodeDecodeError, TypeError) as error:
         raise ProtobufError(f"malformed protobuf message: {error}") from error
 
@@ -63,8 +64,13 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         shift += 7
 
 
-def _fields(data: bytes) -> _Wire:
-    found: _Wire = {}
+def read_wire(data: bytes) -> Wire:
+    """The fields of a message: whole numbers, and bytes for all that has a length.
+
+    Raises:
+        ProtobufError: it cannot be read.
+    """
+    found: Wire = {}
     at = 0
     while at < len(data):
         tag, at = _varint(data, at)
@@ -87,24 +93,39 @@ def _fields(data: bytes) -> _Wire:
     return found
 
 
-def _one(fields: _Wire, number: int, default: Any) -> Any:
+def last(fields: Wire, number: int, default: Any) -> Any:
+    """What stands at a number, the last of it where it stands there more than once."""
     return fields[number][-1] if number in fields else default
+
+
+def numbers(values: list[Any]) -> list[int]:
+    """The whole numbers of a repeated field, which may be packed."""
+    found: list[int] = []
+    for value in values:
+        if isinstance(value, int):
+            found.append(value)
+            continue
+        at = 0
+        while at < len(value):
+            number, at = _varint(value, at)
+            found.append(number)
+    return found
 
 
 def _text(value: bytes) -> str:
     return value.decode("utf-8")
 
 
-def _message(node: Node, fields: _Wire) -> dict[str, Any]:
+def _message(node: Node, fields: Wire) -> dict[str, Any]:
     result: dict[str, Any] = {}
-    inlined: dict[int, _Wire] = {}
+    inlined: dict[int, Wire] = {}
     for name, below in node.fields.items():
         if not below.number:
             continue
         outer, _, inner = below.number.partition(".")
         source, number = fields, int(outer)
         if inner:
-            source = inlined.setdefault(number, _fields(_one(fields, number, b"")))
+            source = inlined.setdefault(number, read_wire(last(fields, number, b"")))
             number = int(inner.partition(".")[0])
         if number in source:
             result[name] = _field(below, source[number])
@@ -115,14 +136,14 @@ def _field(node: Node, values: list[Any]) -> Any:
     if node.kind == nodes.LIST:
         return _list(node.item, values)
     if node.kind == nodes.MAP:
-        entries = [_fields(value) for value in values]
-        return {_text(_one(entry, 1, b"")): _map_value(node.item, entry) for entry in entries}
+        entries = [read_wire(value) for value in values]
+        return {_text(last(entry, 1, b"")): _map_value(node.item, entry) for entry in entries}
     return _value(node, values[-1])
 
 
-def _map_value(node: Node, entry: _Wire) -> Any:
+def _map_value(node: Node, entry: Wire) -> Any:
     if node.kind == nodes.LIST:  # a list cannot be a map's value in protobuf: it travels in a message of its own
-        return _list(node.item, _fields(_one(entry, 2, b"")).get(1, []))
+        return _list(node.item, read_wire(last(entry, 2, b"")).get(1, []))
     if 2 not in entry:
         return _value(node, b"") if node.scalar not in {"int32", "int64", "bool"} else _value(node, 0)
     return _value(node, entry[2][-1])
@@ -130,24 +151,15 @@ def _map_value(node: Node, entry: _Wire) -> Any:
 
 def _list(node: Node, values: list[Any]) -> list[Any]:
     if node.kind == nodes.SCALAR and node.scalar in {"int32", "int64", "bool"}:
-        found: list[Any] = []
-        for value in values:
-            if isinstance(value, int):
-                found.append(_value(node, value))
-                continue
-            at = 0
-            while at < len(value):  # packed
-                number, at = _varint(value, at)
-                found.append(_value(node, number))
-        return found
+        return [_value(node, number) for number in numbers(values)]
     return [_value(node, value) for value in values]
 
 
 def _value(node: Node, value: Any) -> Any:
     if node.kind == nodes.STRUCT:
-        return _message(node, _fields(value))
+        return _message(node, read_wire(value))
     if node.kind == nodes.ANY:
-        raw = _one(_fields(value), 1, b"")
+        raw = last(read_wire(value), 1, b"")
         return json.loads(raw) if raw else None
     return _scalar(node.scalar, value)
 
@@ -169,21 +181,21 @@ def _scalar(kind: str, value: Any) -> Any:
         return value
     if kind == "float64":
         return struct.unpack("<d", value)[0]
-    return _wrapped(kind, _fields(value))
+    return _wrapped(kind, read_wire(value))
 
 
-def _wrapped(kind: str, fields: _Wire) -> Any:
+def _wrapped(kind: str, fields: Wire) -> Any:
     """Scalars of JSON that are messages in protobuf."""
     if kind == "Quantity":
-        return _text(_one(fields, 1, b"")) or "0"
+        return _text(last(fields, 1, b"")) or "0"
     if kind == "IntOrString":
-        return _text(_one(fields, 3, b"")) if _one(fields, 1, 0) == 1 else _signed(_one(fields, 2, 0))
+        return _text(last(fields, 3, b"")) if last(fields, 1, 0) == 1 else _signed(last(fields, 2, 0))
     if kind == "Duration":
-        return f"{_signed(_one(fields, 1, 0)) / 1e9:g}s"
+        return f"{_signed(last(fields, 1, 0)) / 1e9:g}s"
     if not fields:
         return None
-    moment = datetime.fromtimestamp(_signed(_one(fields, 1, 0)), UTC)
+    moment = datetime.fromtimestamp(_signed(last(fields, 1, 0)), UTC)
     if kind == "MicroTime":
-        moment = moment.replace(microsecond=_one(fields, 2, 0) // 1000)
+        moment = moment.replace(microsecond=last(fields, 2, 0) // 1000)
         return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from sandbox.apiserver.conftest import BOATS, Client, a_boat, a_definition
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -123,3 +124,20 @@ async def test_a_conversion_by_webhook_says_where_and_in_which_versions(client: 
     place = "spec.conversion"
     wanted = [f"{place}.webhookClientConfig", f"{place}.conversionReviewVersions"]
     assert answer.causes == sorted(wanted)
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("self.name in ['', self.name, 'a']", ""),
+        ("self.name in ['', self.size]", "expected type 'string' but found 'int'"),
+        ("[self.anything, 'a'].size() == 2", ""),  # a real server may know its type
+        ("{'a': self.name, 'b': self.size}.size() == 2", "expected type 'string' but found 'int'"),
+    ],
+)
+async def test_a_list_or_map_in_a_rule_has_one_type(client: Client, rule: str, said: str) -> None:
+    fields = {"name": {"type": "string"}, "size": {"type": "integer"}, "anything": {"x-kubernetes-int-or-string": True}}
+    spec = {"type": "object", "properties": fields, "x-kubernetes-validations": [{"rule": rule, "message": "no"}]}
+    made = await client.post(DEFINITIONS, a_definition(spec))
+    assert made.status == (422 if said else 201), made.body
+    assert said in made.body.get("message", "")

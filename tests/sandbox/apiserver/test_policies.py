@@ -205,6 +205,65 @@ async def test_a_policy_that_cannot_work_is_refused(client: Client) -> None:
     assert refused.causes == ["spec.matchConstraints", "spec.validations"]
 
 
+@pytest.mark.parametrize(
+    ("expression", "at", "wanted", "found"),
+    [
+        ("object.metadata.name in ['', oldObject.metadata.name]", 48, "string", "dyn"),
+        ("['', variables.name].size() == 2", 15, "string", "dyn"),
+        ("['', variables.count].size() == 2", 15, "string", "int"),
+        ("[variables.names, ['a']].size() == 2", 19, "list(dyn)", "list(string)"),
+        ("[request.namespace, object.metadata.name].size() == 2", 36, "string", "dyn"),
+        ("[null, 'a'].size() == 2", 8, "null", "string"),
+        ("[1, 1u].size() == 2", 5, "int", "uint"),
+        ("[has(object.data), 'a'].size() == 2", 20, "bool", "string"),
+        ("{'a': 1, 'b': 'c'}.size() == 2", 15, "int", "string"),
+        ("{'a': 1, 2: 1}.size() == 2", 10, "string", "int"),
+        ("{'a': {'b': 1}, 'c': {'d': 'e'}}.size() == 2", 22, "map(string, int)", "map(string, string)"),
+        ("[?optional.of('a'), 1].size() == 2", 21, "string", "int"),
+        ("object.items.all(item, item in ['', item.name])", 41, "string", "dyn"),
+    ],
+)  # fmt: skip
+async def test_a_list_or_map_that_is_written_out_has_one_type(
+    client: Client, expression: str, at: int, wanted: str, found: str
+) -> None:
+    refused = await client.post(f"{ROOT}/validatingadmissionpolicies", a_policy(expression, variables=NAMED))
+    assert refused.causes == ["spec.validations[0].expression"]
+    marked = f" | {expression}\n | {'.' * (at - 1)}^"
+    why = f"compilation failed: ERROR: <input>:1:{at}: expected type '{wanted}' but found '{found}'\n{marked}"
+    assert refused.body["message"].endswith(why)
+
+
+NAMED = [
+    {"name": "name", "expression": "has(object.data) ? object.metadata.name : ''"},
+    {"name": "count", "expression": "1"},
+    {"name": "names", "expression": "[variables.name]"},
+    {"name": "none", "expression": "[]"},
+    {"name": "called", "expression": "request.name"},
+]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "['', 'a', string(object.metadata.name), request.name, request.userInfo.username, variables.called].size() == 6",
+        "[object.metadata.name, variables.name, object.spec].size() == 3",
+        "[variables.names, ['a'] + [object.metadata.name]].size() == 2",
+        "[[], ['a']].size() == 2",
+        "[request.userInfo.groups, ['a']].size() == 2",
+        "[true ? [] : ['a'], ['a']].size() == 2",
+        "{'a': dyn(1), 'b': dyn('c')}.size() == 2",
+        "'%s %d'.format(['a', 1]) == 'a 1'",
+        "[namespaceObject.metadata.name, 'a'].size() == 2",
+        "[quantity('1'), quantity('2')].size() == 2",
+        "[authorizer.group('').resource('a').check('b').allowed(), true].size() == 2",
+        "[?optional.of('a'), 'b'].size() == 2",
+    ],
+)
+async def test_types_that_are_one_or_are_not_known_are_taken(client: Client, expression: str) -> None:
+    made = await client.post(f"{ROOT}/validatingadmissionpolicies", a_policy(expression, variables=NAMED))
+    assert made.status == 201, made.body
+
+
 async def test_a_binding_cannot_both_deny_and_warn(client: Client) -> None:
     body = {
         "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": "b"},

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from slipway_sandbox.apiserver import cel
 from slipway_sandbox.apiserver.cel import CelError
+from slipway_sandbox.apiserver.cel_policies import PolicyChecker
 from slipway_sandbox.apiserver.errors import DUPLICATE, INVALID, NOT_SUPPORTED, REQUIRED, FieldError
 from slipway_sandbox.apiserver.kinds.hooks import Hooks
 from slipway_sandbox.apiserver.kinds.podspec import fill
@@ -51,6 +51,7 @@ class AdmissionPolicies(Hooks):
 
 def _validate_expressions(spec: dict[str, Any]) -> list[FieldError]:
     found = []
+    checker = PolicyChecker()
     for part, needs_identifier in (("variables", True), ("matchConditions", False)):
         seen: set[str] = set()
         for index, entry in enumerate(spec.get(part) or ()):
@@ -62,26 +63,30 @@ def _validate_expressions(spec: dict[str, Any]) -> list[FieldError]:
             elif name in seen:
                 found.append(FieldError(DUPLICATE, f"{path}.name", "", name))
             seen.add(name)
-            found += _compiles(entry.get("expression"), f"{path}.expression")
+            found += _compiles(checker, entry.get("expression"), f"{path}.expression", name if needs_identifier else "")
     for index, validation in enumerate(spec.get("validations") or ()):
         path = f"spec.validations[{index}]"
-        found += _compiles(validation.get("expression"), f"{path}.expression")
+        found += _compiles(checker, validation.get("expression"), f"{path}.expression")
         if validation.get("messageExpression"):
-            found += _compiles(validation["messageExpression"], f"{path}.messageExpression")
+            found += _compiles(checker, validation["messageExpression"], f"{path}.messageExpression")
         if validation.get("reason") is not None:
             found += _one_of(validation["reason"], REASONS, f"{path}.reason")
     for index, annotation in enumerate(spec.get("auditAnnotations") or ()):
-        found += _compiles(annotation.get("valueExpression"), f"spec.auditAnnotations[{index}].valueExpression")
+        found += _compiles(
+            checker, annotation.get("valueExpression"), f"spec.auditAnnotations[{index}].valueExpression"
+        )
     return found
 
 
-def _compiles(text: str | None, path: str) -> list[FieldError]:
+def _compiles(checker: PolicyChecker, text: str | None, path: str, variable: str = "") -> list[FieldError]:
     if not (text or "").strip():
         return [FieldError(REQUIRED, path, "expression is not specified")]
     try:
-        cel.compile_expression(str(text))
+        compiled = checker.check(str(text))
     except CelError as error:
         return [FieldError(INVALID, path, f"compilation failed: {error}", text)]
+    if variable:
+        checker.declare(variable, compiled)
     return []
 
 
