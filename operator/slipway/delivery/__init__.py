@@ -7,6 +7,7 @@ names that leave the destination, archives that unfold to more than they may, an
 
 from slipway.delivery.address import SCHEMES, Address, address, is_loopback
 from slipway.delivery.digest import digest_of, tree_digest
+from slipway.delivery.docker import DOCKERCONFIGJSON, login_of
 from slipway.delivery.errors import (
     AddressError,
     AttestationError,
@@ -34,6 +35,7 @@ from slipway.delivery.signatures import Attestation, Signature, Signer
 from slipway.delivery.verifying import Checks, Verified, passes, verify
 
 __all__ = [
+    "DOCKERCONFIGJSON",
     "SCHEMES",
     "Address",
     "AddressError",
@@ -67,6 +69,7 @@ __all__ = [
     "fetch",
     "passes",
     "is_loopback",
+    "login_of",
     "tree_digest",
     "verify",
 ]

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from slipway.delivery import docker
 from slipway.delivery.address import Address, is_loopback
 from slipway.delivery.errors import AddressError, Denied, Field, Incomplete, MisconfiguredError, NotFound, Passing
 from slipway.delivery.listing import Buffer, Entry, Source
@@ -120,25 +121,43 @@ def _authorize(host: str, name: str, scheme: str) -> Callable[[Mapping[str, str]
         if realm and urlsplit(realm[1]).scheme == "http" and not is_loopback(urlsplit(realm[1]).netloc):
             raise Denied("the registry wants the credentials sent over http, which is not done: use another registry")
         try:
-            registry.auth.load_configs(container, configs=_docker_configs())
+            if (login := _login(host)) is not None:
+                registry.auth.set_basic_auth(*login)
+            else:
+                registry.auth.load_configs(container, configs=_docker_configs())
             if challenge.lower().startswith("basic"):
-                login = getattr(registry.auth, "_basic_auth", None)
-                return {"authorization": f"Basic {login}"} if login else {}
+                known = getattr(registry.auth, "_basic_auth", None)
+                return {"authorization": f"Basic {known}"} if known else {}
             answer = SimpleNamespace(headers={"Www-Authenticate": challenge})
             headers, _ = registry.auth.authenticate_request(answer, {}, refresh=True)
         except OSError as error:  # requests' errors are OSErrors too
             raise Passing(f"the registry's tokens were asked for ({type(error).__name__})") from None
         except (ValueError, KeyError, TypeError) as error:
             raise Denied(
-                f"no token could be had from the registry ({type(error).__name__}): check Docker's config.json"
+                f"no token could be had from the registry ({type(error).__name__}): check Docker's file of logins"
             ) from None
         return {str(key).lower(): str(value) for key, value in headers.items()}
 
     return authorize
 
 
+def _login(host: str) -> tuple[str, str] | None:
+    """User and password for a registry, by the first file that has them."""
+    for path in docker.logins():
+        try:
+            found = docker.login_of(path.read_text(), host)
+        except (OSError, ValueError) as error:
+            raise Denied(
+                f"{path} cannot be read ({type(error).__name__}): write it as docker login does, and let it be read"
+            ) from None
+        if found is not None:
+            return found
+    return None
+
+
 def _docker_configs() -> list[str]:
-    """Where DOCKER_CONFIG says that Docker's file is; its usual place oras looks at by itself."""
+    """For its credential helpers, where DOCKER_CONFIG says that Docker's file is; its usual place oras looks at by
+    itself."""
     folder = os.environ.get("DOCKER_CONFIG")
-    file = Path(folder) / "config.json" if folder else None
+    file = Path(folder) / docker.FILE if folder else None
     return [str(file)] if file is not None and file.exists() else []

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import re
-from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode, urlsplit
 
 from slipway.api import OciTag, ResolvedModel
-from slipway.delivery import is_loopback
+from slipway.delivery import DOCKERCONFIGJSON, is_loopback, login_of
 from slipway.outside import Fetched
 from slipway.registries.asking import MALFORMED, MISSING, REFUSED, Asker, RegistryError, basic, document_of
-
-CONFIG: Final = ".dockerconfigjson"
-"""The key of a Secret of the type kubernetes.io/dockerconfigjson."""
 
 _FIELD: Final = "spec.release.from.oci"
 _ACCEPT: Final = ", ".join(
@@ -64,7 +57,8 @@ async def _proof(asker: Asker, host: str, scheme: str, refused: Fetched) -> str:
     if kind.lower() != "bearer" or not realm:
         raise RegistryError(
             REFUSED,
-            f"spec.release.from.credentials: {host} asks who you are: name a Secret with {CONFIG} for this host",
+            f"spec.release.from.credentials: {host} asks who you are: name a Secret with {DOCKERCONFIGJSON} for this "
+            "host",
         )
     if urlsplit(realm).scheme != "https" and scheme == "https":
         raise RegistryError(REFUSED, f"{_FIELD}.repository: {host} wants credentials sent over http, which is not done")
@@ -77,25 +71,20 @@ async def _proof(asker: Asker, host: str, scheme: str, refused: Fetched) -> str:
     token = found.get("token") or found.get("access_token")
     if not answer.ok or not isinstance(token, str) or not re.fullmatch(r"[!-~]{1,16384}", token):
         raise RegistryError(
-            REFUSED, f"spec.release.from.credentials: no token could be had for {host}: check its {CONFIG}"
+            REFUSED, f"spec.release.from.credentials: no token could be had for {host}: check its {DOCKERCONFIGJSON}"
         )
     return f"Bearer {token}"
 
 
 def _login(asker: Asker, host: str) -> str | None:
     """Who asks, by the Secret."""
-    if CONFIG not in asker.secret:
+    if DOCKERCONFIGJSON not in asker.secret:
         return None
     try:
-        auths = json.loads(asker.secret[CONFIG])["auths"]
-        found: Mapping[str, Any] = next(
-            (entry for name, entry in auths.items() if urlsplit(name).netloc == host or name == host), {}
-        )
-        if "auth" in found:
-            user, _, password = base64.b64decode(found["auth"], validate=True).decode().partition(":")
-            return basic(user, password)
-        return basic(str(found["username"]), str(found["password"])) if found else None
-    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error):
+        found = login_of(asker.secret[DOCKERCONFIGJSON], host)
+    except ValueError:
         raise RegistryError(
-            REFUSED, f"spec.release.from.credentials: its {CONFIG} cannot be read: write it as docker login does"
+            REFUSED,
+            f"spec.release.from.credentials: its {DOCKERCONFIGJSON} cannot be read: write it as docker login does",
         ) from None
+    return basic(*found) if found is not None else None

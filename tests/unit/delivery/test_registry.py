@@ -16,7 +16,8 @@ import pytest
 from unit.delivery.servers import CHUNK, Answer, Asked, Reply, as_json, ranged, serving
 
 from slipway import delivery
-from slipway.delivery import Options, fetch
+from slipway.delivery import Options, docker, fetch
+from slipway.workload import delivery as workload
 
 pytest.importorskip("oras", reason="the package oras is not installed")
 
@@ -107,6 +108,53 @@ def test_tokens_are_had_by_the_login_of_dockers_file_and_renewed_when_they_expir
     assert not any(
         "Basic" in asked.headers.get("authorization", "") for asked in server.asked if asked.path != "/token"
     )
+
+
+def a_login(host: str, **entry: str) -> str:
+    return json.dumps({"auths": {"https://other.example": {"auth": "eDp5"}, host: entry}})
+
+
+@pytest.mark.parametrize("place", ["DOCKER_CONFIG", "the credentials"])
+@pytest.mark.parametrize(
+    ("named", "entry"),
+    [
+        ("{host}", {"auth": "bWU6czNjcmV0"}),
+        ("https://{host}", {"auth": "bWU6czNjcmV0"}),
+        ("https://{host}/v2/", {"username": "me", "password": "s3cret"}),
+    ],
+)
+def test_tokens_are_had_by_the_login_of_a_secret_for_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, entry: dict[str, str], place: str
+) -> None:
+    """As kubectl create secret docker-registry makes it, and as `from.oci` reads it."""
+    folder = tmp_path / "secret"
+    folder.mkdir()
+    if place == "DOCKER_CONFIG":
+        monkeypatch.setenv("DOCKER_CONFIG", str(folder))
+    else:
+        monkeypatch.setattr("slipway.delivery.docker.CREDENTIALS", folder)
+    manifest = a_manifest(a_layer(BIG, **{TITLE: "weights.bin"}))
+    with serving(a_registry(manifest, BIG, login="bWU6czNjcmV0")) as server:
+        host = f"127.0.0.1:{server.port}"
+        (folder / ".dockerconfigjson").write_text(a_login(named.format(host=host), **entry))
+        assert fetch(f"oci://{host}/team/model:v3", tmp_path / "model", Options(workers=1)).bytes == len(BIG)
+
+
+def test_the_credentials_are_looked_for_where_pods_have_them() -> None:
+    assert str(docker.CREDENTIALS) == workload.CREDENTIALS
+
+
+@pytest.mark.parametrize("text", ["{", '{"auths": []}', '{"auths": {"HOST": {"auth": "no base64"}}}'])
+def test_a_file_of_logins_that_cannot_be_read_is_named_without_what_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with serving(a_registry(a_manifest(a_layer(BIG, **{TITLE: "w"})), BIG, login="eDp5")) as server:
+        host = f"127.0.0.1:{server.port}"
+        (tmp_path / ".dockerconfigjson").write_text(text.replace("HOST", host))
+        with pytest.raises(delivery.Denied, match=r"^credentials: .*\.dockerconfigjson cannot be read") as denied:
+            fetch(f"oci://{host}/team/model:v3", tmp_path / "model")
+    assert "base64" not in str(denied.value)
 
 
 def test_without_a_login_the_credentials_are_named(tmp_path: Path) -> None:
