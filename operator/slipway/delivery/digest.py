@@ -29,15 +29,16 @@ def tree_digest(files: Mapping[str, str]) -> str:
     return f"sha256:{whole.hexdigest()}"
 
 
-def digest_of(path: Path, *, step: Callable[[int], None] | None = None) -> str:
-    """The digest of a folder, or of a file as the only one of its folder. `step` is told of the bytes as they are read.
+def digest_of(path: Path, *, step: Callable[[int], None] | None = None, unread: str = "") -> str:
+    """The digest of a folder, or of a file as the only one of its folder. `step` is told of the bytes as they are read,
+    and `unread` as for `regular_files`.
 
     Raises Unsafe for links and other special files, and DestinationError for what cannot be read or is empty.
     """
     try:
         if path.is_file():
             return tree_digest({path.name: file_digest(path, step)})
-        files = {name: file_digest(found, step) for name, found in regular_files(path)}
+        files = {name: file_digest(found, step) for name, found in regular_files(path, unread)}
     except OSError as error:
         raise DestinationError(
             f"{path} cannot be read ({type(error).__name__}): check the path and its owner"
@@ -59,8 +60,11 @@ def file_digest(path: Path, step: Callable[[int], None] | None = None) -> str:
     return hashed.hexdigest()
 
 
-def regular_files(root: Path) -> Iterator[tuple[str, Path]]:
-    """The files below a folder, by their relative paths, in no order. Raises Unsafe and OSError."""
+def regular_files(root: Path, unread: str = "") -> Iterator[tuple[str, Path]]:
+    """The files below a folder, by their relative paths, in no order. A folder `unread` at its top is left out.
+
+    Raises Unsafe and OSError.
+    """
     names, pending = Names(), [root]
     while pending:
         with os.scandir(pending.pop()) as found:
@@ -69,6 +73,8 @@ def regular_files(root: Path) -> Iterator[tuple[str, Path]]:
                 name = path.relative_to(root).as_posix()
                 mode = one.stat(follow_symlinks=False).st_mode
                 if stat.S_ISDIR(mode):
+                    if name == unread:
+                        continue
                     names.folder(name)
                     pending.append(path)
                 elif stat.S_ISREG(mode):

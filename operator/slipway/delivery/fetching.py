@@ -227,10 +227,14 @@ def open_source(where: Address, volumes: Mapping[str, Path]) -> Source:
             from slipway.delivery.web import WebFile
 
             return WebFile(where)
-        case "file" | "pvc":
-            from slipway.delivery.local import LocalFiles, mounted
+        case "file":
+            from slipway.delivery.local import LocalFiles
 
-            return LocalFiles(mounted(where, volumes) if where.scheme == "pvc" else Path("/") / where.path)
+            return LocalFiles(Path("/") / where.path)
+        case "pvc":
+            from slipway.delivery.local import LocalFiles, mounted, unread_of
+
+            return LocalFiles(mounted(where, volumes), unread_of(where, volumes))
         case "hf":
             from slipway.delivery.hub import HubFiles
 

@@ -5,24 +5,29 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from slipway.delivery.address import Address
 from slipway.delivery.digest import PIECE, regular_files
 from slipway.delivery.errors import AddressError, Changed, Denied, Field, MisconfiguredError, NotFound
 from slipway.delivery.listing import Entry, Source
 
+LOST: Final = "lost+found"
+"""What file systems such as ext4 have at their top. It is root's alone, and no file of a model."""
+
 
 class LocalFiles(Source):
     """A file, or all files below a folder. Links are refused: what they lead to is not part of the model."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, unread: str = "") -> None:
         self._root = root
+        self._unread = unread
 
     def entries(self) -> Sequence[Entry]:
         """The files as they are now."""
         try:
             if self._root.is_dir():
-                return [_entry(name, path) for name, path in sorted(regular_files(self._root))]
+                return [_entry(name, path) for name, path in sorted(regular_files(self._root, self._unread))]
             if self._root.is_file():
                 return [_entry(self._root.name, self._root)]
         except OSError as error:
@@ -59,6 +64,15 @@ def mounted(where: Address, volumes: Mapping[str, Path]) -> Path:
     if not found.is_relative_to(root.resolve()):
         raise AddressError("its path leaves the volume: name a file or folder in it")
     return found
+
+
+def unread_of(where: Address, volumes: Mapping[str, Path]) -> str:
+    """The folder that is left out at an address: that of the file system, if it is a claim, and all of it.
+
+    Whoever may read it leaves it out too, or else a digest would depend on who asks. Raises DeliveryError.
+    """
+    whole = where.scheme == "pvc" and mounted(where, volumes) == volumes[where.host].resolve()
+    return LOST if whole else ""
 
 
 def _entry(name: str, path: Path) -> Entry:

@@ -119,11 +119,11 @@ def _trusting(config: Any, signer: Signer) -> Any:
 # --- attestations ---------------------------------------------------------------------------------------------------
 
 
-def check_attestation(model: Path, wanted: Attestation, aside: Sequence[str]) -> None:
+def check_attestation(model: Path, wanted: Attestation, aside: Sequence[str], unread: str = "") -> None:
     """Raises AttestationError unless one of the keys signed a statement of SLSA provenance over the files.
 
     Its subjects are the files by path and sha256, each of them; or one has the digest of the tree. What is `aside`, the
-    signature and the attestation themselves, does not count.
+    signature and the attestation themselves, does not count; nor does the folder `unread` at the top.
     """
     path = _file(model, wanted.path, AttestationError)
     payload = _opened(path, wanted.keys)
@@ -131,7 +131,8 @@ def check_attestation(model: Path, wanted: Attestation, aside: Sequence[str]) ->
     if statement.get("_type") not in _STATEMENTS or statement.get("predicateType") != _PROVENANCE:
         raise AttestationError(f"it is no in-toto statement of {_PROVENANCE}")
     _check_builder(statement, wanted.builders)
-    files = {name: file_digest(found) for name, found in regular_files(model) if name not in (*aside, wanted.path)}
+    unsaid = (*aside, wanted.path)
+    files = {name: file_digest(found) for name, found in regular_files(model, unread) if name not in unsaid}
     subjects = statement.get("subject")
     subjects = [one for one in subjects if isinstance(one, Mapping)] if isinstance(subjects, list) else []
     sums = {str(one.get("name")): str(_in(one, "digest", "sha256")) for one in subjects}

@@ -30,7 +30,7 @@ from slipway.delivery.errors import (
     UntrustedError,
 )
 from slipway.delivery.fetching import Options, fetch
-from slipway.delivery.local import LocalFiles, mounted
+from slipway.delivery.local import LocalFiles, mounted, unread_of
 from slipway.delivery.place import Artifact
 from slipway.delivery.progress import Report
 from slipway.delivery.signatures import Attestation, Signature, check_attestation, check_signature
@@ -78,35 +78,36 @@ def verify(
     where = address(uri, pinned=options.digest is not None)
     if where.scheme in ("pvc", "file") and not options.extract:
         folder = mounted(where, options.volumes) if where.scheme == "pvc" else Path("/") / where.path
-        return _checked(_in_place(where, folder, options), folder, options, checks)
+        unread = unread_of(where, options.volumes)
+        return _checked(_in_place(where, folder, unread, options), folder, options, checks, unread)
     if into is not None:
         return _checked(replace(fetch(uri, into, options, progress), uri=uri), into, options, checks)
     with tempfile.TemporaryDirectory(prefix="slipway-") as scratch:
         return verify(uri, Path(scratch) / "model", options, progress, checks)
 
 
-def _checked(artifact: Artifact, folder: Path, options: Options, checks: Checks) -> Verified:
+def _checked(artifact: Artifact, folder: Path, options: Options, checks: Checks, unread: str = "") -> Verified:
     held = ["digest"] if options.digest is not None else []
     for signature in checks.signatures:
         check_signature(folder, signature)
     for attestation in checks.attestations:
-        check_attestation(folder, attestation, checks.aside)
+        check_attestation(folder, attestation, checks.aside, unread)
     held += ["signature"] if checks.signatures else []
     held += ["attestation"] if checks.attestations else []
     return Verified(artifact, tuple(held))
 
 
-def _in_place(where: Address, folder: Path, options: Options) -> Artifact:
+def _in_place(where: Address, folder: Path, unread: str, options: Options) -> Artifact:
     if where.scheme == "pvc" and folder.is_file():
         raise AddressError("it names a file, and a claim is mounted as a folder: name the folder that it is in")
-    sizes = [entry.size or 0 for entry in LocalFiles(folder).entries()]
+    sizes = [entry.size or 0 for entry in LocalFiles(folder, unread).entries()]
     if not sizes:
         raise AddressError("it is empty: there is nothing to verify; check the path")
     if options.max_size is not None and sum(sizes) > options.max_size:
         raise TooLarge(
             f"there are {sum(sizes)} bytes, more than {options.max_size}: allow more, or name a smaller part"
         )
-    digest = digest_of(folder)
+    digest = digest_of(folder, unread=unread)
     if options.digest is not None and digest != options.digest:
         raise DigestMismatch(
             f"the URI holds {digest}, and {options.digest} is wanted: pin the former if that is what is meant"

@@ -18,9 +18,11 @@ import pytest
 from unit.delivery.servers import CHUNK, Asked, Reply, files, ranged, serving
 
 from slipway import delivery
-from slipway.delivery import Artifact, Options, Progress, fetch
+from slipway.delivery import Artifact, Options, Progress, fetch, verify
 
 BIG = random.Random(7).randbytes(3 * CHUNK + 4711)
+
+ALL_OF_A_CLAIM = ("pvc://weights", "pvc://weights/", "pvc://weights/.")
 
 
 class Killed(BaseException):
@@ -28,12 +30,12 @@ class Killed(BaseException):
 
 
 def obey_modes() -> None:
-    """Take from this thread, and from those that it starts, root's right to write to files that are read-only."""
+    """Take from this thread, and from those that it starts, root's right to read and write what others have closed."""
     libc = ctypes.CDLL(None, use_errno=True)
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # version 3, this thread
     sets = (ctypes.c_uint32 * 6)()
     assert libc.capget(header, sets) == 0
-    sets[0] &= ~(1 << 1)  # CAP_DAC_OVERRIDE, of those in effect
+    sets[0] &= ~(1 << 1 | 1 << 2)  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH, of those in effect
     assert libc.capset(header, sets) == 0
 
 
@@ -401,6 +403,40 @@ def test_a_claim_is_read_where_it_is_mounted_and_nowhere_else(tmp_path: Path) ->
     for path in ("../source", "out/hostname", "%2e%2e/source"):
         with pytest.raises(delivery.AddressError, match=r"leaves the volume"):
             fetch(f"pvc://weights/{path}", tmp_path / "x", volumes)
+
+
+def test_the_folder_that_file_systems_have_at_their_top_is_left_out_of_a_claim_by_whoever_may_read_it_or_not(
+    tmp_path: Path,
+) -> None:
+    source = a_model(tmp_path / "mount")
+    (source / "deep" / "lost+found").mkdir(parents=True)
+    (source / "deep" / "lost+found" / "x").write_text("one of the model's own")
+    known, volumes = recipe(source), Options(volumes={"weights": source})
+    (source / "lost+found").mkdir()
+    (source / "lost+found" / "#12").write_text("what a check of the file system found")
+
+    def found(name: str) -> set[str]:
+        obey_modes()
+        return {
+            *(fetch(uri, tmp_path / f"{name}-{number}", volumes).digest for number, uri in enumerate(ALL_OF_A_CLAIM)),
+            *(verify(uri, tmp_path / "unused", volumes).artifact.digest for uri in ALL_OF_A_CLAIM),
+        }
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(found, "readable").result() == {known}
+        (source / "lost+found").chmod(0)
+        try:
+            assert pool.submit(found, "closed").result() == {known}
+        finally:
+            (source / "lost+found").chmod(0o700)
+    assert fetch(source.as_uri(), tmp_path / "no-claim").files == 7
+    assert fetch("pvc://weights/lost+found", tmp_path / "named", volumes).files == 1
+
+
+def test_a_file_of_the_name_of_that_folder_is_one_of_the_model(tmp_path: Path) -> None:
+    source = a_model(tmp_path / "mount")
+    (source / "lost+found").write_text("no folder")
+    assert fetch("pvc://weights", tmp_path / "model", Options(volumes={"weights": source})).digest == recipe(source)
 
 
 def test_a_full_volume_is_told_before_anything_is_fetched(tmp_path: Path) -> None:

@@ -129,6 +129,30 @@ def test_provenance_of_the_tree_holds_beside_a_signature(model: Path, tmp_path: 
     assert held(model, tmp_path, both) == ("signature", "attestation")
 
 
+def test_the_folder_of_the_file_system_needs_no_provenance_at_the_top_of_a_claim(model: Path, tmp_path: Path) -> None:
+    key = a_key()
+    attest(model, key)
+    (model / "lost+found").mkdir()
+    (model / "lost+found" / "#12").write_text("x")
+    options = Options(volumes={"weights": model})
+    assert verify("pvc://weights", tmp_path / "unused", options, checks=attested_by(key)).held == ("attestation",)
+    with pytest.raises(AttestationError, match="lost"):
+        held(model, tmp_path, attested_by(key))
+
+
+def test_a_signature_holds_beside_the_folder_of_the_file_system_while_nothing_is_in_it(
+    model: Path, tmp_path: Path
+) -> None:
+    key = a_key()
+    sign(model, key, tmp_path)
+    (model / "lost+found").mkdir()
+    options = Options(volumes={"weights": model})
+    assert verify("pvc://weights", tmp_path / "unused", options, checks=signed_by(key)).held == ("signature",)
+    (model / "lost+found" / "evil.py").write_text("")
+    with pytest.raises(SignatureError, match="Extra files"):
+        verify("pvc://weights", tmp_path / "unused", options, checks=signed_by(key))
+
+
 UNPROVEN: dict[str, tuple[Callable[[Path, Key], object], str]] = {
     "one bit": (lambda model, _: _flipped(model), "weights.bin"),
     "another file": (lambda model, _: (model / "evil.py").write_text(""), "evil.py"),
