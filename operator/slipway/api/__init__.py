@@ -115,6 +115,7 @@ from slipway.api.plainpattern import PlainPattern
 from slipway.api.protocol import CustomProtocol, ProtocolSpec
 from slipway.api.registry import (
     MAX_WRITE_BACKS,
+    SERVER_URI,
     HuggingFaceRevision,
     MLflowAlias,
     OciTag,
@@ -216,6 +217,7 @@ __all__ = [
     "ResolvedModel",
     "ResolvedRelease",
     "S3Versions",
+    "SERVER_URI",
     "Suggestion",
     "WriteBack",
     "WrittenBack",

@@ -28,6 +28,7 @@ from slipway.api.common import (
 from slipway.api.delivery import ArtifactStatus
 from slipway.api.drift import DriftStatus
 from slipway.api.modelruntime import FrozenRuntime
+from slipway.api.registry import ServerUri
 from slipway.api.release import ReleaseSpec
 from slipway.api.vectors import NamedVector
 
@@ -68,6 +69,12 @@ class ModelRevisionSpec(SpecModel):
     release: ReleaseSpec
     runtime: Annotated[
         FrozenRuntime | None, Field(description="What serves it, where a runtime was chosen when it was created.")
+    ] = None
+    mlflow_tracking_uri: Annotated[
+        ServerUri | None,
+        Field(
+            description="MLflow server of the release's mlflow: addresses, as it was known when the revision was created. MLFLOW_TRACKING_URI of the Secret of delivery.credentials goes before it."
+        ),
     ] = None
 
 

@@ -35,7 +35,10 @@ MAX_WRITE_BACKS: Final = 8
 _NAME: Final = r"^[^/@:\s][^/@:]*$"
 _KEY: Final = r"^[-_./a-zA-Z0-9]+$"
 
-ServerUri = Annotated[str, Field(min_length=8, max_length=1024, pattern=r"^https?://[^\s@?#]+$")]
+SERVER_URI: Final = r"^https?://[^\s@?#]+$"
+"""What the address of a server looks like."""
+
+ServerUri = Annotated[str, Field(min_length=8, max_length=1024, pattern=SERVER_URI)]
 """The address of a server: no credentials, no query."""
 
 

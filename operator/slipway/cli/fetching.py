@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import asdict
 from functools import partial
@@ -53,6 +54,14 @@ Volume = Annotated[
     list[str] | None,
     typer.Option("--volume", metavar="CLAIM=DIR", help="Where a claim is mounted, for pvc://. May be repeated."),
 ]
+MlflowServer = Annotated[
+    str | None,
+    typer.Option(
+        "--mlflow-tracking-uri",
+        metavar="URL",
+        help="The MLflow server of mlflow: addresses, where MLFLOW_TRACKING_URI names none.",
+    ),
+]
 LogFormat = Annotated[
     Literal["text", "json"],
     typer.Option(
@@ -70,6 +79,7 @@ def fetch(  # noqa: PLR0917 - typer makes options of them
     cache: CacheFolder = None,
     cache_size: CacheSize = None,
     volume: Volume = None,
+    mlflow_tracking_uri: MlflowServer = None,
     log_format: LogFormat = "text",
 ) -> None:
     """Fetch a model into a folder that appears only when it is complete, and print its digest."""
@@ -83,7 +93,7 @@ def fetch(  # noqa: PLR0917 - typer makes options of them
         cache_size=size_of("--cache-size", cache_size),
         volumes=dict(mount_of(text) for text in volume or ()),
     )
-
+    use_server(mlflow_tracking_uri)
     try:
         artifact = delivery.fetch(uri, dest, options, partial(tell, log_format))
     except delivery.DeliveryError as error:
@@ -133,6 +143,12 @@ def size_of(option: str, text: str | None) -> int | None:
     if found is None or int(found[1]) == 0:
         fail(f"{option}: {text!r} is no size: write bytes or a quantity like 500Mi or 20Gi", Exit.USAGE)
     return int(found[1]) * (_UNITS | _BINARY)[found[2]]
+
+
+def use_server(url: str | None) -> None:
+    """Have the MLflow server at this address asked where the environment names none: that of the credentials may."""
+    if url is not None and not os.environ.get("MLFLOW_TRACKING_URI"):
+        os.environ["MLFLOW_TRACKING_URI"] = url
 
 
 def mount_of(text: str) -> tuple[str, Path]:

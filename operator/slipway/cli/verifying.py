@@ -17,12 +17,14 @@ from slipway.cli.fetching import (
     Extract,
     LogFormat,
     MaxSize,
+    MlflowServer,
     Uri,
     Volume,
     end,
     mount_of,
     size_of,
     tell,
+    use_server,
 )
 from slipway.cli.session import fail
 from slipway.cli.vouching import Vouched, checks_of
@@ -61,6 +63,7 @@ def verify(  # noqa: PLR0917 - typer makes options of them
     cache: CacheFolder = None,
     cache_size: CacheSize = None,
     volume: Volume = None,
+    mlflow_tracking_uri: MlflowServer = None,
     public_key: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Public key, in PEM, that signed the model.")
     ] = None,
@@ -115,6 +118,7 @@ def verify(  # noqa: PLR0917 - typer makes options of them
         attestation_key,
         tuple(builder or ()),
     )
+    use_server(mlflow_tracking_uri)
     try:
         checks = checks_of(release, _policy(policy), pinned=digest is not None)
         verified = delivery.verify(uri, into, options, partial(tell, log_format), checks)

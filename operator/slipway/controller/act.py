@@ -193,6 +193,7 @@ class Actor:
             namespace=scene.namespace,
             release=scene.deployment["spec"]["release"],
             runtime=scene.runtime,
+            mlflow=scene.mlflow,
             full_hash=hash_,
             owner=_owner(scene.deployment, MODEL_DEPLOYMENT_KIND),
         )
@@ -260,7 +261,7 @@ class Actor:
             )
         if record is None or record.artifact is None:
             raise Invalid(f"ModelRevision {revision_name(scene.name, hash_)}: status.artifact is gone: restore it")
-        return Fetch(image, record.artifact.digest)
+        return Fetch(image, record.artifact.digest, scene.releases[hash_].spec.mlflow_tracking_uri)
 
     async def _scale(self, scene: Scene, target: FleetTarget, owner: Owner) -> None:
         """The autoscaler and the disruption budget of a revision; those that are not asked for any more are deleted."""

@@ -92,6 +92,8 @@ class Scene:
     """Autoscalers, of whichever kind, and PodDisruptionBudgets by name."""
     runtime: FrozenRuntime | None = None
     """What the declared release was settled with, where its revision is still to be created."""
+    mlflow: str | None = None
+    """The MLflow server of the declared release's addresses, where its revision is about to be created."""
     routing: Routing | None = None
     """None until the route was read."""
 

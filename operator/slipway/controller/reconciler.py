@@ -17,7 +17,7 @@ from slipway.controller.collect import Collector
 from slipway.controller.declared import NothingDeclared, registry_of
 from slipway.controller.logs import concerning
 from slipway.controller.notifying import Notifier
-from slipway.controller.observe import InvalidSpecError, observe, read_spec, read_status
+from slipway.controller.observe import InvalidSpecError, Scene, observe, read_spec, read_status
 from slipway.controller.reacting import Reactions
 from slipway.controller.registries import Registries
 from slipway.controller.rights import with_remedy
@@ -129,6 +129,7 @@ class Reconciler:
             with span("act"):
                 await self._actor.record(scene, decision)
                 self._telemetry.decided(key, seen, decision)  # on record: no later look would count it
+                scene = await self._with_server(deployment, scene, decision)
                 await self._actor.act(scene, decision, now)
             self._reactions.start(scene, decision.reactions)
             self._writing_back.start(key, registry_of(deployment), decision.write_backs)
@@ -150,6 +151,12 @@ class Reconciler:
             return await self._registries.look(deployment, now)
         except ValueError as error:
             raise InvalidSpecError(str(error)) from error
+
+    async def _with_server(self, deployment: Object, scene: Scene, decision: Decision) -> Scene:
+        """The scene with the MLflow server of the declared release, which its revision is created with."""
+        if decision.create is None:
+            return scene
+        return replace(scene, mlflow=await self._registries.mlflow_server(deployment, scene.spec.release))
 
     async def _in_turn(self, namespace: str, seen: Observation) -> Observation:
         """The observation with what the rollout has to wait for, where nothing else keeps it from starting."""

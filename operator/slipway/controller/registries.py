@@ -11,18 +11,19 @@ import base64
 import binascii
 import logging
 import random
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from slipway.api import ModelDeploymentStatus, RegistrySpec
-from slipway.cluster import SECRET, Cluster, ClusterError, EventRecorder, Object
+from slipway.api import SERVER_URI, ModelDeploymentStatus, RegistrySpec, ReleaseSpec
+from slipway.cluster import SECRET, Cluster, ClusterError, EventRecorder, Forbidden, Object
 from slipway.controller.declared import registry_of, written_release
 from slipway.controller.observe import read_status
 from slipway.controller.statuses import StatusWriter
 from slipway.outside import Egress, Outside
-from slipway.registries import Asker, Memory, Registry, RegistryError, find
+from slipway.registries import TRACKING_SERVER, Asker, Memory, Registry, RegistryError, find
 from slipway.release import source_of
 from slipway.rollout import RegistryAnswer, noted, reasons
 
@@ -187,6 +188,32 @@ class Registries:
             reason, message = reasons.REGISTRY_ANSWER, f"a defect of the operator: {type(error).__name__}"
             _log.error("%s: asking its registry: %s", "/".join(key), message)
         return RegistryAnswer(followed.source, reason=reason, message=message)
+
+    async def mlflow_server(self, deployment: Object, release: ReleaseSpec) -> str | None:
+        """The MLflow server of a release's addresses ``mlflow:``, for its revision; None where it has no such address,
+        or nobody names a server.
+
+        It is the one that the registry is asked at, but for one that the Secret of ``from.credentials`` names: what
+        Secrets hold is not recorded. Raises ValueError, which names the field, and ClusterError.
+        """
+        uris = [release.model.uri, *(adapter.uri for adapter in release.adapters or ())]
+        if not any(uri is not None and uri.startswith("mlflow:") for uri in uris):
+            return None
+        spec = registry_of(deployment)
+        server = spec.mlflow.uri if spec is not None and spec.mlflow is not None else None
+        if server is None and not await self._secret_names_server(deployment["metadata"]["namespace"], spec):
+            server = self.registry.tracking_uri
+        return server.rstrip("/") if server is not None and re.match(SERVER_URI, server) else None
+
+    async def _secret_names_server(self, namespace: str, spec: RegistrySpec | None) -> bool:
+        if spec is None or spec.mlflow is None:
+            return False
+        try:
+            asker = await self.asker(namespace, spec)
+        except (RegistryError, Forbidden) as error:  # which asking the registry tells of
+            _log.debug("%s: whether the registry's Secret names a server is not known: %s", namespace, error)
+            return False
+        return bool(asker.secret.get(TRACKING_SERVER, "").strip())
 
     async def asker(self, namespace: str, spec: RegistrySpec) -> Asker:
         """Who asks for a ModelDeployment. The Secret is read by its name, and kept nowhere."""

@@ -105,7 +105,7 @@ class Verifier:
                 scene.namespace,
                 name,
                 uid,
-                lambda: _job(scene, seen, revision, name, _pod(release, policy, revision, image)),
+                lambda: _job(scene, seen, revision, name, _pod(scene, release, policy, revision, image)),
             )
             if state.progress is Progress.SUCCEEDED:
                 return _found(read_result(state.said, VerificationResult), release, seen)
@@ -168,13 +168,13 @@ def _job(scene: Scene, seen: Observation, revision: Revision, name: str, pod: Jo
     )
 
 
-def _pod(release: ReleaseSpec, policy: PolicySpec, revision: Revision, image: str) -> JobPod:
+def _pod(scene: Scene, release: ReleaseSpec, policy: PolicySpec, revision: Revision, image: str) -> JobPod:
     """The pod that fetches and verifies. It has what the release's own pods fetch with, and their identity, and runs
     where they may: a volume may be of one node only, and all that a namespace may use may be tainted."""
     delivery, uri, settings = release.delivery, release.model.uri, release.pod
     if delivery is None or uri is None:
         raise JobError("spec.release.model.uri: there is nothing to deliver")
-    means = means_of(uri, delivery)
+    means = means_of(uri, delivery, scene.releases[revision.hash].spec.mlflow_tracking_uri)
     security = settings.security_context if settings is not None else None
     trust = list(_trust(release))
     return JobPod(

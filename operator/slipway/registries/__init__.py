@@ -7,11 +7,13 @@ follows from it. Nothing is fetched here but names: weights are brought by `slip
 
 from slipway.registries.asking import Asker, RegistryError
 from slipway.registries.find import HUB, Memory, Registry, find
+from slipway.registries.mlflow import SERVER as TRACKING_SERVER
 from slipway.registries.mlflow import set_alias, set_tag, tracking_server
 from slipway.registries.webhook import NotSignedError, delivery_of, moved_alias
 
 __all__ = [
     "HUB",
+    "TRACKING_SERVER",
     "Asker",
     "Memory",
     "NotSignedError",

@@ -13,6 +13,7 @@ from slipway.outside import Fetched
 from slipway.registries.asking import MALFORMED, MISSING, REFUSED, Asker, RegistryError, basic, document_of, text_in
 
 SERVER: Final = "MLFLOW_TRACKING_URI"
+"""The key of a Secret that names the server."""
 TOKEN: Final = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 - the key of a Secret, not a token
 USER: Final = "MLFLOW_TRACKING_USERNAME"
 PASSWORD: Final = "MLFLOW_TRACKING_PASSWORD"  # noqa: S105 - the key of a Secret, not a password

@@ -24,7 +24,7 @@ def with_adapters(pod: dict[str, Any], release: ReleaseSpec, fetch: Fetch) -> di
     delivery = release.delivery.model_copy(update={"extract": None})  # it is about the model's URI
     fetching = []
     for index, adapter in enumerate(release.adapters):
-        means = means_of(adapter.uri, delivery)
+        means = means_of(adapter.uri, delivery, fetch.mlflow)
         where = f"{PLACE}/{FOLDER}/{adapter.name}"
         words = ["fetch", adapter.uri, where, f"--digest={adapter.digest}", *means.arguments]
         name = f"{FETCH_CONTAINER}-adapter-{index}"

@@ -32,6 +32,7 @@ IMAGE: Final = "/slipway/image"
 
 _PVC: Final = "pvc://"
 _OCI: Final = "oci://"
+_MLFLOW: Final = "mlflow:"
 _MISMATCH: Final = "DigestMismatch"
 
 
@@ -41,6 +42,8 @@ class Fetch:
 
     image: str
     digest: str
+    mlflow: str | None = None
+    """The MLflow server of addresses ``mlflow:``, where the credentials name none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,9 @@ def found_at(uri: str, delivery: DeliverySpec) -> str:
     return f"file://{IMAGE}" if delivery.image_volume else uri
 
 
-def means_of(uri: str, delivery: DeliverySpec) -> Means:
-    """The options, variables and volumes with which a model is fetched, wherever that is done."""
+def means_of(uri: str, delivery: DeliverySpec, mlflow: str | None = None) -> Means:
+    """The options, variables and volumes with which a model is fetched, wherever that is done. `mlflow` is as in
+    `Fetch`."""
     arguments: list[str] = []
     mounts: list[dict[str, Any]] = [{"name": VOLUME, "mountPath": PLACE}]
     volumes: list[dict[str, Any]] = [{"name": VOLUME, "emptyDir": {}}]
@@ -82,6 +86,9 @@ def means_of(uri: str, delivery: DeliverySpec) -> Means:
             arguments.append(f"--cache-size={delivery.cache.max_size}")
         mounts.append({"name": "slipway-cache", "mountPath": CACHE})
         volumes.append(_claimed("slipway-cache", delivery.cache.claim_name, read_only=False))
+    if mlflow is not None and uri.startswith(_MLFLOW):
+        # An option and no variable, so that a variable of the credentials goes before it.
+        arguments.append(f"--mlflow-tracking-uri={mlflow}")
     claim = claim_of(uri)
     if claim is not None:
         arguments.append(f"--volume={claim[0]}={CLAIM}")
@@ -119,7 +126,7 @@ def delivered(pod: Mapping[str, Any], release: ReleaseSpec, fetch: Fetch) -> dic
     if delivery is None or uri is None:
         raise ValueError("spec.release.model.uri: there is nothing to deliver")
     path, claim = delivery.path or DEFAULT_MODEL_PATH, None if delivery.extract else claim_of(uri)
-    means = means_of(uri, delivery)
+    means = means_of(uri, delivery, fetch.mlflow)
     looking = ["verify", found_at(uri, delivery), f"--digest={fetch.digest}", *means.arguments]
     if delivery.image_volume:
         words, mount = looking, {"name": "slipway-image", "mountPath": path, "readOnly": True}

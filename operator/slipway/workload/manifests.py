@@ -97,13 +97,16 @@ def revision_manifest(
     full_hash: str,
     owner: Owner,
     runtime: FrozenRuntime | None = None,
+    mlflow: str | None = None,
 ) -> Object:
     """The ModelRevision of a release. `release` is ``spec.release`` as the API server stores it, word for word.
 
-    It is recorded raw, not as our models read it: what was hashed is what an auditor can hash again. Beside it stands
-    the runtime that it was settled with.
+    It is recorded raw, not as our models read it: what was hashed is what an auditor can hash again. Beside it stand
+    the runtime that it was settled with, and the MLflow server of its addresses.
     """
-    settled = {} if runtime is None else {"runtime": as_written(runtime)}
+    settled: Object = {} if runtime is None else {"runtime": as_written(runtime)}
+    if mlflow is not None:
+        settled["mlflowTrackingUri"] = mlflow
     return stamped(
         {
             "apiVersion": API_VERSION,

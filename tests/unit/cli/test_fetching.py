@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
+from unit.delivery.servers import serving
+from unit.delivery.test_mlflow import ROOT, a_server
 
 from slipway.cli.app import app
 from slipway.cli.fetching import in_words
@@ -31,6 +33,20 @@ def test_the_artifact_is_printed_as_json(tmp_path: Path, model: Path) -> None:
     assert json.loads(out) == {"uri": model.as_uri(), "digest": digest_of(model), "bytes": 1000, "files": 1}
     assert "1000 B of 1000 B (100%)" in err
     assert "1 of 1 files" in err
+
+
+@pytest.mark.parametrize("verb", ["fetch", "verify"])
+@pytest.mark.parametrize("said", ["", "the server's"])
+def test_a_server_of_mlflow_is_that_of_the_variable_or_else_of_the_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, said: str
+) -> None:
+    with serving(a_server(f"mlflow-artifacts:/{ROOT}")) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", said and server.url)
+        named = "http://127.0.0.1:1" if said else server.url
+        dest = [str(tmp_path / "model")] if verb == "fetch" else []
+        words = [verb, "mlflow:models:/fraud/3", *dest, f"--mlflow-tracking-uri={named}"]
+        done = CliRunner().invoke(app, words)
+    assert (done.exit_code, json.loads(done.stdout)["files"]) == (0, 2)
 
 
 def test_a_digest_that_does_not_match_is_told_by_the_option(tmp_path: Path, model: Path) -> None:

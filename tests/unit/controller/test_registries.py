@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 from unit.controller.builders import NAMESPACE, a_release
+from unit.controller.jobs import IMAGE, arguments, finish, jobs, the_job
 from unit.controller.world import World
 from unit.registries.mlflow_server import MLflowServer, an_mlflow_server
 
-from slipway.cluster import MODEL_REVISION, SECRET
+from slipway.cluster import DEPLOYMENT, MODEL_REVISION, SECRET
 from slipway.controller.registries import LONGEST_PAUSE, pause_after
 from slipway.outside import Egress
 from slipway.registries import Registry
@@ -211,6 +212,86 @@ async def test_another_source_changes_nothing_before_it_has_answered(world: Worl
     mlflow.aliases["nobody-set-it"] = "2"
     await asked(world)
     assert world.stable == "2"
+
+
+# --- what only the server can read -----------------------------------------------------------------------------------
+
+
+async def served_by_mlflow(world: World, server: MLflowServer, release: dict[str, Any]) -> list[str]:
+    """The options by which what fetches version 1 of a server that hands its artifacts on itself finds the server: the
+    same of the Job that verifies it, and of its pods."""
+    server.versions["1"] = "mlflow-artifacts:/1/models/fraud/artifacts"
+    world.egress = Egress(("127.0.0.0/8",))
+    world.image = IMAGE
+    world.kill_operator()
+    world.start_operator()
+    world.declare(release=release | {"delivery": {"credentials": {"secretName": "store"}}}, **SHORT)
+    await world.pass_time(1)
+    await world.registries.idle()
+    await world.run(lambda: bool(jobs(world)))
+    assert arguments(the_job(world))[:2] == ["verify", "mlflow:models:/fraud/1"]
+    finish(world, {"digest": DIGEST, "bytes": 7, "files": 2, "verified": []})
+    await world.run(lambda: world.stable == "1")
+    (deployment,) = world.mirror.objects(DEPLOYMENT)
+    (fetch,) = deployment["spec"]["template"]["spec"]["initContainers"]
+    said = [
+        [word for word in words if word.startswith("--mlflow")] for words in (arguments(the_job(world)), fetch["args"])
+    ]
+    assert said[0] == said[1]
+    return said[0]
+
+
+async def test_what_fetches_is_told_the_server_that_the_release_was_resolved_by(
+    world: World, mlflow: MLflowServer
+) -> None:
+    world.registry = Registry("http://other.example:5000")
+    assert await served_by_mlflow(world, mlflow, automatic(mlflow)) == [f"--mlflow-tracking-uri={mlflow.url}"]
+    assert world.revision("1")["spec"]["mlflowTrackingUri"] == mlflow.url
+    assert mlflow.url not in str(world.revision("1")["spec"]["release"])
+
+
+async def test_what_fetches_is_told_the_operators_server_where_nothing_else_names_one(
+    world: World, mlflow: MLflowServer
+) -> None:
+    world.registry = Registry(f"{mlflow.url}/")
+    assert await served_by_mlflow(world, mlflow, automatic(None)) == [f"--mlflow-tracking-uri={mlflow.url}"]
+
+
+async def test_a_server_that_a_secret_names_is_not_recorded_and_no_other_one_takes_its_place(
+    world: World, mlflow: MLflowServer
+) -> None:
+    world.registry = Registry("http://other.example:5000")
+    a_secret(world, MLFLOW_TRACKING_URI=mlflow.url)
+    release = automatic(None, credentials={"secretName": "registry"})
+    assert await served_by_mlflow(world, mlflow, release) == []
+    assert mlflow.url not in str(world.revision("1"))
+
+
+async def test_a_declared_version_of_mlflow_is_of_the_server_that_it_is_followed_at(
+    world: World, mlflow: MLflowServer
+) -> None:
+    release = suggesting(mlflow)
+    release["model"] = release["model"] | {"uri": "mlflow:models:/fraud/1"}
+    assert await served_by_mlflow(world, mlflow, release) == [f"--mlflow-tracking-uri={mlflow.url}"]
+
+
+async def test_a_release_goes_on_with_the_server_that_its_revision_was_created_with(
+    world: World, mlflow: MLflowServer
+) -> None:
+    await served_by_mlflow(world, mlflow, automatic(mlflow))
+    before = world.mirror.objects(DEPLOYMENT)
+    async with an_mlflow_server() as other:
+        other.aliases["production"] = "1"
+        other.versions = mlflow.versions
+        release = automatic(other) | {"delivery": {"credentials": {"secretName": "store"}}}
+        world.declare(release=release)
+        await heard(world)
+        await world.pass_time(60)
+    assert world.status["resolved"]["source"].endswith(other.url)
+    assert world.revision("1")["spec"]["mlflowTrackingUri"] == mlflow.url
+    assert [obj["spec"]["template"] for obj in world.mirror.objects(DEPLOYMENT)] == [
+        obj["spec"]["template"] for obj in before
+    ]
 
 
 # --- bad input --------------------------------------------------------------------------------------------------------

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from unit.workload.builders import a_raw_release
+from unit.workload.builders import a_deployment, a_raw_release
 from unit.workload.test_delivery import FETCH, mounts, pod
 
 from slipway.api import ReleaseSpec
 from slipway.release import release_hash
-from slipway.workload import refused_bytes
+from slipway.workload import Fetch, refused_bytes
 from slipway.workload.fleet import pod_problem
 
 ONE, TWO = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
@@ -58,6 +58,14 @@ def test_what_is_said_of_the_delivery_holds_for_adapters_but_for_the_archive() -
         assert "--max-size=1Gi" in one["args"]
         assert "--extract" not in one["args"]
     assert len({volume["name"] for volume in spec["volumes"]}) == len(spec["volumes"])
+
+
+def test_an_adapter_of_mlflow_is_fetched_from_the_server_of_the_revision() -> None:
+    release = a_release([ADAPTERS[0] | {"uri": "mlflow:models:/support/2"}, ADAPTERS[1]])
+    known = Fetch(FETCH.image, ONE, "http://mlflow.shop.svc:5000")
+    spec = a_deployment(release, fetch=known)["spec"]["template"]["spec"]
+    told = ["--mlflow-tracking-uri=http://mlflow.shop.svc:5000" in one["args"] for one in spec["initContainers"]]
+    assert told == [False, True, False]
 
 
 def test_a_base_on_a_claim_leaves_adapters_a_volume_of_their_own() -> None:

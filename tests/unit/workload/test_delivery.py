@@ -85,6 +85,19 @@ def test_an_image_is_mounted_by_the_kubelet_and_only_looked_at() -> None:
     assert mounts(fetch)["/slipway/image"]["readOnly"] is True
 
 
+def test_a_server_of_mlflow_is_told_to_what_fetches_from_it_alone() -> None:
+    """And to nothing where the revision knows none: pods of revisions that were created before stay what they are."""
+    known = Fetch(FETCH.image, DIGEST, "http://mlflow.shop.svc:5000")
+    option = "--mlflow-tracking-uri=http://mlflow.shop.svc:5000"
+    for uri, told in (("mlflow:models:/fraud/3", True), ("s3://models/fraud", False)):
+        release = a_delivered(uri, credentials={"secretName": "store"})
+        spec = a_deployment(release, fetch=known)["spec"]["template"]["spec"]
+        assert (option in spec["initContainers"][0]["args"]) is told
+        assert option not in str(pod(release))
+        # Of one name the variable of a container goes before that of its Secret, and the Secret is to go before this.
+        assert "MLFLOW" not in str(spec["initContainers"][0]["env"])
+
+
 def test_an_archive_on_a_claim_is_unpacked_elsewhere() -> None:
     spec = pod(a_delivered("pvc://models/fraud.zip", extract=True))
     assert spec["initContainers"][0]["args"][0] == "fetch"
