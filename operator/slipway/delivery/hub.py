@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from slipway.delivery.address import Address
 from slipway.delivery.errors import AddressError, DeliveryError, Denied, Field, MisconfiguredError, NotFound, Passing
 from slipway.delivery.listing import Buffer, Entry, Source
+from slipway.delivery.pacing import seconds_asked
 from slipway.delivery.web import Web
 
 _KINDS: Final = {"datasets": "dataset", "spaces": "space"}
@@ -114,10 +115,12 @@ def _asked(ask: Callable[[], Result]) -> Result:
         for kind in type(error).__mro__:
             if (known := _ERRORS.get(kind.__name__)) is not None:
                 raise type(known)(known.problem) from None
-        status = getattr(getattr(error, "response", None), "status_code", None)
+        answer = getattr(error, "response", None)
+        status = getattr(answer, "status_code", None)
         if status in (401, 403):
             raise Denied("the hub refuses to show it: give a token that may read it in HF_TOKEN") from None
         if isinstance(status, int) and status < 500 and status != 429:
             raise NotFound(f"the hub answered HTTP {status}: check the name and HF_ENDPOINT") from None
         told = f"HTTP {status}" if status else type(error).__name__
-        raise Passing(f"the hub was asked, with {told}") from None
+        said = {str(name).lower(): str(value) for name, value in getattr(answer, "headers", {}).items()}
+        raise Passing(f"the hub was asked, with {told}", after=seconds_asked(said)) from None

@@ -8,6 +8,7 @@ until those before it have come; as chunks are given out in order, the one that 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import queue
 import random
@@ -31,6 +32,8 @@ from slipway.delivery.journal import Journal
 from slipway.delivery.listing import Entry, Source
 from slipway.delivery.progress import Meter
 
+_LOGGER: Final = logging.getLogger(__name__)
+
 CHUNK: Final = 4 * 1024 * 1024
 """Bytes of a part."""
 
@@ -41,13 +44,19 @@ SPARE: Final = 2
 """Buffers beyond those of the workers: chunks that are early wait in them."""
 
 ATTEMPTS: Final = 5
-"""Times that a part is asked for."""
+"""Times in a row that a request may fail before anything came."""
+
+PATIENT_ATTEMPTS: Final = 12
+"""The same once bytes have come: the pauses between them are about two minutes, in which a server may start anew."""
 
 FIRST_WAIT: Final = 0.5
 """Seconds before the second attempt; doubled for each further one."""
 
 LONGEST_WAIT: Final = 20.0
-"""Seconds between two attempts at most, whatever the server asks for."""
+"""Seconds between two attempts at most, unless the server asks for more."""
+
+LONGEST_ASKED: Final = 600.0
+"""Seconds that are waited at most where a server asks for it: limits are often counted in windows of 5 minutes."""
 
 
 @dataclass(slots=True)
@@ -64,21 +73,42 @@ class _File:
     early: dict[int, tuple[bytearray, int]] = field(default_factory=dict)
 
 
-def attempts(stop: threading.Event, ask: Callable[[], Any]) -> Any:
-    """What `ask` gives, tried again when it fails in a way that passes. Raises Unreachable in the end."""
-    for attempt in range(1, ATTEMPTS + 1):
+def pause(stop: threading.Event, seconds: float) -> None:
+    """Let time pass, unless everything is to stop."""
+    stop.wait(seconds)
+
+
+def attempts(
+    stop: threading.Event, ask: Callable[[], Any], *, got: Callable[[], int] = int, patient: Callable[[], bool] = bool
+) -> Any:
+    """What `ask` gives, tried again when it fails in a way that passes. Raises Unreachable when it does so too often
+    without getting any further by `got`, which counts what need not come again."""
+    failed, before = 0, got()
+    while True:
         try:
             return ask()
         except Passing as passing:
-            if attempt == ATTEMPTS:
+            failed = failed + 1 if got() == before else 1
+            before = got()
+            if passing.after > LONGEST_ASKED:
                 raise Unreachable(
-                    f"{passing} {ATTEMPTS} times: check the host, that it runs, and the namespace's network policies"
+                    f"{passing}, and asks to wait {passing.after:.0f} s: fetch again after that"
                 ) from None
-            longest = min(LONGEST_WAIT, max(FIRST_WAIT * 2 ** (attempt - 1), passing.after))
-            stop.wait(longest * random.uniform(0.75, 1))  # noqa: S311 - jitter
+            if failed >= (PATIENT_ATTEMPTS if patient() else ATTEMPTS):
+                raise Unreachable(
+                    f"{passing} {failed} times: check the host, that it runs, and the namespace's network policies"
+                ) from None
+            if passing.after > LONGEST_WAIT:
+                _LOGGER.warning("%s, and asks to wait %.0f s, which is done", passing, passing.after)
+            pause(stop, _wait(failed, passing.after))
             if stop.is_set():
                 raise Stopped from None
-    raise AssertionError("the last attempt returns or raises")
+
+
+def _wait(failed: int, asked: float) -> float:
+    """Seconds until the next attempt, not the same for all who failed at the same time, and not less than asked."""
+    own: float = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (failed - 1)) * random.uniform(0.75, 1)  # noqa: S311 - jitter
+    return max(own, asked * random.uniform(1, 1.1))  # noqa: S311 - jitter
 
 
 class Stopped(Exception):
@@ -99,6 +129,7 @@ class Transfer:
         self._meter = meter
         self._limit = limit
         self._stop = threading.Event()
+        self._begun = threading.Event()
         self._errors: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._tasks = self._chunks()
@@ -195,14 +226,18 @@ class Transfer:
                 raise Stopped
             for count in self._source.into(entry, begin + got, view[got:]):
                 got += count
-                self._meter.came(count)
+                self._came(count)
                 if self._stop.is_set():
                     raise Stopped
             if got < len(view):
                 raise Passing(f"the connection ended {len(view) - got} bytes early")
 
         if len(view):
-            attempts(self._stop, ask)
+            attempts(self._stop, ask, got=lambda: got, patient=self._begun.is_set)
+
+    def _came(self, count: int) -> None:
+        self._meter.came(count)
+        self._begun.set()
 
     def _hash(self, file: _File, index: int, buffer: bytearray, count: int) -> None:
         """Hash a chunk, or leave it to whoever brings those before it; then hash those that waited for this one."""
@@ -238,7 +273,7 @@ class Transfer:
                         _pwrite(out.fileno(), memoryview(piece), got)
                         file.hashed.update(piece)
                         got += len(piece)
-                        self._meter.came(len(piece))
+                        self._came(len(piece))
                 except Passing:
                     self._meter.came(-got)
                     raise
@@ -247,7 +282,7 @@ class Transfer:
                     f"{file.entry.path} has {got} bytes where {file.entry.size} were announced: fetch again"
                 )
 
-        attempts(self._stop, ask)
+        attempts(self._stop, ask, patient=self._begun.is_set)
         self._finished(file)
 
     def _check_limit(self, entry: Entry, got: int) -> None:

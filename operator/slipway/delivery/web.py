@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from slipway.delivery.address import Address
 from slipway.delivery.errors import (
@@ -35,9 +35,8 @@ from slipway.delivery.errors import (
     Unsafe,
 )
 from slipway.delivery.listing import Buffer, Entry, Source
-
-MAX_REDIRECTS: Final = 5
-"""Hops after the first."""
+from slipway.delivery.pacing import seconds_asked
+from slipway.delivery.redirects import LASTING, MAX_REDIRECTS, OVER, REDIRECTS, Targets, following, origin
 
 CONNECT_SECONDS: Final = 10.0
 """For a connection to come about."""
@@ -87,6 +86,7 @@ class Web:
         self._headers: Mapping[str, str] | None = None
         self._certificates: ssl.SSLContext | None = None
         self._connections: list[http.client.HTTPConnection] = []
+        self._targets = Targets()
 
     def close(self) -> None:
         """Close all connections; no thread may use one any more."""
@@ -123,6 +123,7 @@ class Web:
             while got < len(view):
                 count = answer.readinto(view[got : got + _PIECE])
                 if not count:
+                    self._targets.forget(url)
                     return
                 got += count
                 yield count
@@ -157,7 +158,7 @@ class Web:
     def _open(self, url: str, headers: Mapping[str, str]) -> Iterator[http.client.HTTPResponse]:
         """The answer with a body, redirects followed. A connection whose body was not read is not used again."""
         try:
-            answer, connection = self._follow(url, headers)
+            answer, connection = self._again(url, headers) or self._follow(url, headers)
             try:
                 yield answer
             finally:
@@ -169,7 +170,26 @@ class Web:
                 f"the certificate of {urlsplit(url).netloc} is not trusted ({error.verify_message}): set SSL_CERT_FILE"
             ) from None
         except (OSError, http.client.HTTPException) as error:
+            self._targets.forget(url)
             raise Passing(f"{urlsplit(url).netloc}: {type(error).__name__}") from None
+
+    def _again(
+        self, url: str, headers: Mapping[str, str]
+    ) -> tuple[http.client.HTTPResponse, http.client.HTTPConnection] | None:
+        """The answer from where redirects led before, by the same rules; None where the URL has to be asked itself."""
+        target = self._targets.get(url) if "range" in headers else None
+        if target is None:
+            return None
+        own = self._who() if origin(target) == origin(urlsplit(url)) else {}
+        answer, connection = self._send(target, {**headers, **own})
+        if answer.status not in LASTING:
+            self._targets.forget(url)
+        if answer.status in OVER:
+            answer.close()
+            connection.close()
+            return None
+        _check(answer, connection, target.netloc)
+        return answer, connection
 
     def _follow(
         self, url: str, headers: Mapping[str, str]
@@ -177,9 +197,9 @@ class Web:
         first = target = urlsplit(url)
         renewed, hops = False, 0
         while hops <= MAX_REDIRECTS:
-            own = self._who() if _origin(target) == _origin(first) else {}
+            own = self._who() if origin(target) == origin(first) else {}
             answer, connection = self._send(target, {**headers, **own})
-            if answer.status == 401 and not renewed and _origin(target) == _origin(first):
+            if answer.status == 401 and not renewed and origin(target) == origin(first):
                 refused = {name.lower(): value for name, value in answer.headers.items()}
                 answer.close()
                 connection.close()
@@ -189,12 +209,14 @@ class Web:
                         self._headers = self._authorize(refused)
                 continue
             location = answer.headers.get("location")
-            if answer.status not in (301, 302, 303, 307, 308) or location is None:
+            if answer.status not in REDIRECTS or location is None:
                 _check(answer, connection, target.netloc)
+                if hops and "range" in headers:
+                    self._targets.learn(url, target)
                 return answer, connection
             answer.close()
             connection.close()
-            target = _next(target, location)
+            target = following(target, location)
             hops += 1
         raise AddressError(f"{first.netloc} redirects more than {MAX_REDIRECTS} times: give the last address")
 
@@ -229,7 +251,7 @@ class Web:
 
     def _connection(self, target: SplitResult, *, fresh: bool) -> http.client.HTTPConnection:
         kept: dict[tuple[str, str], http.client.HTTPConnection] = self._mine.__dict__.setdefault("kept", {})
-        key = _origin(target)
+        key = origin(target)
         if fresh or key not in kept:
             kept[key] = made = _connect(target, self._trusted() if target.scheme == "https" else None)
             with self._lock:
@@ -322,23 +344,6 @@ def _for_proxy(login: Mapping[str, str]) -> Mapping[str, str]:
     return {f"proxy-{name}": value for name, value in login.items()}
 
 
-def _origin(target: SplitResult) -> tuple[str, str]:
-    return target.scheme, target.netloc
-
-
-def _next(target: SplitResult, location: str) -> SplitResult:
-    try:
-        following = urlsplit(urljoin(target.geturl(), location))
-        known = following.scheme in ("http", "https") and following.hostname and following.port != 0
-    except ValueError:
-        known = None
-    if not known:
-        raise AddressError(f"{target.netloc} redirects to what is no https URL: give the last address")
-    if target.scheme == "https" and following.scheme != "https":
-        raise AddressError(f"{target.netloc} redirects from https to http, which is not followed: give another address")
-    return following
-
-
 def _check(answer: http.client.HTTPResponse, connection: http.client.HTTPConnection, host: str) -> None:
     """Raises what an answer's status stands for, unless it has what was asked for."""
     status = answer.status
@@ -347,11 +352,11 @@ def _check(answer: http.client.HTTPResponse, connection: http.client.HTTPConnect
             connection.close()
             raise Incomplete(f"{host} answers compressed, though it was asked not to: store the file uncompressed")
         return
-    after = answer.headers.get("retry-after", "")
+    after = seconds_asked({name.lower(): value for name, value in answer.headers.items()})
     answer.close()
     connection.close()
     if status in _PASSING:
-        raise Passing(f"{host} answered HTTP {status}", after=float(after) if after.isdecimal() else 0.0)
+        raise Passing(f"{host} answered HTTP {status}", after=after)
     if status in (401, 403, 407):
         raise Denied(f"{host} answered HTTP {status}: check that the credentials given may read it")
     if status in (404, 410):

@@ -19,4 +19,5 @@ def _nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr("slipway.delivery.transfer.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("slipway.delivery.transfer.LONGEST_WAIT", 0.02)
     monkeypatch.setattr("slipway.delivery.transfer.CHUNK", CHUNK)
