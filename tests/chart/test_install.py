@@ -145,7 +145,7 @@ def the_rollouts(operator: Installed, namespace: str, *, more: Callable[[], None
     operator.apply(namespace, a_quick_release("v4", traffic={"gateway": route}))
     operator.until("v4 serves", lambda: serves(operator, namespace, "v4"))
     more()
-    operator.within(namespace)("delete", "modeldeployments.slipway.dev", NAME, "--timeout=20s")
+    operator.within(namespace)("delete", "modeldeployments.slipway.dev", NAME, "--timeout=60s")
 
 
 KEDA: Manifest = {

@@ -66,7 +66,7 @@ async def url() -> AsyncIterator[str]:
 
 async def _served(session: aiohttp.ClientSession, path: str) -> None:
     """A definition is served a moment after it was written."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             async with session.get(path) as answer:
                 if answer.status == 200:

@@ -73,7 +73,7 @@ class Client:
     async def watch(self, path: str, count: int, **query: str) -> list[dict[str, Any]]:
         """The first events of a watch."""
         events: list[dict[str, Any]] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             async with self._session.get(self.url + path, params={"watch": "true", **query}) as response:
                 async for line in response.content:
                     events.append(json.loads(line))
@@ -86,7 +86,7 @@ class Client:
         created = await self.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
         assert created.status == 201, created.body
         spec = definition["spec"]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             path = f"/apis/{spec['group']}/{spec['versions'][-1]['name']}/{spec['names']['plural']}"
             while (await self.get(path)).status != 200:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)

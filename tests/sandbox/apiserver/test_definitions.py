@@ -19,7 +19,7 @@ async def conditions(client: Client) -> dict[str, Any]:
 
 
 async def until_gone(client: Client, path: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await client.get(path)).status != 404:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
@@ -30,7 +30,7 @@ async def test_a_definition_goes_after_its_objects(client: Client) -> None:
     marked = await client.delete(BOAT_DEFINITION)
     assert (marked.status, marked.body["metadata"]["finalizers"]) == (200, [FINALIZER])
     assert marked.body["status"]["conditions"][-1]["reason"] == "InstanceDeletionPending"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await conditions(client))["Terminating"] != "InstanceDeletionInProgress":  # noqa: ASYNC110
             await asyncio.sleep(0.005)
     assert (await client.get(f"{BOATS}/b")).body["metadata"]["deletionTimestamp"]
@@ -43,7 +43,7 @@ async def test_nothing_is_created_while_a_definition_goes(client: Client) -> Non
     await client.define(a_definition())
     await client.post(BOATS, {**a_boat(), "metadata": {"name": "b", "finalizers": ["test.example/keep"]}})
     await client.delete(BOAT_DEFINITION)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await client.post(BOATS, a_boat("c"), dryRun="All")).status != 403:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
     served = (await client.get("/apis/test.example/v1")).body["resources"][0]
@@ -57,7 +57,7 @@ async def test_names_that_a_definition_held_are_free_when_it_is_gone(client: Cli
     other["spec"]["names"] = {**other["spec"]["names"], "plural": "ships"}
     await client.post(DEFINITIONS, other)
     await client.delete(BOAT_DEFINITION)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await client.get("/apis/test.example/v1/ships")).status != 200:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 

@@ -157,7 +157,7 @@ async def test_deleting_a_definition_deletes_its_objects(client: Client) -> None
     await client.define(a_definition())
     await client.post(BOATS, a_boat())
     await client.delete("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/boats.test.example")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await client.get(BOATS)).status != 404:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 

@@ -56,7 +56,7 @@ class Tool:
         return self("get", what, "--output", f"jsonpath={{{path}}}")
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 45) -> Any:
+def eventually(condition: Callable[[], Any], seconds: float = 60) -> Any:
     """The first true answer of the condition."""
     deadline = time.monotonic() + seconds
     while True:

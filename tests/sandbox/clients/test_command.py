@@ -100,7 +100,7 @@ def test_a_mapping_that_is_brought_later_is_found_by_a_pod_that_waits(sandbox_at
     kubectl("run", "late", "--image=example.org/late:1", "--restart=Never")
     eventually(lambda: "BackOff" in kubectl("get", "pods"))
     sandbox_at("load", "example.org/late:*=sh -c 'echo came'")
-    kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/late", "--timeout=15s")
+    kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/late", "--timeout=60s")
     assert sandbox_at("logs", "default/late") == "came\n"
     assert "no log of 'nobody'; there are: sandbox, default/late" in sandbox_at("logs", "nobody", code=1)
 
@@ -113,7 +113,7 @@ def test_a_log_is_followed_over_a_restart_until_ctrl_c(sandbox_at: Terminal) -> 
         assert following.stdout is not None
         said = [following.stdout.readline() for _ in range(3)]
         following.send_signal(signal.SIGINT)
-        assert following.wait(timeout=20) == 0
+        assert following.wait(timeout=60) == 0
     assert len(set(said)) == 3
 
 

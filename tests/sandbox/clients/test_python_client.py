@@ -126,7 +126,7 @@ def test_the_output_of_a_command_comes_in_one_piece(api: client.ApiClient, kubec
 def test_a_command_ends_its_stream_and_tells_its_exit_code(api: client.ApiClient, kubectl: Tool, protocol: str) -> None:
     pod = a_running_pod(client.CoreV1Api(api), kubectl.namespace)
     running = run(api, kubectl.namespace, pod, "echo out; echo err >&2; exit 3", protocol=protocol)
-    running.run_forever(timeout=10)
+    running.run_forever(timeout=30)
     assert (running.subprotocol, running.is_open(), running.returncode) == (protocol, False, 3)
     assert sorted(running.read_all().split()) == ["err", "out"]
 
@@ -139,7 +139,7 @@ def test_a_command_reads_what_is_written_to_it(
     pod = a_running_pod(client.CoreV1Api(api), kubectl.namespace)
     running = run(api, kubectl.namespace, pod, "read name; echo hello $name", protocol=protocol, stdin=True)
     running.write_stdin(line)
-    running.run_forever(timeout=10)
+    running.run_forever(timeout=30)
     assert (running.is_open(), running.returncode, running.read_all()) == (False, 0, "hello whale\n")
 
 
@@ -148,7 +148,7 @@ def test_standard_input_ends_when_its_channel_is_closed(api: client.ApiClient, k
     running = run(api, kubectl.namespace, pod, "cat", stdin=True)
     running.write_stdin("to the end")
     running.close_channel(0)
-    running.run_forever(timeout=10)
+    running.run_forever(timeout=30)
     assert (running.is_open(), running.returncode, running.read_all()) == (False, 0, "to the end")
 
 
@@ -168,7 +168,7 @@ def test_custom_objects_are_checked_against_their_schema(api: client.ApiClient, 
         }
     )
     try:
-        kubectl("wait", "--for=condition=Established", f"crd/{PLURAL}.{GROUP}", "--timeout=10s")
+        kubectl("wait", "--for=condition=Established", f"crd/{PLURAL}.{GROUP}", "--timeout=60s")
         whale = {
             "apiVersion": f"{GROUP}/{VERSION}",
             "kind": "Whale",

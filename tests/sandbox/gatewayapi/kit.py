@@ -98,7 +98,7 @@ async def serving(definitions: Iterable[Object]) -> AsyncIterator[Api]:
 async def _served(api: Api, definition: Object) -> None:
     """A definition is served a moment after it was written."""
     path = f"{_DEFINITIONS}/{definition['metadata']['name']}"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             found = (await api.call("GET", path)).body
             states = {each["type"]: each["status"] for each in found.get("status", {}).get("conditions", ())}

@@ -182,7 +182,7 @@ def test_an_idle_connection_does_not_delay_the_end(start: Start, lookup: Path, p
         before = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert process.wait(DEADLINE) == 0
-        assert time.monotonic() - before < 4  # a second of grace, and room for a busy machine
+        assert time.monotonic() - before < DEADLINE / 2  # a second of grace, and room for a busy machine
 
 
 def test_replies_on_a_kept_connection_do_not_wait_for_an_acknowledgement(start: Start, lookup: Path, port: int) -> None:

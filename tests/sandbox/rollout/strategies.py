@@ -77,7 +77,7 @@ async def tell(shop: Shop, verb: str, version: str, step: str | None = None) -> 
     def answered() -> bool:
         return bool(shop.deployment.get("status", {}).get("lastCommand", {}).get("command") == text)
 
-    await shop.until(f"an answer to {text}", answered, seconds=10)
+    await shop.until(f"an answer to {text}", answered, seconds=20)
     last = shop.deployment["status"]["lastCommand"]
     assert last["outcome"] == "Accepted", last
 
@@ -137,7 +137,7 @@ class StrategyStory:
 
     async def _only(self, shop: Shop, version: str) -> bool:
         """Whether a second's worth of answers all come from one release."""
-        await eventually(lambda: _all(shop, version), seconds=10)
+        await eventually(lambda: _all(shop, version), seconds=20)
         return True
 
     async def test_it_is_aborted_at_every_stage_replaced_in_the_middle_and_deleted_in_the_middle(
@@ -152,7 +152,7 @@ class StrategyStory:
                 await tell(shop, "retry", "v2")
             await self._reach(shop, "v2", stage)
             await tell(shop, "abort", "v2")
-            await shop.until("the candidate getting nothing", lambda: shop.phase("v2") == "RolledBack", seconds=10)
+            await shop.until("the candidate getting nothing", lambda: shop.phase("v2") == "RolledBack", seconds=20)
             assert shop.record("v2")["reason"] == "Aborted"
             assert await self._only(shop, "v1")
             assert shop.condition("Available")["status"] == "True"
@@ -169,11 +169,11 @@ class StrategyStory:
         await self._reach(shop, "v6", self.strategy.stages[0])
         await shop.load.stop()
         assert shop.failed == []
-        await shop.kubectl("delete", "mdep", NAME, "--wait=true", "--timeout=10s")
+        await shop.kubectl("delete", "mdep", NAME, "--wait=true", "--timeout=60s")
         await shop.until_gone()
 
 
 async def _all(shop: Shop, version: str) -> bool:
     known = len(shop.load.answers)
-    await shop.until("answers", lambda: len(shop.load.answers) >= known + 12, seconds=10)
+    await shop.until("answers", lambda: len(shop.load.answers) >= known + 12, seconds=20)
     return {answer.version for answer in shop.load.answers[known:]} == {version}

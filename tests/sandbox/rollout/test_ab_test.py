@@ -38,7 +38,7 @@ class TestAbTest(StrategyStory):
         async def all_beta() -> bool:
             return await _versions(shop, {BETA["name"]: BETA["value"]}, 12) == ["v2"] * 12
 
-        await eventually(all_beta, seconds=10)  # a gateway accepts a route before its data plane serves it
+        await eventually(all_beta, seconds=20)  # a gateway accepts a route before its data plane serves it
         others = await _versions(shop, {}, 60)
         assert 10 <= others.count("v2") <= 40
         assert others.count("v1") + others.count("v2") == 60

@@ -149,7 +149,7 @@ async def test_a_golden_set_that_cannot_be_used_holds_the_rollout_until_it_is_co
         await shop.until(
             f"the condition saying {said}",
             lambda said=said: re.search(said, shop.condition("Ready").get("message", "")),
-            seconds=10,
+            seconds=20,
         )
         assert shop.condition("Ready")["status"] == "False"
         assert shop.condition("Ready")["reason"] == "MetricsUnavailable"
@@ -195,7 +195,7 @@ async def test_a_candidate_that_does_not_come_up_is_given_up_and_a_corrected_one
 
     for what, shop in shops.items():
         said = CANNOT_START[what][1]
-        await shop.until_phase("v2", "RolledBack", seconds=15)
+        await shop.until_phase("v2", "RolledBack", seconds=20)
         assert shop.record("v2")["reason"] == "StartDeadlineExceeded", what
         message = await shop.until_told("Stalled", "True", "RolledBack")
         assert "not up within spec.rollback.progressDeadline of 4 s" in message, what
@@ -241,7 +241,7 @@ async def test_a_first_release_waits_for_its_gateway_and_goes_on_when_it_exists(
     assert shop.condition("Available")["reason"] == "NothingServes"
     assert "No resources found" in await shop.kubectl("get", "deploy,httproute", check=False)
     await shop.apply(await a_gateway(platform, "edge"))
-    await shop.until_ready("v1", seconds=15)
+    await shop.until_ready("v1", seconds=20)
     await shop.load.first_answer(seconds=60)
 
 
@@ -321,4 +321,4 @@ async def test_a_route_of_somebody_else_is_left_alone_and_named(open_shops: Open
     assert route is not None
     assert weights_of(route) == {"another": 1}
     await shop.kubectl("delete", "httproute", "fraud")
-    await shop.until_ready("v1", seconds=15)
+    await shop.until_ready("v1", seconds=20)

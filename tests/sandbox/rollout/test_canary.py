@@ -34,7 +34,7 @@ class TestCanary(StrategyStory):
         await shop.until_told("Paused", "True", "Paused")
         assert shop.status["phase"] == "Paused"
         await tell(shop, "abort", "v2")
-        await shop.until("weight 0", lambda: shop.weight("v2") == 0, seconds=10)
+        await shop.until("weight 0", lambda: shop.weight("v2") == 0, seconds=20)
         assert shop.condition("Paused") == {}
         assert shop.failed == []
 
@@ -50,7 +50,7 @@ class TestCanary(StrategyStory):
             def last(text: str = text) -> bool:
                 return bool(shop.deployment["status"].get("lastCommand", {}).get("command") == text)
 
-            await shop.until(f"an answer to {text}", last, seconds=10)
+            await shop.until(f"an answer to {text}", last, seconds=20)
             assert shop.deployment["status"]["lastCommand"]["outcome"] == "Refused"
         events = await shop.kubectl("get", "events", "--output=jsonpath={.items[*].reason}")
         assert events.split().count("CommandRefused") == 3
@@ -68,7 +68,7 @@ class TestCanary(StrategyStory):
         assert shop.status["standby"]["version"] == "v1"
         assert shop.status["standby"]["readyReplicas"] == 1
         await tell(shop, "abort", "v2")
-        await shop.until("v1 serving again", lambda: shop.weight("v1") == 10_000, seconds=10)
+        await shop.until("v1 serving again", lambda: shop.weight("v1") == 10_000, seconds=20)
         assert shop.phase("v1") == "Stable"
         await shop.until_phase("v2", "RolledBack")
         assert await self._only(shop, "v1")

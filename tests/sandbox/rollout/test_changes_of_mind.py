@@ -74,7 +74,7 @@ async def test_declaring_the_stable_release_again_in_mid_rollout_takes_the_candi
     await shop.apply(a_release("v2", steps=LONG))
     await shop.until_served_by("v2")
     await shop.apply(a_release("v1"))
-    await shop.until("the candidate getting nothing", lambda: shop.weight("v2") == 0, seconds=10)
+    await shop.until("the candidate getting nothing", lambda: shop.weight("v2") == 0, seconds=20)
     message = await shop.until_told("Ready", "True", "ReleaseServing")
     assert "release v1 serves all traffic" in message
     assert shop.phase("v2") == "Superseded"
@@ -93,7 +93,7 @@ async def test_deleting_in_mid_rollout_removes_everything_and_nothing_hangs(shop
     await shop.apply(a_release("v2", steps=LONG))
     await shop.until_served_by("v2")
     await shop.load.stop()
-    await shop.kubectl("delete", "mdep", NAME, "--wait=true", "--timeout=10s")
+    await shop.kubectl("delete", "mdep", NAME, "--wait=true", "--timeout=60s")
     await shop.until_gone()
     assert shop.failed == []
 
@@ -104,7 +104,7 @@ async def test_deleting_while_the_operator_is_down_removes_everything_too(platfo
     await shop.load.stop()
     await platform.operator.stop(kill=True)
     try:
-        await shop.kubectl("delete", "mdep", NAME, "--wait=true", "--timeout=10s")
+        await shop.kubectl("delete", "mdep", NAME, "--wait=true", "--timeout=60s")
         await shop.until_gone()
     finally:
         await platform.operator.start()
@@ -143,7 +143,7 @@ async def test_when_all_pods_of_the_candidate_crash_it_gets_nothing_soon_and_sta
     assert processes
     for process in processes:
         os.kill(process, signal.SIGKILL)
-    await shop.until("the candidate getting nothing", lambda: shop.weight("v2") == 0, seconds=10)
+    await shop.until("the candidate getting nothing", lambda: shop.weight("v2") == 0, seconds=20)
     await shop.until_phase("v2", "RolledBack")
     assert shop.record("v2")["reason"] == "CapacityLost"
     assert re.search(

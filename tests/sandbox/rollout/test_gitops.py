@@ -92,7 +92,7 @@ async def until_at_rest(git: Git, version: str) -> None:
     """Until all is done that follows the end of a release: its pods are gone, and a second long nothing is told."""
     shop = git.shop
     client, name = shop.stage.sandbox.client, shop.service(version)
-    deadline = asyncio.get_running_loop().time() + 20
+    deadline = asyncio.get_running_loop().time() + 60
     while left := (await client.get(DEPLOYMENTS, shop.namespace, name))["spec"]["replicas"]:
         assert asyncio.get_running_loop().time() < deadline, f"{version} still has {left} replicas"
         await asyncio.sleep(0.1)
@@ -108,7 +108,7 @@ async def until_at_rest(git: Git, version: str) -> None:
 async def healthy_at_once(git: Git, stable: Manifest) -> None:
     """After a revert: the release before is served, by whom it was served all the time, and every tool is content."""
     shop = git.shop
-    await shop.until_told("Ready", "True", "ReleaseServing", seconds=10)
+    await shop.until_told("Ready", "True", "ReleaseServing", seconds=20)
     live = await git.live()
     assert health(live)["status"] == "Healthy"
     assert kstatus(live) == "Current"

@@ -111,7 +111,7 @@ async def mlflow(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MLfl
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         try:
-            await asyncio.wait_for(process.wait(), 20)
+            await asyncio.wait_for(process.wait(), 60)
         except TimeoutError:
             os.killpg(process.pid, signal.SIGKILL)
             await process.wait()

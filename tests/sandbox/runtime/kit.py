@@ -73,7 +73,7 @@ class Space:
     async def replica_sets(self) -> list[Manifest]:
         return (await self.client.list_all(REPLICA_SETS, self.name))[0]
 
-    async def rolled_out(self, name: str, seconds: float = 20) -> Manifest:
+    async def rolled_out(self, name: str, seconds: float = 60) -> Manifest:
         async def done() -> Manifest | None:
             deployment = await self.deployment(name)
             status, wanted = deployment.get("status", {}), deployment["spec"]["replicas"]
@@ -90,7 +90,7 @@ class Space:
         return [endpoint for item in items for endpoint in item["endpoints"] or ()]
 
 
-async def eventually(condition: Callable[[], Awaitable[Any]], seconds: float = 30, every: float = 0.03) -> Any:
+async def eventually(condition: Callable[[], Awaitable[Any]], seconds: float = 60, every: float = 0.03) -> Any:
     """The first true answer of the condition; fails with the last one when there is none in time."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:

@@ -62,7 +62,7 @@ async def server(answer: Callable[[bytes], bytes]) -> AsyncIterator[int]:
 
 
 async def asked_for(service: str, answer: Callable[[bytes], bytes]) -> ServingStatus:
-    async with server(answer) as port, asyncio.timeout(10):
+    async with server(answer) as port, asyncio.timeout(30):
         return await check("127.0.0.1", port, service, user_agent="kube-probe/1.36")
 
 

@@ -134,7 +134,7 @@ class Server:
             url = f"{self._url}/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
             async with self._session.post(url, json=crd) as answer:
                 assert answer.status == 201, await answer.text()
-        async with asyncio.timeout(10):  # a definition is served a moment after it was written
+        async with asyncio.timeout(30):  # a definition is served a moment after it was written
             while True:
                 async with self._session.get(f"{self._url}{MODEL_DEPLOYMENTS}") as answer:
                     if answer.status == 200:

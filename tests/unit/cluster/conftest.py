@@ -93,7 +93,7 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 async def served(cluster: Cluster, kind: Kind) -> None:
     """A CRD is served a moment after it was written."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             try:
                 await cluster.list(kind)

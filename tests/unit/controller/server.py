@@ -43,7 +43,7 @@ class Server:
         await server.stop()
 
 
-async def until(what: Callable[[], Awaitable[bool]], seconds: float = 15) -> None:
+async def until(what: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not await what():
         assert time.monotonic() < end, "it did not happen in time"

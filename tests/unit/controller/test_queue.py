@@ -40,7 +40,7 @@ def ready(queue: WorkQueue[str]) -> int:
 
 async def take(queue: WorkQueue[str]) -> str:
     """The next key, which must be ready already."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert ready(queue), "nothing is ready"
         return await queue.get()
 
@@ -270,7 +270,7 @@ async def test_a_cancelled_worker_takes_no_key_with_it(queue: WorkQueue[str], wa
     if wait:
         await asyncio.sleep(0)
     queue.add("a")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert await staying == "a"
     assert (await asyncio.gather(leaving, return_exceptions=True))[0].__class__ is asyncio.CancelledError
 
@@ -279,7 +279,7 @@ async def test_a_worker_that_is_cancelled_as_it_is_called_passes_the_call_on(que
     leaving, staying = await started(queue), await started(queue)
     queue.add("a")
     leaving.cancel()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert await staying == "a"
     assert leaving.cancelled()
 
@@ -316,7 +316,7 @@ async def test_a_pass_that_has_begun_is_waited_for(queue: WorkQueue[str]) -> Non
     await asyncio.sleep(0)
     assert not draining.done()
     queue.done("a")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await draining
     assert ready(queue) == 0
 
@@ -329,7 +329,7 @@ async def test_draining_waits_for_what_is_ready_and_not_for_what_is_delayed(queu
     await asyncio.sleep(0)
     assert not draining.done()
     queue.done(await take(queue))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await draining
 
 
@@ -342,7 +342,7 @@ async def test_draining_waits_for_the_pass_that_a_dirty_key_still_gets(queue: Wo
     await asyncio.sleep(0)
     assert not draining.done()
     queue.done(await take(queue))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await draining
 
 
@@ -373,7 +373,7 @@ async def test_the_counters_tell_what_happened(queue: WorkQueue[str], clock: Fak
 async def test_the_event_loop_is_the_clock_when_none_is_given() -> None:
     queue: WorkQueue[str] = WorkQueue()
     queue.add_after("a", 0.01)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert await queue.get() == "a"
 
 

@@ -432,7 +432,7 @@ async def test_a_look_does_not_wait_for_a_registry(world: World, mlflow: MLflowS
     mlflow.opens = asyncio.Event()
     world.registries.ask_now(KEY)
     world.declare(release=automatic(mlflow, interval="10m"))
-    await asyncio.wait_for(world.run(), 5)
+    await asyncio.wait_for(world.run(), 30)
     assert world.condition("Ready")["status"] == "True"
     mlflow.opens.set()
 

@@ -70,7 +70,7 @@ async def test_the_api_server_says_which_namespaces_are_ours_and_when_that_chang
     operator = asyncio.create_task(watching)
 
     async def next_key() -> Key:
-        key = await asyncio.wait_for(queue.get(), 10)
+        key = await asyncio.wait_for(queue.get(), 30)
         queue.done(key)
         return key
 
@@ -82,4 +82,4 @@ async def test_the_api_server_says_which_namespaces_are_ours_and_when_that_chang
         await until(lambda: asyncio.sleep(0, not shard.admits(("shop", "fraud"))))
     finally:
         stop.set()
-        await asyncio.wait_for(operator, 15)
+        await asyncio.wait_for(operator, 30)

@@ -111,7 +111,7 @@ async def test_looks_and_the_queue_are_told_under_the_names_of_controller_runtim
     try:
         async with working(queue, Fails(), telemetry, asyncio.sleep(60)):  # type: ignore[arg-type]
             queue.add(("shop", "fraud"))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while not queue.statistics().work_duration_seconds_count:  # noqa: ASYNC110 - the queue has no event for it
                     await asyncio.sleep(0.01)
     finally:

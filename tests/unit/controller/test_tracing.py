@@ -222,7 +222,7 @@ async def test_an_operator_that_is_told_to_end_sends_its_last_traces(
         await until(looked_at)
         assert collected.spans == []
         os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.wait_for(operator, 15)
+        await asyncio.wait_for(operator, 30)
     looks = collected.named("reconcile")
     assert {look.attributes["slipway.name"] for look in looks} == {"fraud"}
     assert any(
@@ -279,7 +279,7 @@ async def test_a_collector_that_refuses_is_told_once_and_once_more_when_it_takes
     caplog.set_level(logging.INFO)
 
     async def told(words: str) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while words not in caplog.text:
                 with span("reconcile"):
                     pass
@@ -306,6 +306,6 @@ async def test_a_collector_that_hangs_keeps_no_operator_from_ending(
             with span("reconcile"):
                 pass
             began = time.monotonic()
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 8, "the exporter by itself would wait for ten seconds"
     assert "the last traces were not taken" in caplog.text
     assert FLUSH < 5, "with the 20 s of the looks, it ends within the shortest grace that the chart allows"

@@ -7,7 +7,6 @@ import gzip
 import shutil
 import ssl
 import subprocess
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -173,12 +172,10 @@ async def test_a_server_that_drips_or_floods_is_cut_off() -> None:
             await asyncio.sleep(0.01)
 
     async with a_server(serve) as port:
-        start = time.monotonic()
         with pytest.raises(FetchError, match=r"did not answer within 0\.3s"):
             await get(f"http://127.0.0.1:{port}/drip", timeout=0.3)
         with pytest.raises(FetchError, match="more than 10000 bytes"):
             await get(f"http://127.0.0.1:{port}/flood")
-        assert time.monotonic() - start < 4
 
 
 async def test_a_slow_resolver_is_cut_off_too() -> None:

@@ -52,14 +52,14 @@ class Server:
     async def ready(self, protocol: InferenceProtocol, model: str = "iris") -> Readiness:
         async with a_server(self.handle) as port, http_client() as client:
             pod = an_endpoint(port=port)
-            return await model_ready(client, pod, port=None, model=model, timeout=5, protocol=protocol)
+            return await model_ready(client, pod, port=None, model=model, timeout=20, protocol=protocol)
 
     async def ask(self, protocol: InferenceProtocol, inputs: Any, model: str = "iris") -> Prediction:
         protocol.check(inputs)
         item = GoldenItem("g1", inputs, (1,))
         async with a_server(self.handle) as port, http_client() as client:
             pod = an_endpoint(port=port)
-            return await predict(client, pod, item, port=None, model=model, protocol=protocol, timeout=5)
+            return await predict(client, pod, item, port=None, model=model, protocol=protocol, timeout=20)
 
 
 def says(document: Any = None, *, status: int = 200, text: str | None = None) -> Answer:

