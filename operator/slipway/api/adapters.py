@@ -43,11 +43,11 @@ ADAPTER_RULES: Final = (
         "adapters are brought into the pod beside the model: say how in delivery, or name a runtime that delivers",
     ),
     (
-        _EACH + "a.uri.matches('^((s3|gs|az|hf|https|oci|file)://|mlflow:)'))",
+        _EACH + "a.uri.matches('^((s3|gs|az|hf|http|https|oci|file)://|mlflow:)'))",
         "adapters[].uri cannot be delivered: begin it with s3://, gs://, az://, hf://, https://, oci://, file:// or mlflow:",
     ),
     (
-        _EACH + "!a.uri.matches('^(s3|gs|az|https|oci|file)://[^/]*@'))",
+        _EACH + "!a.uri.matches('^(s3|gs|az|http|https|oci|file)://[^/]*@'))",
         "adapters[].uri holds a user or a password: leave them out, and name a Secret in delivery.credentials.secretName",
     ),
     (

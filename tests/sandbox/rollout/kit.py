@@ -21,7 +21,7 @@ NAME = "fraud"
 GOLDEN_ITEMS = 64
 RATE = 40.0
 
-PATIENCE: Final = 3
+PATIENCE: Final = 5
 """Deadlines are written for a machine that does nothing else. A busier one is as right, only later."""
 
 CHILDREN = (REVISIONS, DEPLOYMENTS, SERVICES, PODS, ROUTES)
@@ -202,7 +202,8 @@ class Shop:
                 "status": self.deployment.get("status"),
                 "revisions": {obj["metadata"]["name"]: obj.get("status") for obj in revisions},
             }
-            log = self.stage.operator.log.read_text()[-3000:]
+            logs = [self.stage.operator.log, *(self.stage.sandbox.logs_dir / "pods").glob("*slipway*/*/*.log")]
+            log = "\n".join(path.read_text()[-3000:] for path in logs if path.exists())
             raise AssertionError(f"{error}\n{json.dumps(picture, indent=1)}\n{log}") from error
 
     async def until_ready(self, version: str, *, seconds: float = 40) -> None:

@@ -6,6 +6,8 @@
 | other bytes, under a serving release   | ArtifactChanged; pods that start refuse, those that run go on |
 | other bytes than those that are pinned | VerificationFailed; there never is a Deployment               |
 | a signed model in a namespace's policy | it serves; with one flipped bit there never is a Deployment   |
+| adapters on a shared base              | each pod has base and adapter; a rollback brings both back    |
+| other bytes of an adapter              | the pod says so, and never serves                             |
 """
 
 from __future__ import annotations
@@ -16,9 +18,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
-from sandbox.rollout.kit import Open, a_config_map, a_release, merge
+from sandbox.rollout.adapters import MODEL, QUESTIONS, RIGHT, WRONG, a_deployment, a_golden_set, a_runtime, answers
+from sandbox.rollout.kit import Open, Shop, a_config_map, a_release, merge
 from unit.delivery.servers import Server, files, serving
 from unit.delivery.signing import a_key, public, sign
 
@@ -112,6 +116,48 @@ async def test_a_signed_model_serves_and_one_flipped_bit_never_gets_a_pod(open_s
     assert "spec.release.verification.signature" in shop.record("flipped")["message"]
     deployments, _ = await shop.stage.sandbox.client.list_all(DEPLOYMENTS, shop.namespace)
     assert [obj["metadata"]["name"] for obj in deployments] == [shop.revision("v1")["metadata"]["name"]]
+
+
+async def test_an_adapter_is_released_judged_and_taken_back_on_its_base(
+    open_shops: Open, server: Server, store: dict[str, bytes]
+) -> None:
+    store |= {"/base/answers.json": answers({"hello": "good day"})}
+    store |= {"/right/answers.json": answers(RIGHT), "/wrong/answers.json": answers(WRONG)}
+    base = f"{server.url}/base/answers.json"
+
+    def a_release_of(version: str, adapter: str, *, of: str | None = None) -> Manifest:
+        digest = tree_digest_of("answers.json", store[f"/{of or adapter}/answers.json"])
+        return a_deployment(version, base, f"{server.url}/{adapter}/answers.json", digest)
+
+    shop = await open_shops()
+    await shop.apply(a_runtime(), a_golden_set(), a_release_of("v1", "right"))
+    await shop.until_ready("v1")
+    assert await said(shop, "v1", MODEL, QUESTIONS[0]) == RIGHT[QUESTIONS[0]]
+    assert await said(shop, "v1", MODEL, "hello") == "good day", "the base is under it"
+    assert await said(shop, "v1", f"{MODEL}-base", QUESTIONS[0]) == "sorry?"
+
+    await shop.apply(a_release_of("v2", "wrong"))
+    await shop.until_phase("v2", "RolledBack")
+    assert ("RollingBack", "AnalysisFailed") in shop.told("v2")
+    await shop.until("v1 serving", lambda: shop.weight("v1") == 10_000)
+    assert await said(shop, "v1", MODEL, QUESTIONS[0]) == RIGHT[QUESTIONS[0]]
+
+    await shop.apply(a_release_of("v3", "wrong", of="right"))
+    await shop.until_phase("v3", "RolledBack")
+    assert f"{server.url}/wrong/answers.json" in shop.record("v3")["message"]
+    assert 0 not in {shop.weight("v1"), *(weights.get(shop.service("v1"), 0) for weights in shop.routed[-2:])}
+    assert await said(shop, "v1", MODEL, QUESTIONS[0]) == RIGHT[QUESTIONS[0]]
+
+
+async def said(shop: Shop, version: str, model: str, question: str) -> str:
+    """What a pod of a release answers to a question."""
+    items, _ = await shop.stage.sandbox.client.list_all(PODS, shop.namespace)
+    mine = shop.service(version).rpartition("-")[2]
+    [pod] = [pod for pod in items if pod["metadata"]["labels"].get("slipway.dev/revision") == mine]
+    asked = {"model": model, "messages": [{"role": "user", "content": question}]}
+    async with httpx.AsyncClient(timeout=30) as client:
+        answer = await client.post(f"http://{pod['status']['podIP']}:8080/v1/chat/completions", json=asked)
+    return str(answer.raise_for_status().json()["choices"][0]["message"]["content"])
 
 
 def tree_digest_of(name: str, content: bytes) -> str:

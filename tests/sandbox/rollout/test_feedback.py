@@ -123,6 +123,31 @@ async def report(shop: Shop, asked: list[Asked], *, wrong: str, token: str, fold
     return process.returncode or 0, out.decode()
 
 
+@asynccontextmanager
+async def labelling(
+    shop: Shop, clients: Clients, *, since: int, wrong: str, token: str, folder: Path
+) -> AsyncIterator[None]:
+    """Go on to label what is asked, as whoever labels does: a window of which a part is labelled is no fair sample, and
+    on a slow machine one goes on for long."""
+    ended = asyncio.Event()
+
+    async def label() -> None:
+        labelled = since
+        while not ended.is_set():
+            fresh = clients.asked[labelled:]
+            labelled += len(fresh)
+            if known := [one for one in fresh if one.revision is not None]:
+                await report(shop, known, wrong=wrong, token=token, folder=folder)
+            await asyncio.sleep(0.5)
+
+    task = asyncio.create_task(label())
+    try:
+        yield
+    finally:
+        ended.set()
+        await task
+
+
 async def a_token(shop: Shop, *, audience: str = AUDIENCE, namespace: str | None = None) -> str:
     """A token of the default service account."""
     where = f"--namespace={namespace or shop.namespace}"
@@ -153,13 +178,15 @@ async def test_labels_that_arrive_after_the_promotion_haul_the_release_back_to_t
         # The window in which it was promoted ends later; without the labels of its end it is no fair sample.
         before = len(clients.asked)
         await shop.until("answers after the promotion", lambda: len(clients.asked) > before + 3 * RATE)
+        asked = len(clients.asked)
         known = [one for one in clients.asked if one.revision is not None]
         assert {one.revision for one in known} == {shop.service("v1"), new}
         code, said = await report(shop, known, wrong=new, token=token, folder=tmp_path)
         assert code == 0, said
         again = await report(shop, known[-20:], wrong=new, token=token, folder=tmp_path)
         assert again[1].startswith("accepted: 0, ")  # duplicates, or of no use any more
-        await shop.until("v1 serving again", lambda: shop.weight("v1") == 10_000, seconds=60)
+        async with labelling(shop, clients, since=asked, wrong=new, token=token, folder=tmp_path):
+            await shop.until("v1 serving again", lambda: shop.weight("v1") == 10_000, seconds=60)
         await shop.until_phase("v2", "RollingBack", "RolledBack")
     assert shop.phase("v1") == "Stable"
     assert re.search(r"labels: .*labels cover 9\d|labels: .*labels cover 100", shop.record("v2")["message"])

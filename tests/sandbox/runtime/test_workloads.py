@@ -13,7 +13,7 @@ from slipway_sandbox.client import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, PODS, R
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 
-DRAIN = {"preStop": {"sleep": {"seconds": 1}}}
+DRAIN = {"preStop": {"sleep": {"seconds": 3}}}
 
 
 def condition(obj: Manifest, kind: str) -> tuple[str, str]:
