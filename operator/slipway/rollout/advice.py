@@ -65,7 +65,7 @@ ADVICE: Final = {
     "StartDeadlineExceeded": "It did not come up in time: look at its pods' events and logs, then declare a repaired release or slipway retry {name}",
     "VerificationDeadlineExceeded": "Look at what the message says of the store, the credentials and the size, then slipway retry {name}",
     "VerificationFailed": "The message names the field: correct the release, or what is at its URI. slipway retry {name} looks again.",
-    "ArtifactChanged": "What serves goes on, and pods that restart do not start. Bring the bytes back, or roll the new ones out: write their digest into spec.release.model.digest.",
+    "ArtifactChanged": "What serves goes on, and pods that restart do not start. Bring the bytes back, or roll the new ones out: declare their digest beside that uri.",
     "CapacityDeadlineExceeded": "Pods were missing for too long: look for quotas and crashes, then slipway retry {name}",
     "CapacityLost": "All its pods failed under traffic: look at their logs, then declare a repaired release.",
     "Aborted": "A person aborted it. Revert spec.release in git, or slipway retry {name}",

@@ -173,7 +173,7 @@ def _other_bytes(seen: Observation, who: Roles) -> str | None:
         if revision is not None and revision.fleet.other_bytes is not None:
             return (
                 f"{changed(revision.fleet.other_bytes)}; pods of release {revision.version} that run go on: bring the "
-                "bytes back, or write the digest that was found into spec.release.model.digest to roll them out"
+                "bytes back, or declare the digest that was found, beside that uri, to roll them out"
             )
     return None
 

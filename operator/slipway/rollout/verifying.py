@@ -69,7 +69,4 @@ def is_restarting(seen: Observation, serving: Sequence[str | None], records: Map
 
 def changed(found: str) -> str:
     """What is said of bytes that are not those that were verified."""
-    return (
-        f"spec.release.model.uri: a pod that starts finds other bytes than those that were verified, and does not "
-        f"start: {found}"
-    )
+    return f"a pod that starts finds other bytes than those that were verified, and does not start: {found}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from slipway.api import ADAPTERS_PATH, ReleaseSpec
-from slipway.workload.delivery import FETCH_CONTAINER, PLACE, VOLUME, Fetch, fetching_container, means_of
+from slipway.workload.delivery import ADAPTER_CONTAINER, PLACE, VOLUME, Fetch, fetching_container, means_of
 from slipway.workload.podspec import CONTAINER_NAME
 
 PATH_VARIABLE: Final = "SLIPWAY_ADAPTERS_PATH"
@@ -27,7 +27,7 @@ def with_adapters(pod: dict[str, Any], release: ReleaseSpec, fetch: Fetch) -> di
         means = means_of(adapter.uri, delivery, fetch.mlflow)
         where = f"{PLACE}/{FOLDER}/{adapter.name}"
         words = ["fetch", adapter.uri, where, f"--digest={adapter.digest}", *means.arguments]
-        name = f"{FETCH_CONTAINER}-adapter-{index}"
+        name = f"{ADAPTER_CONTAINER}{index}"
         fetching.append(fetching_container(name, fetch.image, words, means, delivery))
     containers = [_mounted(one) if one["name"] == CONTAINER_NAME else one for one in pod["containers"]]
     return {**pod, "containers": containers, "initContainers": [*pod["initContainers"], *fetching]}

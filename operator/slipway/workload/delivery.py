@@ -20,6 +20,9 @@ from slipway.workload.podspec import CONTAINER_NAME, amounts_of
 FETCH_CONTAINER: Final = "fetch"
 """Name of the init container that fetches the model."""
 
+ADAPTER_CONTAINER: Final = f"{FETCH_CONTAINER}-adapter-"
+"""What the names of those begin with that fetch the release's adapters; then comes the place in the list."""
+
 VOLUME: Final = "slipway-model"
 PLACE: Final = "/slipway/volume"
 FOLDER: Final = "model"
@@ -192,7 +195,8 @@ def fetches_with(live: Mapping[str, Any] | None) -> str | None:
 
 
 def refused_bytes(pods: Sequence[Mapping[str, Any]]) -> str | None:
-    """What an init container said of a model whose bytes are not those that were verified; None where none did."""
+    """The field of which an init container found other bytes than are wanted, and what it said of them; None where none
+    did."""
     said = [
         problem
         for pod in pods
@@ -207,13 +211,19 @@ def _refusals(pod: Mapping[str, Any]) -> Iterator[str]:
         if fetches(container) and not container.get("ready"):
             told = fetch_error(container)
             if told is not None and told[0] == _MISMATCH:
-                yield told[1]
+                yield f"{_field(container)}: {told[1]}"
+
+
+def _field(container: Mapping[str, Any]) -> str:
+    """What an init container fetches."""
+    index = str(container["name"]).removeprefix(ADAPTER_CONTAINER)
+    return f"spec.release.adapters[{index}].uri" if index.isdigit() else "spec.release.model.uri"
 
 
 def fetches(container: Mapping[str, Any]) -> bool:
     """Whether an init container, or its status, is one of those that fetch files of a release."""
     name = str(container.get("name", ""))
-    return name == FETCH_CONTAINER or name.startswith(f"{FETCH_CONTAINER}-adapter-")
+    return name == FETCH_CONTAINER or name.startswith(ADAPTER_CONTAINER)
 
 
 def fetch_error(container: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -243,7 +243,7 @@ async def test_bytes_that_changed_under_a_serving_release_are_a_condition_and_no
     assert condition["status"] == "True"
     assert OTHER in condition["message"]
     assert DIGEST in condition["message"]
-    assert "spec.release.model.digest" in condition["message"]
+    assert "spec.release.model.uri" in condition["message"]
     assert shop.weights == {"v2": 10000}
 
 

@@ -163,7 +163,9 @@ class ARollout:
     def with_verification(self, found: Verification | None) -> Self:
         return self._set(verification=found)
 
-    def with_other_bytes(self, hash_: str = V2, found: str = "the URI holds another digest") -> Self:
+    def with_other_bytes(
+        self, hash_: str = V2, found: str = "spec.release.model.uri: the URI holds another digest"
+    ) -> Self:
         """A pod of it found other bytes than those that were verified."""
         return self._revision(hash_, fleet=replace(self.seen.revisions[hash_].fleet, other_bytes=found))
 

@@ -88,5 +88,5 @@ def test_other_bytes_of_an_adapter_are_told_as_those_of_a_model_are() -> None:
     ended = {"terminated": {"exitCode": 1, "message": said}}
     status = {"initContainerStatuses": [{"name": "fetch-adapter-0", "ready": False, "state": ended}]}
     broken = {"metadata": {"name": "p"}, "status": status}
-    assert refused_bytes([broken]) == "s3://adapters/support: it has other bytes"
+    assert refused_bytes([broken]) == "spec.release.adapters[0].uri: s3://adapters/support: it has other bytes"
     assert "DigestMismatch: s3://adapters/support" in (pod_problem([broken]) or "")

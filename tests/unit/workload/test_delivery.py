@@ -137,7 +137,10 @@ def a_pod(error: str, *, name: str = "fetch", **state: Any) -> dict[str, Any]:
 
 
 def test_other_bytes_are_told_from_other_errors() -> None:
-    assert refused_bytes([a_pod("Unreachable"), a_pod("DigestMismatch")]) == "the URI holds another"
+    assert (
+        refused_bytes([a_pod("Unreachable"), a_pod("DigestMismatch")])
+        == "spec.release.model.uri: the URI holds another"
+    )
     assert refused_bytes([a_pod("Unreachable"), a_pod("DigestMismatch", name="other")]) is None
 
 
@@ -150,7 +153,7 @@ def test_last_words_that_are_no_error_are_let_pass(message: str) -> None:
 def test_a_pod_that_waits_to_try_again_still_says_why() -> None:
     last = a_pod("DigestMismatch")["status"]["initContainerStatuses"][0]["state"]
     waiting = a_pod("", state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState=last)
-    assert refused_bytes([waiting]) == "the URI holds another"
+    assert refused_bytes([waiting]) == "spec.release.model.uri: the URI holds another"
     assert "DigestMismatch: the URI holds another" in str(pod_problem([waiting]))
 
 
