@@ -188,11 +188,11 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
             "adapters" not in it or bool({"delivery", "runtime"} & it.keys()) or "image" not in it.get("container", {})
         )
     ),
-    "!has(self.adapters) || self.adapters.all(a, a.uri.matches('^((s3|gs|az|hf|https|oci|file)://|mlflow:)'))": (
-        _adapters("^((s3|gs|az|hf|https|oci|file)://|mlflow:)", matches=True)
+    "!has(self.adapters) || self.adapters.all(a, a.uri.matches('^((s3|gs|az|hf|http|https|oci|file)://|mlflow:)'))": (
+        _adapters("^((s3|gs|az|hf|http|https|oci|file)://|mlflow:)", matches=True)
     ),
-    "!has(self.adapters) || self.adapters.all(a, !a.uri.matches('^(s3|gs|az|https|oci|file)://[^/]*@'))": (
-        _adapters("^(s3|gs|az|https|oci|file)://[^/]*@", matches=False)
+    "!has(self.adapters) || self.adapters.all(a, !a.uri.matches('^(s3|gs|az|http|https|oci|file)://[^/]*@'))": (
+        _adapters("^(s3|gs|az|http|https|oci|file)://[^/]*@", matches=False)
     ),
     "!has(self.adapters) || self.adapters.all(a, !a.uri.matches('(?i)[?&](x-(amz|goog|ms)-|sig=|signature=|[^=&]*(token|secret|passw|credential|api[-_]?key)[^=&]*=)'))": (
         _adapters(
