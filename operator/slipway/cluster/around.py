@@ -43,7 +43,7 @@ class ClusterAround(ABC):
             return await self._cluster.get(kind, namespace, name)
 
     async def list(
-        self, kind: Kind, namespace: str | None = None, *, labels: Mapping[str, str] | None = None
+        self, kind: Kind, namespace: str | None = None, *, labels: Mapping[str, str] | str | None = None
     ) -> Objects:
         with self.around(Call("list", kind, namespace)):
             return await self._cluster.list(kind, namespace, labels=labels)

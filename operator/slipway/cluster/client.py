@@ -10,6 +10,7 @@ from slipway.cluster.connection import Credentials
 from slipway.cluster.errors import Conflict, NotServed, Unavailable
 from slipway.cluster.kinds import Kind, Object, Objects
 from slipway.cluster.protocol import FIELD_MANAGER, Cluster, Propagation
+from slipway.cluster.selectors import selector
 from slipway.cluster.target import Target, status_alone, target_of
 from slipway.cluster.transport import JSON, Transport
 
@@ -55,12 +56,12 @@ class HttpCluster:
             return None
 
     async def list(
-        self, kind: Kind, namespace: str | None = None, *, labels: Mapping[str, str] | None = None
+        self, kind: Kind, namespace: str | None = None, *, labels: Mapping[str, str] | str | None = None
     ) -> Objects:
         target = Target("list", kind, namespace)
         query = {"limit": str(PAGE)}
         if labels:
-            query["labelSelector"] = ",".join(f"{key}={value}" for key, value in labels.items())
+            query["labelSelector"] = selector(labels)
         for _ in range(LIST_TRIES):
             items = await self._pages(target, kind.path(namespace), query)
             if items is not None:

@@ -137,13 +137,13 @@ class Elector:
 
     async def _take(self) -> bool:
         lease = await self._cluster.get(LEASE, self._namespace, self._name)
-        if lease is None:
-            return await self._create()
-        if lease["metadata"]["resourceVersion"] != self._version:
+        if lease is not None and lease["metadata"]["resourceVersion"] != self._version:
             self._saw(lease)
         ours = self.holder == self._identity
         if self.holder and not ours and self._clock() < self._seen_at + self._lasts:
-            return False
+            return False  # also where the lease was deleted: who held it goes on until its next renewal
+        if lease is None:
+            return await self._create()
         spec = {
             "holderIdentity": self._identity,
             "leaseDurationSeconds": int(self._times.duration),

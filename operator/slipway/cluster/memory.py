@@ -21,6 +21,7 @@ from slipway.cluster.errors import AlreadyExists, Conflict, Invalid, NotServed
 from slipway.cluster.kinds import CONFIG_MAP, EVENT, KINDS, LEASE, NAMESPACE, SERVICE, Kind, Object, Objects
 from slipway.cluster.merging import Manager, Owners, applied, json_copy, leaves, stored_copy, updated
 from slipway.cluster.protocol import FIELD_MANAGER, Propagation
+from slipway.cluster.selectors import matcher
 from slipway.cluster.target import Target, status_alone, target_of
 
 Verb = Literal["get", "list", "create", "apply", "apply_status", "delete", "merge_patch"]
@@ -130,16 +131,16 @@ class MemoryCluster:
         return stored_copy(found) if found is not None else None
 
     async def list(
-        self, kind: Kind, namespace: str | None = None, *, labels: Mapping[str, str] | None = None
+        self, kind: Kind, namespace: str | None = None, *, labels: Mapping[str, str] | str | None = None
     ) -> Objects:
         await self._begin("list", Target("list", kind, namespace))
-        wanted = (labels or {}).items()
+        selected = matcher(labels or {})
         found = [
             (key[1] or "", key[2], obj)
             for key, obj in self._visible().items()
             if key[0] == kind
             and namespace in (None, key[1])
-            and wanted <= (obj["metadata"].get("labels") or {}).items()
+            and selected(obj["metadata"].get("labels") or {})
         ]
         return [stored_copy(obj) for _, _, obj in sorted(found, key=lambda entry: entry[:2])]
 

@@ -24,9 +24,10 @@ class Cluster(Protocol):
         """The object as it is now, or None when there is none. NotServed when the API has no such resource."""
 
     async def list(
-        self, kind: Kind, namespace: str | None = None, *, labels: Mapping[str, str] | None = None
+        self, kind: Kind, namespace: str | None = None, *, labels: Mapping[str, str] | str | None = None
     ) -> Objects:
         """All objects of a kind that carry these labels, in one namespace or in all; each with its apiVersion and kind.
+        A text is a label selector, as the API server reads it.
 
         Read in pages that belong to one version of the cluster; starts over, a bounded number of times, when that
         version expires.

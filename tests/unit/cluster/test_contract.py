@@ -350,6 +350,30 @@ async def test_a_list_keeps_to_its_namespace_and_labels(cluster: Cluster) -> Non
     assert await names("shop", {"app": "nothing"}) == []
 
 
+@pytest.mark.parametrize(
+    ("selector", "found"),
+    [
+        ("shard=a", ["one", "two"]),
+        ("shard==a,tier!=prod", ["two"]),
+        ("shard in (a, b), !tier", ["three", "two"]),
+        ("shard notin (a)", ["four", "three"]),
+        ("shard", ["one", "three", "two"]),
+    ],
+)
+async def test_a_list_reads_a_label_selector_as_it_is_written(
+    cluster: Cluster, selector: str, found: list[str]
+) -> None:
+    for name, labels in (
+        ("one", {"shard": "a", "tier": "prod"}),
+        ("two", {"shard": "a"}),
+        ("three", {"shard": "b"}),
+        ("four", {}),
+    ):
+        await cluster.apply(a_config_map(name, labels=labels))
+    listed = await cluster.list(CONFIG_MAP, "shop", labels=selector)
+    assert [obj["metadata"]["name"] for obj in listed] == found
+
+
 def an_object_in(namespace: str, name: str, labels: dict[str, str]) -> Object:
     return an_object(CONFIG_MAP, name, metadata={"namespace": namespace, "labels": labels})
 

@@ -84,6 +84,28 @@ async def test_a_leader_that_is_not_heard_of_any_more_is_replaced_after_the_leas
     assert (await world.lease())["leaseTransitions"] == 1
 
 
+async def test_a_lease_that_was_deleted_is_not_taken_from_a_leader_that_was_seen_just_now() -> None:
+    world = World()
+    one, two = world.elector("one"), world.elector("two")
+    await one.acquire()
+    await attempt(two)
+    await world.cluster.delete(LEASE, NAMESPACE, NAME)
+    world.now += TIMES.pace
+    assert not await attempt(two)
+    assert await attempt(one)
+    assert (one.leading, two.leading) == (True, False)
+
+
+async def test_a_lease_that_was_deleted_is_taken_once_its_holder_has_not_been_heard_of_for_its_duration() -> None:
+    world = World()
+    one, two = world.elector("one"), world.elector("two")
+    await one.acquire()
+    await attempt(two)
+    await world.cluster.delete(LEASE, NAMESPACE, NAME)
+    world.now += TIMES.duration + 0.1
+    assert await attempt(two)
+
+
 async def test_a_leader_that_renews_stays() -> None:
     world = World()
     one, two = world.elector("one"), world.elector("two")
@@ -215,7 +237,7 @@ async def test_nothing_is_written_by_a_replica_that_does_not_lead() -> None:
         st.tuples(
             st.integers(0, 2),
             st.floats(0, 8),
-            st.sampled_from(["look", "look", "look", "read fails", "write fails", "answer is lost", "release"]),
+            st.sampled_from(["look", "look", "look", "read fails", "write fails", "answer is lost", "release", "deletion"]),
         ),
         max_size=60,
     ),
@@ -235,6 +257,10 @@ def test_there_are_never_two_leaders(rates: list[float], moves: list[tuple[int, 
                     world.cluster.fail_next("merge_patch", LEASE, Unavailable("away"))
                 case "answer is lost":
                     world.cluster.fail_next("merge_patch", LEASE, Unavailable("lost"), after_write=True)
+                case "deletion":  # of a lease that all know, since they look at it every second
+                    for replica in replicas:
+                        await attempt(replica)
+                    await world.cluster.delete(LEASE, NAMESPACE, NAME)
             if what == "release":
                 await replicas[number].release()
             else:
