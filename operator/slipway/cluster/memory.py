@@ -138,9 +138,7 @@ class MemoryCluster:
         found = [
             (key[1] or "", key[2], obj)
             for key, obj in self._visible().items()
-            if key[0] == kind
-            and namespace in (None, key[1])
-            and selected(obj["metadata"].get("labels") or {})
+            if key[0] == kind and namespace in (None, key[1]) and selected(obj["metadata"].get("labels") or {})
         ]
         return [stored_copy(obj) for _, _, obj in sorted(found, key=lambda entry: entry[:2])]
 

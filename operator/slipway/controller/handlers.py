@@ -7,7 +7,8 @@ An event handler keeps nothing: every event only says that an object should be l
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 import kopf
@@ -30,10 +31,7 @@ from slipway.cluster import (
     ConnectionInfo,
     Kind,
 )
-from slipway.controller.queue import WorkQueue
-from slipway.controller.reconciler import Key
-from slipway.controller.runtimes import Wanting
-from slipway.controller.shard import Shard
+from slipway.controller.listening import Listener
 
 FINALIZER: Final = f"{GROUP}/unused"
 """Never set: named only so that kopf's default, which all its operators share, can never be meant."""
@@ -84,9 +82,10 @@ class Backoffs:
             delay = min(30.0, delay * 2)
 
 
-def settings(shard: Shard | None = None) -> kopf.OperatorSettings:
+def settings(namespace_selector: str | None = None) -> kopf.OperatorSettings:
     """kopf's settings: watches with server-side selectors, and none of what it writes into objects."""
     out = kopf.OperatorSettings()
+    out.process.ultimate_exiting_timeout = None  # it would kill the process some time after watches that failed
     out.persistence.finalizer = FINALIZER
     out.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP, v1=False)
     out.persistence.diffbase_storage = NoDiffs()
@@ -101,51 +100,32 @@ def settings(shard: Shard | None = None) -> kopf.OperatorSettings:
     out.watching.chunk_size = 500
     for kind in (*WATCHED[1:], *WHERE_SERVED):
         out.watching.label_selectors[kind.group, kind.version, kind.plural] = LABEL_MODEL_DEPLOYMENT
-    if shard is not None and shard.selector is not None:
-        out.watching.label_selectors[NAMESPACE.group, NAMESPACE.version, NAMESPACE.plural] = shard.selector
+    if namespace_selector is not None:
+        out.watching.label_selectors[NAMESPACE.group, NAMESPACE.version, NAMESPACE.plural] = namespace_selector
     return out
 
 
-def key_of(body: Mapping[str, Any]) -> Key | None:
-    """The ModelDeployment that an object is, or belongs to by its label."""
-    metadata = body["metadata"]
-    if body.get("kind") == "ModelDeployment":
-        return metadata["namespace"], metadata["name"]
-    name = (metadata.get("labels") or {}).get(LABEL_MODEL_DEPLOYMENT)
-    return (metadata["namespace"], name) if name else None
-
-
 def registry(
-    queue: WorkQueue[Key],
+    listener: Listener,
     login: Callable[[], Awaitable[ConnectionInfo]],
-    served: Sequence[Kind] = WHERE_SERVED,
-    shard: Shard | None = None,
+    kinds: Sequence[Kind] = (*WATCHED, *WHERE_SERVED),
+    here: Callable[[Callable[[], None]], object] = lambda act: act(),
 ) -> kopf.OperatorRegistry:
-    """The handlers: each event of a ModelDeployment or of a child adds a key, and each of a runtime those of the
-    ModelDeployments that it concerns. `served` are those of `WHERE_SERVED` and `RUNTIMES` that are."""
+    """The handlers: each event of one of these kinds is told to the listener. `here` calls what it is given at once, or
+    on the event loop that the listener belongs to."""
     out = kopf.OperatorRegistry()
-    ours, wanting = shard or Shard(), Wanting()
+
+    async def on_deployment(body: kopf.Body, type: str | None = None, **_: Any) -> None:  # noqa: A002 - kopf's word
+        here(partial(listener.deployment, body, gone=type == "DELETED"))
+
+    async def on_child(body: kopf.Body, **_: Any) -> None:
+        here(partial(listener.child, body))
 
     async def on_runtime(body: kopf.Body, **_: Any) -> None:
-        for key in wanting.concerned(dict(body)):
-            if ours.takes(key):
-                queue.add(key)
-
-    async def on_event(body: kopf.Body, type: str | None = None, **_: Any) -> None:  # noqa: A002 - kopf's word
-        if body.get("kind") == "ModelDeployment":
-            wanting.note(dict(body), gone=type == "DELETED")
-        key = key_of(body)
-        if key is not None and ours.takes(key):
-            queue.add(key)
+        here(partial(listener.runtime, body))
 
     async def on_namespace(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002 - kopf's word
-        # A server tells of an object that a selector does not match any more as of one that was deleted.
-        name = str(body["metadata"]["name"])
-        if type == "DELETED":
-            ours.left(name)
-        else:
-            for key in ours.joined(name):
-                queue.add(key)
+        here(partial(listener.namespace, str(body["metadata"]["name"]), gone=type == "DELETED"))
 
     async def on_login(**_: Any) -> kopf.ConnectionInfo:
         info = await login()
@@ -162,10 +142,9 @@ def registry(
             expiration=info.expiration,
         )
 
-    for kind in (*WATCHED, *served):
-        handler = on_runtime if kind in RUNTIMES else on_event
+    others: dict[Kind, Any] = {MODEL_DEPLOYMENT: on_deployment, NAMESPACE: on_namespace}
+    for kind in kinds:
+        handler = on_runtime if kind in RUNTIMES else others.get(kind, on_child)
         kopf.on.event(kind.group, kind.version, kind.plural, id=f"look-{kind.plural}", registry=out)(handler)
-    if ours.selector is not None:
-        kopf.on.event(NAMESPACE.group, NAMESPACE.version, NAMESPACE.plural, id="shard", registry=out)(on_namespace)
     kopf.on.login(registry=out)(on_login)
     return out

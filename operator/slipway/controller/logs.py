@@ -80,6 +80,8 @@ def log_to_stderr(*, form: Literal["text", "json"], verbose: bool) -> None:
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
     logging.getLogger("kopf").setLevel(logging.WARNING)
+    for name in ("running", "orchestration"):  # watches that fail are told in one line, and begun anew
+        logging.getLogger(f"kopf._core.reactor.{name}").setLevel(logging.CRITICAL)
     # it would say whole addresses, which may be secrets
     for name in ("httpx", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -10,30 +10,26 @@ import os
 import signal
 import socket
 import uuid
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx
-import kopf
 
 from slipway.cluster import (
     Cluster,
     ConnectionInfo,
     Elector,
     FencedCluster,
-    Forbidden,
-    Kind,
     LeaseTimes,
-    NotServed,
     connect,
     connection_info,
 )
 from slipway.cluster.endpoints import http_client
 from slipway.controller.budget import RolloutBudget
 from slipway.controller.collect import Collector
-from slipway.controller.handlers import RUNTIMES, WHERE_SERVED, registry, settings
 from slipway.controller.health import Health, serving
+from slipway.controller.listening import Listener
 from slipway.controller.notifying import Notifier
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reacting import Reactions
@@ -41,12 +37,14 @@ from slipway.controller.reception import Reception
 from slipway.controller.reconciler import Key, Reconciler, utc_now
 from slipway.controller.registries import Registries
 from slipway.controller.registry_desk import RegistryDesk
+from slipway.controller.rounds import Rounds
 from slipway.controller.shard import Shard
-from slipway.controller.surroundings import Surroundings
+from slipway.controller.surroundings import LOOK_AROUND, Surroundings
 from slipway.controller.telemetry import Telemetry
 from slipway.controller.traced import TracedCluster
 from slipway.controller.tracing import tracing
-from slipway.controller.workers import LONGEST_PAUSE, WORKERS, resyncing, working
+from slipway.controller.watching import Watches
+from slipway.controller.workers import LONGEST_PAUSE, WORKERS, working
 from slipway.controller.writing_back import WritingBack
 from slipway.feedback import Ledger
 from slipway.outside import Egress, Outside
@@ -56,9 +54,6 @@ from slipway.workload import SLEEPS_SINCE
 
 DRAIN: Final = 20.0
 """Seconds that looks have to finish in when the operator is told to stop: less than a pod's usual 30 s of grace."""
-
-LOOK_AROUND: Final = 5.0
-"""Seconds between two looks for what the operator cannot work without."""
 
 _log = logging.getLogger(__name__)
 
@@ -123,8 +118,11 @@ async def run(options: Settings) -> None:
         elector = await _elector(cluster, options)
         around = Surroundings(cluster, options.namespaces, options.namespace_selector)
         process = _Process(options, cluster, elector, around, health, telemetry, told, reception)
-        if await _unless(told, process.stand_by()):
-            await process.lead()
+        if not await _unless(told, process.check()):
+            return
+        async with _meanwhile(around.keep_looking(), "around"):
+            if await _unless(told, process.stand_by()):
+                await process.lead()
 
 
 async def _elector(cluster: Cluster, options: Settings) -> Elector | None:
@@ -168,12 +166,15 @@ class _Process:
     told: asyncio.Event
     reception: Reception
 
-    async def stand_by(self) -> None:
-        """Wait for what cannot be done without, and then for the lead."""
+    async def check(self) -> None:
+        """Wait for what cannot be done without."""
         self.health.needs.append(lambda: self.around.missing)
         self.health.wishes.append(lambda: self.around.restricted)
         while not await self.around.look():  # noqa: ASYNC110 - there is nobody to set an event
             await asyncio.sleep(LOOK_AROUND)
+
+    async def stand_by(self) -> None:
+        """Wait for the lead."""
         if self.elector is not None:
             elector = self.elector
             self.health.needs.append(lambda: elector.problem)
@@ -184,23 +185,23 @@ class _Process:
             self.telemetry.leads(_lease_name(self.options), leading=True)
 
     async def lead(self) -> None:
-        """Work until told to stop. Raises LostLeadError when another replica may lead."""
+        """Work until told to stop. Raises LostLeadError when another replica may lead. However it ends, the lease is
+        given back."""
         elector, acting = self.elector, self.cluster
         keeping: asyncio.Task[None] | None = None
         if elector is not None:
             keeping = asyncio.create_task(elector.keep(), name="lease")
             acting = FencedCluster(self.cluster, lambda: elector.leading)
         self.health.role = "leading"
+        ending = Ending(self.told, keeping, elector, self.health)
         try:
             async with http_client() as client:
                 with self.reception.opened(acting) as ledger:
-                    await self._work(acting, client, ledger, Ending(self.told, keeping, elector, self.health))
+                    await self._work(acting, client, ledger, ending)
             if keeping is not None and keeping.done() and not self.told.is_set():
                 await keeping
         finally:
-            if keeping is not None:
-                keeping.cancel()
-                await asyncio.gather(keeping, return_exceptions=True)
+            await ending.give_back()
 
     async def _work(self, cluster: Cluster, client: httpx.AsyncClient, ledger: Ledger | None, ending: Ending) -> None:
         options, telemetry = self.options, self.telemetry
@@ -217,7 +218,7 @@ class _Process:
             Outside(options.egress),
             registry=Registry(options.mlflow_tracking_uri),
             wake=queue.add,
-            ours=shard.takes,
+            ours=shard.admits,
         )
         writing_back = WritingBack(registries)
         if self.reception.endpoint is not None:
@@ -238,15 +239,32 @@ class _Process:
             notifier=notifier,
             registries=registries,
             writing_back=writing_back,
-            drain=await cluster.version() >= SLEEPS_SINCE,
+            drain=self.around.version >= SLEEPS_SINCE,
             image=options.image,
             settles=options.settle_seconds,
             telemetry=telemetry,
         )
-        resync = resyncing(queue, cluster, options.namespaces, self.around, shard)
-        async with working(queue, reconciler, telemetry, resync, shard):
-            served = await _served(cluster, options.namespaces, (*WHERE_SERVED, *RUNTIMES))
-            await _watch(queue, options, served, shard, ending)
+
+        async def login() -> ConnectionInfo:
+            return await connection_info(kubeconfig=options.kubeconfig, context=options.context)
+
+        listener = Listener(queue, shard)
+        memories = (telemetry, registries, reactions)
+        rounds = Rounds(cluster, options.namespaces, listener, memories)
+        watches = Watches(cluster, self.around, listener, login, options.namespaces)
+        self.health.wishes.append(lambda: watches.problem)
+
+        def let_go(key: Key) -> None:
+            for memory in memories:
+                memory.forget(key)
+
+        async with (
+            working(queue, reconciler, telemetry, rounds.keep(), shard=shard, let_go=let_go),
+            _meanwhile(watches.keep(), "watches") as watching,
+        ):
+            await ending.wait(watching)
+            if not watching.done():
+                await _stop_in_order(queue, watching, ending)
         await reactions.close()
         await notifier.close()
         if self.reception.endpoint is not None:
@@ -255,19 +273,17 @@ class _Process:
         await registries.close()
 
 
-async def _served(cluster: Cluster, namespaces: Sequence[str], kinds: Sequence[Kind]) -> list[Kind]:
-    """The kinds that the cluster knows, and lets be read: a watch of any other would complain for ever."""
-    found = []
-    for kind in kinds:
-        try:
-            await cluster.list(kind, namespaces[0] if namespaces else None, labels={"slipway.dev/none": "none"})
-        except NotServed:
-            _log.debug("%s is not watched: the cluster does not know it", kind.kind)
-        except Forbidden as error:  # by an administrator's choice, or by mistake
-            _log.info("%s is not watched, and its changes are noticed later: %s", kind.kind, error)
-        else:
-            found.append(kind)
-    return found
+@contextlib.asynccontextmanager
+async def _meanwhile(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[asyncio.Task[None]]:
+    """Do something beside the block, and break it off at its end. Raises what broke it off before."""
+    doing = asyncio.create_task(work, name=name)
+    try:
+        yield doing
+        if doing.done() and not doing.cancelled():
+            doing.result()
+    finally:
+        doing.cancel()
+        await asyncio.gather(doing, return_exceptions=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,12 +295,14 @@ class Ending:
     elector: Elector | None
     health: Health
 
-    async def wait(self) -> None:
-        """Until it is told to stop, or leads no more."""
-        waiting: set[asyncio.Task[Any]] = {asyncio.create_task(self.told.wait())}
-        if self.keeping is not None:
-            waiting.add(self.keeping)
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    async def wait(self, watching: asyncio.Task[None]) -> None:
+        """Until it is told to stop, leads no more, or watches no more, which only a defect brings about."""
+        telling = asyncio.create_task(self.told.wait())
+        keeping = [self.keeping] if self.keeping is not None else []
+        try:
+            await asyncio.wait([telling, watching, *keeping], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            telling.cancel()
         self.health.role = "stopping"
 
     async def give_back(self) -> None:
@@ -295,50 +313,20 @@ class Ending:
             await self.elector.release()
 
 
-async def _watch(
-    queue: WorkQueue[Key], options: Settings, served: Sequence[Kind], shard: Shard, ending: Ending
-) -> None:
-    async def login() -> ConnectionInfo:
-        return await connection_info(kubeconfig=options.kubeconfig, context=options.context)
-
-    ready, stop = asyncio.Event(), asyncio.Event()
-    stopping = asyncio.create_task(_stop_in_order(queue, ready, stop, ending), name="stopping")
-    _log.info("watching %s", ", ".join(options.namespaces) or shard.selector or "all namespaces")
-    try:
-        await kopf.operator(
-            registry=registry(queue, login, served, shard),
-            settings=settings(shard),
-            standalone=True,
-            clusterwide=not options.namespaces,
-            namespaces=options.namespaces,
-            ready_flag=ready,
-            stop_flag=stop,
-        )
-    finally:
-        stopping.cancel()
-
-
 def _listen(told: asyncio.Event) -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, told.set)
 
 
-async def _stop_in_order(queue: WorkQueue[Key], ready: asyncio.Event, stop: asyncio.Event, ending: Ending) -> None:
-    """On a signal, finish the looks that have begun, give the lead back, and only then end the watches.
-
-    kopf takes the signals for itself, and cancels every task that is younger than it is when it ends: requests in the
-    middle of a look among them, so that the look would go on with half of the answers. Hence the signals are taken
-    back once kopf is up, and kopf is stopped last. Without the lead there is nothing to finish: no write would pass.
-    """
-    await ready.wait()
-    _listen(ending.told)
-    await ending.wait()
+async def _stop_in_order(queue: WorkQueue[Key], watching: asyncio.Task[None], ending: Ending) -> None:
+    """Finish the looks that have begun, and give the lead back. Without the lead there is nothing to finish: no write
+    would pass."""
     queue.shutdown()
-    if ending.told.is_set():
-        _log.info("told to stop: finishing what has begun")
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(queue.drain(), DRAIN)
-        await ending.give_back()
-    else:
+    watching.cancel()  # it takes its time, beside the looks
+    if not ending.told.is_set():
         _log.error("another replica may lead: ending at once")
-    stop.set()
+        return
+    _log.info("told to stop: finishing what has begun")
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(queue.drain(), DRAIN)
+    await ending.give_back()

@@ -45,6 +45,9 @@ REMEMBERED: Final = 1024
 REFRESH: Final = timedelta(seconds=60)
 """How old the receivers of a namespace may be."""
 
+UNASKED: Final = timedelta(hours=1)
+"""How long the receivers of a namespace are remembered that nobody asks for."""
+
 LONGEST_PROBLEM: Final = 1024
 """Characters of what is said of a ConfigMap."""
 
@@ -88,6 +91,8 @@ class Notifier:
         """Who is told of a ModelDeployment; None while the namespace's receivers are being read for the first time.
         Its own receivers take the place of the namespace's of the same name."""
         known = self._known.get(namespace)
+        if known is None:
+            self._forget(now)
         if known is None or not known.asked <= now < known.asked + REFRESH:
             known = _Known(now, known.receivers if known is not None else None)
             self._known[namespace] = known
@@ -129,6 +134,12 @@ class Notifier:
         for task in self._tasks:
             task.cancel()
         await self.idle()
+
+    def _forget(self, now: datetime) -> None:
+        """Let go of the namespaces that nobody has asked for lately."""
+        for namespace in [name for name, known in self._known.items() if known.asked + UNASKED <= now]:
+            del self._known[namespace]
+            self._said.pop(namespace, None)
 
     def _begin(self, work: Coroutine[None, None, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)

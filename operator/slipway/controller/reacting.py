@@ -57,6 +57,15 @@ class Reactions:
                 continue
             self._on[place] = asyncio.create_task(self._carry_out(scene, reaction, place), name="/".join(place))
 
+    def keys(self) -> set[tuple[str, str]]:
+        """The ModelDeployments whose last attempts are remembered."""
+        return {place[:2] for place in self._ended}
+
+    def forget(self, key: tuple[str, str]) -> None:
+        """A ModelDeployment is gone, or another group's: its last attempts are nobody's business any more."""
+        for place in [place for place in self._ended if place[:2] == key]:
+            del self._ended[place]
+
     async def idle(self) -> None:
         """Wait until no attempt is on."""
         await asyncio.gather(*self._on.values(), return_exceptions=True)

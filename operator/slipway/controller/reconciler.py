@@ -96,7 +96,7 @@ class Reconciler:
         namespace, name = key
         deployment = await self._cluster.get(MODEL_DEPLOYMENT, namespace, name)
         if deployment is None:
-            self._telemetry.gone(key)
+            self._telemetry.forget(key)
             self._registries.forget(key)
             return None
         if deployment["metadata"].get("deletionTimestamp"):

@@ -108,6 +108,10 @@ class Registries:
             await self._recorder.record(deployment, type=one.type, reason=one.reason, message=one.message, now=now)
         return True
 
+    def keys(self) -> set[Key]:
+        """The ModelDeployments whose registries are asked."""
+        return set(self._followed)
+
     def forget(self, key: Key) -> None:
         """Ask no more for a ModelDeployment."""
         followed = self._followed.pop(key, None)

@@ -130,6 +130,14 @@ class Wanting:
         else:
             self._names[key] = runtime.get("name")
 
+    def keys(self) -> set[tuple[str, str]]:
+        """All that are remembered."""
+        return set(self._names)
+
+    def forget(self, key: tuple[str, str]) -> None:
+        """A ModelDeployment is gone."""
+        self._names.pop(key, None)
+
     def concerned(self, runtime: Object) -> list[tuple[str, str]]:
         """The ModelDeployments whose releases may be served by a runtime."""
         name, namespace = runtime["metadata"]["name"], runtime["metadata"].get("namespace")

@@ -6,8 +6,12 @@ bring it about, and a process that keeps restarting is read as one that is broke
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import random
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from slipway.api.crd import definitions
@@ -34,49 +38,129 @@ NAMED: Final = 5
 """Fields that an older definition is said to lack, at most."""
 
 
+NOT_LOOKED: Final = "nobody has looked yet"
+
+NOBODY: Final = "slipway-asks-whether-this-kind-is-served"
+"""The name of an object that is asked for where only the answer matters: one object costs an API server nothing."""
+
+LOOK_AROUND: Final = 5.0
+"""Seconds between two looks while something is missing that the operator cannot work without."""
+
+GLANCE: Final = 45.0
+"""Seconds between two looks while nothing is."""
+
+THOROUGH: Final = 600.0
+"""Seconds between two looks that also list, and compare schemas, while nothing is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """What keeps the operator from working."""
+
+    told: str
+    certain: bool = False
+    """Whether it is so; otherwise the next answer may be another one."""
+
+
 class Surroundings:
     """The latest look around. Both sentences are for people; None when there is nothing to say."""
 
     def __init__(self, cluster: Cluster, namespaces: Sequence[str], selector: str | None = None) -> None:
         """`selector` is the label selector of the namespaces to work in, where there is one."""
         self._cluster = cluster
-        self._namespace = namespaces[0] if namespaces else None
+        self._namespaces = tuple(namespaces)
         # Without its namespaces, an operator of a part of the cluster would be ready and do nothing.
-        self._needed = (MODEL_DEPLOYMENT, MODEL_REVISION, *([NAMESPACE] if selector is not None else []))
-        self.missing: str | None = "nobody has looked yet"
+        self.needed = (MODEL_DEPLOYMENT, MODEL_REVISION, *([NAMESPACE] if selector is not None else []))
+        """The kinds that the operator cannot work without."""
+        self.missing: str | None = NOT_LOOKED
         """What the operator cannot work without."""
         self.restricted: str | None = None
         """What some ModelDeployments will miss."""
+        self.version = (0, 0)
+        """Major and minor version of the API server."""
+        self.apis: frozenset[str] = frozenset()
+        """The groups and versions that it serves beside the core."""
+        self._doubtful = False
 
-    async def look(self) -> bool:
-        """Look around, and log what has changed; whether the operator can work."""
-        missing = await self._missing()
-        restricted = await self._restricted() if missing is None else None
+    async def look(self, *, thorough: bool = True) -> bool:
+        """Look around, and log what has changed; whether the operator can work.
+
+        Where all was well, an API server that fails once, or refuses once, changes nothing: it has to do so twice in a
+        row. Without `thorough`, little is asked: whether the kinds are served, and which others are.
+        """
+        before = self.apis
+        trouble = await self._trouble(thorough)
+        if trouble is not None and not trouble.certain and self.missing is None and not self._doubtful:
+            self._doubtful = True
+            _log.info("looking again before that counts: %s", trouble.told)
+            return True
+        self._doubtful = False
+        missing = trouble.told if trouble is not None else None
+        if missing is None and (thorough or self.apis != before):
+            restricted = await self._restricted()
+            if restricted is not None and restricted != self.restricted:
+                _log.info("restricted: %s", restricted)
+            self.restricted = restricted
         if missing is not None and missing != self.missing:
             _log.error("waiting: %s", missing)
-        if restricted is not None and restricted != self.restricted:
-            _log.info("restricted: %s", restricted)
-        self.missing, self.restricted = missing, restricted
+        elif missing is None and self.missing not in (None, NOT_LOOKED):
+            _log.info("nothing is missing any more")
+        self.missing = missing
         return missing is None
 
-    async def _missing(self) -> str | None:
-        for kind in self._needed:
+    async def keep_looking(self) -> None:
+        """Look again and again: seldom while all is well, and soon while something is missing or in doubt."""
+        thorough_at = time.monotonic() + THOROUGH
+        while True:
+            well = self.missing is None and not self._doubtful
+            await asyncio.sleep((GLANCE if well else LOOK_AROUND) * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
+            thorough = self.missing is not None or time.monotonic() >= thorough_at
             try:
-                await self._cluster.list(kind, self._namespace, labels={"slipway.dev/none": "none"})
-            except NotServed:
-                return f"the cluster does not know {kind.kind}: install the CRDs first (kubectl apply -f crds/)"
-            except Forbidden as error:
-                name = f"{kind.plural}.{kind.group}" if kind.group else kind.plural
-                return f"{name} may not be listed: check the operator's role and scope: {error}"
-            except ClusterError as error:
-                return f"the API server gives no answer that helps: {error}"
+                await self.look(thorough=thorough)
+            except Exception:  # noqa: BLE001 - readiness that nobody looks after would be wrong for ever
+                _log.exception("a defect of the operator: what is around it is looked for again")
+            if thorough:
+                thorough_at = time.monotonic() + THOROUGH
+
+    async def _trouble(self, thorough: bool) -> _Trouble | None:
+        try:
+            if thorough:
+                self.version = await self._cluster.version()
+            for kind in self.needed:
+                if thorough or kind is not NAMESPACE:  # which may be listed and not read
+                    trouble = await self._closed(kind, thorough)
+                    if trouble is not None:
+                        return trouble
+            self.apis = await self._cluster.served()
+        except ClusterError as error:
+            return _Trouble(f"the API server gives no answer that helps: {error}")
         return None
+
+    async def _closed(self, kind: Kind, thorough: bool) -> _Trouble | None:
+        """Why a kind cannot be read, and where."""
+        refused: dict[str, Forbidden] = {}
+        for namespace in (self._namespaces if kind.namespaced else ()) or (None,):
+            try:
+                if thorough:
+                    await self._cluster.list(kind, namespace, labels={"slipway.dev/none": "none"})
+                else:
+                    await self._cluster.get(kind, namespace or "default", NOBODY)
+            except NotServed:
+                told = f"the cluster does not know {kind.kind}: install the CRDs first (kubectl apply -f crds/)"
+                return _Trouble(told, certain=True)
+            except Forbidden as error:
+                refused[namespace or ""] = error
+        if not refused:
+            return None
+        name = f"{kind.plural}.{kind.group}" if kind.group else kind.plural
+        where = f" in {', '.join(sorted(refused))}" if any(refused) else ""
+        first = next(iter(refused.values()))
+        return _Trouble(f"{name} may not be listed{where}: check the operator's role and scope: {first}")
 
     async def _restricted(self) -> str | None:
         told: list[str] = []
         try:
-            served = await self._cluster.served()
-            told += [f"no {api}: {consequence}" for api, consequence in WISHES.items() if api not in served]
+            told += [f"no {api}: {consequence}" for api, consequence in WISHES.items() if api not in self.apis]
             for kind in (MODEL_DEPLOYMENT, MODEL_REVISION):
                 unknown = lacking(kind, await self._cluster.schema(kind) or {})
                 if unknown:

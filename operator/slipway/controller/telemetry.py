@@ -139,8 +139,12 @@ class Telemetry:
                     self._verdicts.labels(metric.verdict).inc()
         self._pictures[key] = _Picture.of(seen, decision)
 
-    def gone(self, key: Key) -> None:
-        """A ModelDeployment was deleted: its series end."""
+    def keys(self) -> set[Key]:
+        """The ModelDeployments that have series."""
+        return set(self._pictures)
+
+    def forget(self, key: Key) -> None:
+        """A ModelDeployment is gone, or another group's: its series end."""
         self._pictures.pop(key, None)
 
     def page(self) -> bytes:

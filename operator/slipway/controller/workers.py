@@ -5,25 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Final, Literal
 
-from slipway.cluster import MODEL_DEPLOYMENT, Cluster, ClusterError, Conflict, NotLeading, Throttled
+from slipway.cluster import ClusterError, Conflict, NotLeading, Throttled
 from slipway.controller.logs import looking_at
 from slipway.controller.queue import QueueShutDown, WorkQueue
 from slipway.controller.reconciler import Key, Reconciler, RefusedError
 from slipway.controller.shard import Shard
-from slipway.controller.surroundings import Surroundings
 from slipway.controller.telemetry import Telemetry
 from slipway.controller.tracing import note, span
 
 WORKERS: Final = 8
 """ModelDeployments that are looked at side by side."""
-
-RESYNC: Final = 600.0
-"""Seconds between two lists of all ModelDeployments, which heal a deletion that a watch missed."""
 
 LONGEST_PAUSE: Final = 30.0
 """Seconds after which a look that keeps failing is repeated, at the latest: when the API is back after an outage, no
@@ -38,27 +33,41 @@ Result = Literal["success", "error", "panic", "requeue", "requeue_after"]
 _log = logging.getLogger(__name__)
 
 
+LAST: Final = 2.0
+"""Seconds that passes which have begun get, when they are not waited for any more."""
+
+
 @contextlib.asynccontextmanager
 async def working(
     queue: WorkQueue[Key],
     reconciler: Reconciler,
     telemetry: Telemetry,
-    resync: Coroutine[Any, Any, None],
+    rounds: Coroutine[Any, Any, None],
+    *,
     shard: Shard | None = None,
+    let_go: Callable[[Key], None] = lambda _: None,
 ) -> AsyncIterator[None]:
-    """Work the queue in the background; on leaving, finish the passes that have begun."""
-    work = (_work(queue, reconciler, telemetry, shard or Shard()) for _ in range(WORKERS))
+    """Work the queue in the background; on leaving, finish the passes that have begun, and break off what takes long.
+
+    `let_go` is told of what is not ours any more.
+    """
+    work = (_work(queue, reconciler, telemetry, shard or Shard(), let_go) for _ in range(WORKERS))
     workers = [asyncio.create_task(one, name=f"worker-{number}") for number, one in enumerate(work)]
-    ticking = asyncio.create_task(resync, name="resync")
+    going = asyncio.create_task(rounds, name="rounds")
     try:
         yield
     finally:
-        ticking.cancel()
+        going.cancel()
         queue.shutdown()
-        await asyncio.gather(*workers, ticking, return_exceptions=True)
+        await asyncio.wait(workers, timeout=LAST)
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, going, return_exceptions=True)
 
 
-async def _work(queue: WorkQueue[Key], reconciler: Reconciler, telemetry: Telemetry, shard: Shard) -> None:
+async def _work(
+    queue: WorkQueue[Key], reconciler: Reconciler, telemetry: Telemetry, shard: Shard, let_go: Callable[[Key], None]
+) -> None:
     while True:
         try:
             key = await queue.get()
@@ -66,8 +75,9 @@ async def _work(queue: WorkQueue[Key], reconciler: Reconciler, telemetry: Teleme
             return
         began = time.monotonic()
         try:
-            if not shard.admits(key):  # its namespace left while it waited
+            if not shard.admits(key):  # its namespace left
                 queue.forget(key)
+                let_go(key)
                 continue
             result = await look(queue, reconciler, key)
             telemetry.looked(result, time.monotonic() - began)
@@ -117,21 +127,3 @@ async def _look(queue: WorkQueue[Key], reconciler: Reconciler, key: Key) -> Resu
         return "success"
     queue.add_after(key, wake_after.total_seconds())
     return "requeue_after"
-
-
-async def resyncing(
-    queue: WorkQueue[Key], cluster: Cluster, namespaces: Sequence[str], around: Surroundings, shard: Shard
-) -> None:
-    while True:
-        await asyncio.sleep(RESYNC * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
-        await around.look()
-        for namespace in namespaces or (None,):
-            try:
-                found = await cluster.list(MODEL_DEPLOYMENT, namespace)
-            except ClusterError as error:
-                _log.warning("the resync has to wait for the next one: %s", error)
-                continue
-            for obj in found:
-                key = (obj["metadata"]["namespace"], obj["metadata"]["name"])
-                if shard.takes(key):
-                    queue.add(key)

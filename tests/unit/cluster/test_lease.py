@@ -237,7 +237,9 @@ async def test_nothing_is_written_by_a_replica_that_does_not_lead() -> None:
         st.tuples(
             st.integers(0, 2),
             st.floats(0, 8),
-            st.sampled_from(["look", "look", "look", "read fails", "write fails", "answer is lost", "release", "deletion"]),
+            st.sampled_from(
+                ["look", "look", "look", "read fails", "write fails", "answer is lost", "release", "deletion"]
+            ),
         ),
         max_size=60,
     ),

@@ -20,7 +20,8 @@ from slipway.cluster import (
     ConnectionInfo,
     Kind,
 )
-from slipway.controller.handlers import RUNTIMES, WATCHED, WHERE_SERVED, Backoffs, key_of, registry, settings
+from slipway.controller.handlers import RUNTIMES, WATCHED, WHERE_SERVED, Backoffs, registry, settings
+from slipway.controller.listening import Listener, key_of
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reconciler import Key
 
@@ -49,6 +50,7 @@ def test_kopf_watches_with_selectors_of_the_server_and_writes_nothing() -> None:
     assert (found.watching.server_timeout, found.watching.client_timeout) == (600, 660)
     assert str(found.watching.server_timeout) == "600", "an API server refuses anything but a whole number"
     assert found.queueing.worker_limit is None
+    assert found.process.ultimate_exiting_timeout is None, "watches that fail do not kill the process later"
 
 
 def test_of_children_only_our_own_are_asked_for() -> None:
@@ -89,7 +91,7 @@ def a_registry(queue: WorkQueue[Key]) -> kopf.OperatorRegistry:
     async def login() -> ConnectionInfo:
         return ConnectionInfo(server="http://127.0.0.1:1")
 
-    return registry(queue, login)
+    return registry(Listener(queue), login)
 
 
 def test_there_are_event_handlers_and_a_login_and_nothing_that_keeps_state() -> None:
@@ -109,7 +111,7 @@ async def test_an_event_of_a_runtime_puts_those_on_the_queue_that_it_may_serve()
     queue: WorkQueue[Key] = WorkQueue(clock=FakeClock())
     handlers = {
         handler.id: handler.fn
-        for handler in registry(queue, login, (*WHERE_SERVED, *RUNTIMES))._watching.get_all_handlers()
+        for handler in registry(Listener(queue), login, (*WATCHED, *RUNTIMES))._watching.get_all_handlers()
     }
 
     async def told(plural: str, body: dict[str, Any], type_: str = "MODIFIED") -> set[Key]:
@@ -140,7 +142,7 @@ async def test_an_event_only_puts_a_key_on_the_queue() -> None:
     queue: WorkQueue[Key] = WorkQueue(clock=FakeClock())
     handlers = a_registry(queue)._watching.get_all_handlers()
     for handler in handlers:
-        assert await handler.fn(body=a_body(DEPLOYMENT, labels={LABEL: "fraud"}), type="ADDED") is None  # type: ignore[call-arg]
-        assert await handler.fn(body=a_body(DEPLOYMENT)) is None  # type: ignore[call-arg]
+        assert await handler.fn(body=a_body(DEPLOYMENT, "fraud", labels={LABEL: "fraud"}), type="ADDED") is None  # type: ignore[call-arg]
+        assert await handler.fn(body=a_body(DEPLOYMENT, "fraud")) is None  # type: ignore[call-arg]
     assert queue.statistics().depth == 1
     assert await queue.get() == ("shop", "fraud")

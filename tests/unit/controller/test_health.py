@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from typing import Any
 
 import httpx
 import pytest
+from unit.controller.server import until
 
 from slipway.api.crd import definitions
-from slipway.cluster import MODEL_DEPLOYMENT, MODEL_REVISION, Forbidden, MemoryCluster, Object, Unavailable
+from slipway.cluster import (
+    MODEL_DEPLOYMENT,
+    MODEL_REVISION,
+    Forbidden,
+    Kind,
+    MemoryCluster,
+    Object,
+    Objects,
+    Throttled,
+    Unavailable,
+)
 from slipway.controller.health import STUCK, AddressError, Health, listen_address, serving
 from slipway.controller.surroundings import Surroundings
 
@@ -146,4 +159,80 @@ async def test_an_older_crd_is_told_with_the_fields_that_it_drops() -> None:
     assert around.restricted == (
         "the CRD of ModelDeployment is older than the operator, and lacks spec.rollback, status.conditions[].reason: "
         "apply the CRDs of this version"
+    )
+
+
+# --- while all was well
+
+
+@pytest.mark.parametrize("error", [Unavailable("503"), Throttled("429", 1.0), Forbidden("for a moment")])
+async def test_an_api_server_that_fails_once_makes_nobody_unready_and_one_that_fails_twice_does(
+    error: Exception,
+) -> None:
+    cluster = a_cluster()
+    around = Surroundings(cluster, ())
+    await around.look()
+    cluster.fail_next("get", MODEL_DEPLOYMENT, error)
+    assert await around.look(thorough=False)
+    assert around.missing is None
+    assert await around.look(thorough=False)
+    for ready in (True, False):
+        cluster.fail_next("get", MODEL_DEPLOYMENT, error)
+        assert await around.look(thorough=False) is ready
+    assert str(error) in str(around.missing)
+    assert await around.look()
+
+
+async def test_a_definition_that_is_deleted_is_told_at_the_next_look() -> None:
+    cluster = a_cluster()
+    around = Surroundings(cluster, ())
+    await around.look()
+    cluster.absent.add(MODEL_DEPLOYMENT)
+    assert not await around.look(thorough=False)
+    assert "does not know ModelDeployment" in str(around.missing)
+
+
+async def test_readiness_follows_what_is_there_without_anything_else_happening(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("slipway.controller.surroundings.GLANCE", 0.02)
+    monkeypatch.setattr("slipway.controller.surroundings.LOOK_AROUND", 0.02)
+    cluster = a_cluster()
+    around = Surroundings(cluster, ())
+    await around.look()
+    looking = asyncio.create_task(around.keep_looking())
+    try:
+        cluster.absent.add(MODEL_REVISION)
+        await until(lambda: asyncio.sleep(0, around.missing is not None))
+        cluster.absent.clear()
+        await until(lambda: asyncio.sleep(0, around.missing is None))
+        before = len(cluster.requests)
+        await until(lambda: asyncio.sleep(0, len(cluster.requests) > before))
+        assert {request.verb for request in cluster.requests[before:]} == {"get"}, "a glance lists nothing"
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+
+
+async def test_an_api_that_is_installed_restricts_nobody_from_the_next_look_on() -> None:
+    cluster = a_cluster(absent_apis=frozenset({"gateway.networking.k8s.io/v1"}))
+    around = Surroundings(cluster, ())
+    await around.look()
+    assert around.restricted is not None
+    cluster.absent_apis.clear()
+    await around.look(thorough=False)
+    assert around.restricted is None
+
+
+async def test_of_several_namespaces_those_are_named_that_may_not_be_read() -> None:
+    class Closed(MemoryCluster):
+        async def list(self, kind: Kind, namespace: str | None = None, **given: Any) -> Objects:
+            if namespace in {"b", "c"}:
+                raise Forbidden(f"cannot list in {namespace}")
+            return await super().list(kind, namespace, **given)
+
+    around = Surroundings(Closed(), ("a", "b", "c"))
+    assert not await around.look()
+    assert around.missing == (
+        "modeldeployments.slipway.dev may not be listed in b, c: check the operator's role and scope: cannot list in b"
     )

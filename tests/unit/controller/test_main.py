@@ -26,8 +26,10 @@ from slipway.cluster import (
     Cluster,
     ClusterError,
     Conflict,
+    Elector,
     Kind,
     LeaseTimes,
+    MemoryCluster,
     Object,
     Throttled,
     Unavailable,
@@ -36,6 +38,7 @@ from slipway.cluster import (
 from slipway.controller import Settings, run
 from slipway.controller.handlers import registry, settings
 from slipway.controller.health import Health
+from slipway.controller.listening import Listener
 from slipway.controller.main import Ending, _stop_in_order
 from slipway.controller.queue import QueueShutDown, WorkQueue
 from slipway.controller.reconciler import Key, RefusedError
@@ -252,7 +255,7 @@ async def test_every_kind_that_is_watched_brings_its_key(installed: Cluster, kub
     queue: WorkQueue[Key] = WorkQueue()
     stop, ready = asyncio.Event(), asyncio.Event()
     watching = kopf.operator(
-        registry=registry(queue, lambda: connection_info(kubeconfig=kubeconfig)),
+        registry=registry(Listener(queue), lambda: connection_info(kubeconfig=kubeconfig)),
         settings=settings(),
         standalone=True,
         clusterwide=True,
@@ -306,22 +309,23 @@ async def test_the_operator_watches_decides_and_stops_on_a_signal(installed: Clu
     await asyncio.wait_for(operator, 30)
 
 
-async def test_on_a_signal_the_looks_that_have_begun_end_before_the_watches() -> None:
+async def test_when_it_is_told_to_stop_the_looks_that_have_begun_end_before_the_lease_is_given_back() -> None:
+    cluster = MemoryCluster()
+    elector = Elector(cluster, "shop", "slipway", "one")
+    await elector.acquire()
     queue: WorkQueue[Key] = WorkQueue()
-    ready, stop = asyncio.Event(), asyncio.Event()
     queue.add(KEY)
     key = await queue.get()
     queue.add(("shop", "waits"))
-    ending = Ending(asyncio.Event(), None, None, Health())
-    stopping = asyncio.create_task(_stop_in_order(queue, ready, stop, ending))
-    ready.set()
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)  # the signals are taken now
-    os.kill(os.getpid(), signal.SIGTERM)
+    ending = Ending(asyncio.Event(), asyncio.create_task(elector.keep()), elector, Health())
+    watching = asyncio.create_task(asyncio.sleep(60))
+    ending.told.set()
+    await ending.wait(watching)
+    stopping = asyncio.create_task(_stop_in_order(queue, watching, ending))
     await until(lambda: asyncio.sleep(0, queue.statistics().depth == 0))
     with pytest.raises(QueueShutDown):
         await queue.get()
-    assert not stop.is_set()
+    assert elector.leading
     queue.done(key)
     await asyncio.wait_for(stopping, 15)
-    assert stop.is_set()
+    assert not elector.leading

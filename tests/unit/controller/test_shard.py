@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 import kopf
 from unit.controller.builders import a_model_deployment
 from unit.controller.server import until
 
-from slipway.cluster import NAMESPACE, Cluster, connection_info
-from slipway.controller.handlers import registry, settings
+from slipway.cluster import NAMESPACE, Cluster, ConnectionInfo, connection_info
+from slipway.controller.handlers import WATCHED, registry, settings
+from slipway.controller.listening import Listener
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reconciler import Key
 from slipway.controller.shard import Shard
@@ -59,9 +61,13 @@ async def test_the_api_server_says_which_namespaces_are_ours_and_when_that_chang
     shard = Shard("shard=a")
     queue: WorkQueue[Key] = WorkQueue()
     stop, ready = asyncio.Event(), asyncio.Event()
+
+    def login() -> Awaitable[ConnectionInfo]:
+        return connection_info(kubeconfig=kubeconfig)
+
     watching = kopf.operator(
-        registry=registry(queue, lambda: connection_info(kubeconfig=kubeconfig), (), shard),
-        settings=settings(shard),
+        registry=registry(Listener(queue, shard), login, (*WATCHED, NAMESPACE)),
+        settings=settings(shard.selector),
         standalone=True,
         clusterwide=True,
         ready_flag=ready,

@@ -47,7 +47,8 @@ from slipway.cluster import (
 from slipway.cluster.endpoints import http_client
 from slipway.controller.budget import RolloutBudget
 from slipway.controller.collect import Collector
-from slipway.controller.handlers import RUNTIMES, WATCHED, WHERE_SERVED, key_of
+from slipway.controller.handlers import RUNTIMES, WATCHED, WHERE_SERVED
+from slipway.controller.listening import key_of
 from slipway.controller.notifying import Notifier
 from slipway.controller.queue import WorkQueue
 from slipway.controller.reacting import Reactions
