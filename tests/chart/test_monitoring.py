@@ -40,9 +40,10 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str], str]] = {
         "10m",
     ),
     "SlipwayQueueStuck": (
+        # A look that began at the beginning: the kubelet starts the process anew after 6 minutes.
         {'workqueue_longest_running_processor_seconds{name="modeldeployment"}': "0+60x30"},
         {'workqueue_longest_running_processor_seconds{name="modeldeployment"}': "60x30"},
-        "10m",
+        "4m",
     ),
     "SlipwayRolloutStuck": (
         {f'slipway_modeldeployment_phase{{{FRAUD},phase="Stepping"}}': "1x2000"},

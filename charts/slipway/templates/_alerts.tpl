@@ -29,8 +29,8 @@
     summary: Slipway met a defect of its own.
     description: '{{ "{{ $value | humanize }}" }} looks of the last 15 minutes ended in an error that the operator does not know. Its log has the traceback.'
 - alert: SlipwayQueueStuck
-  expr: 'max(workqueue_longest_running_processor_seconds{name="modeldeployment"}) > 120'
-  for: 5m
+  expr: 'max(workqueue_longest_running_processor_seconds{name="modeldeployment"}) > 60'
+  for: 2m
   labels: {severity: critical}
   annotations:
     summary: A look of Slipway does not end.

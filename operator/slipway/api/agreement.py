@@ -44,7 +44,9 @@ class AgreementSource(SpecModel):
     )
     timeout: Annotated[
         Duration,
-        Field(description="Longest wait for one answer; a later one of the candidate counts as another. Default: 5s."),
+        Field(
+            description="Longest wait for one answer, and 20s at the most; a later one of the candidate counts as another. Default: 5s."
+        ),
     ] = timedelta(seconds=5)
     max_requests_per_second: Annotated[
         int, Field(ge=1, le=10_000, description="Most requests a second that one pod is asked. Default: 100.")

@@ -420,7 +420,10 @@ class GoldenSetSource(SpecModel):
         ),
     ] = None
     timeout: Annotated[
-        Duration, Field(description="Longest wait for one answer; a later one counts as wrong. Default: 5s.")
+        Duration,
+        Field(
+            description="Longest wait for one answer; a later one counts as wrong. The operator waits 20s at the most, a Job as long as is said. Default: 5s."
+        ),
     ] = timedelta(seconds=5)
     max_requests_per_second: Annotated[
         int,

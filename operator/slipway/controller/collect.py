@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
-from itertools import product
 from typing import Final
 
 import httpx
@@ -19,26 +18,23 @@ import httpx
 from slipway.api import SERVICE_PORT, GoldenSetSource, MetricSpec, ReleaseSpec
 from slipway.cluster import ENDPOINT_SLICE, Cluster, ClusterError
 from slipway.cluster.endpoints import endpoints
-from slipway.controller.arm import Arm, ProtocolError, protocol_of
+from slipway.controller.arm import Arm
 from slipway.controller.drift import DriftSources, unread
-from slipway.controller.golden import GoldenSets
+from slipway.controller.golden import GoldenSets, replay_ends
 from slipway.controller.job_sources import JobSources
 from slipway.controller.jobs import Jobs
 from slipway.controller.labels import Labels
 from slipway.controller.live import LiveSources
 from slipway.controller.observe import Scene
+from slipway.controller.readiness import whether_ready
 from slipway.controller.tracing import span
 from slipway.controller.warming import WarmUps
 from slipway.feedback import Ledger
 from slipway.metrics import SelectorError, SourceError
 from slipway.outside import Egress, Outside
-from slipway.probes import model_ready
 from slipway.release import asked_protocol, revision_name
 from slipway.rollout import Evidence, EvidencePlan, Observation, Revision, SourceFailure, drift_plan, roles, trial
 from slipway.workload import model_ports
-
-READY_TIMEOUT: Final = 2.0
-"""Seconds that a model may take to say that it is ready."""
 
 SERVICE_NAME: Final = "kubernetes.io/service-name"
 """The label by which the EndpointSlices of a Service are found."""
@@ -92,30 +88,43 @@ class Collector:
             )
         if plan.ask_model:
             with span("ask the model"):
-                answered = await self._ask(candidate)
+                answered = await whether_ready(self._client, candidate)
             if answered.answers:
                 with span("warm up"):
                     answered = replace(answered, cold=await self._warm_ups.look(scene, seen, candidate))
             return replace(seen, revisions={**seen.revisions, judged: answered})
+        # All at once: however many servers are slow, a deadline waits for the slowest alone.
+        async with asyncio.TaskGroup() as group:
+            windows = [
+                group.create_task(self._window(scene, metric, candidate, stable, seen.now))
+                for metric in plan.counters
+                if stable is not None
+            ]
+            found = await self._replayed(scene, plan, candidate, stable)
+            for metric in plan.jobs:
+                with _measuring(metric.name, "job"):
+                    found.append(await self._jobs.measure(scene, metric, candidate, stable))
+        return replace(seen, evidence=(*found, *(window.result() for window in windows)))
+
+    async def _replayed(self, scene: Scene, plan: EvidencePlan, candidate: Arm, stable: Arm | None) -> list[Evidence]:
+        """Answers to golden sets: of those that the operator replays itself as many as there is time for, and the next
+        look begins with the others."""
         found: list[Evidence] = []
+        until, begun = replay_ends(), False
         for request in plan.golden:
             source = request.source
-            with _measuring(request.metric, "goldenSet" if request.labelled else "agreement"):
-                if isinstance(source, GoldenSetSource) and source.in_job:
+            if isinstance(source, GoldenSetSource) and source.in_job:
+                with _measuring(request.metric, "goldenSet"):
                     found.append(await self._jobs.batch(scene, request, source, candidate, stable))
-                    continue
-                batch = await self._golden.batch(scene, request, candidate, stable)
+                continue
+            if begun and asyncio.get_running_loop().time() >= until:
+                continue
+            begun = True
+            with _measuring(request.metric, "goldenSet" if request.labelled else "agreement"):
+                batch = await self._golden.batch(scene, request, candidate, stable, until=until)
             if batch is not None:
                 found.append(batch)
-        for metric in plan.jobs:
-            with _measuring(metric.name, "job"):
-                found.append(await self._jobs.measure(scene, metric, candidate, stable))
-        if plan.counters and stable is not None:
-            # All at once: however many servers are slow, a deadline waits for the slowest alone.
-            found += await asyncio.gather(
-                *(self._window(scene, metric, candidate, stable, seen.now) for metric in plan.counters)
-            )
-        return replace(seen, evidence=tuple(found))
+        return found
 
     async def watch(self, scene: Scene, seen: Observation) -> Observation:
         """The observation with what is due of the watch over the stable release."""
@@ -147,22 +156,6 @@ class Collector:
             _also(release),
             runtime.metrics.preset if runtime is not None and runtime.metrics is not None else None,
         )
-
-    async def _ask(self, arm: Arm) -> Revision:
-        """Whether every model of every ready pod answers; the first that does not speaks for all."""
-        if not arm.ready:
-            return replace(arm.revision, answers=False, answer="no pod's address is known yet")
-        try:
-            protocol = protocol_of(arm.protocol)
-        except ProtocolError as error:
-            return replace(arm.revision, answers=False, answer=str(error))
-        for endpoint, model in product(arm.ready, (arm.model, *arm.also)):
-            readiness = await model_ready(
-                self._client, endpoint, port=arm.port, model=model, timeout=READY_TIMEOUT, protocol=protocol
-            )
-            if not readiness.ready:
-                return replace(arm.revision, answers=False, answer=readiness.message)
-        return replace(arm.revision, answers=True)
 
     async def _window(self, scene: Scene, metric: MetricSpec, candidate: Arm, stable: Arm, now: datetime) -> Evidence:
         try:

@@ -12,7 +12,7 @@ import httpx
 from slipway.api import SERVICE_PORT, PodsDistribution, PrometheusDistribution
 from slipway.cluster import Cluster, ClusterError
 from slipway.controller.arm import Arm
-from slipway.controller.golden import GoldenSets
+from slipway.controller.golden import GoldenSets, replay_ends
 from slipway.controller.observe import Scene
 from slipway.controller.secrets import credentials
 from slipway.metrics import (
@@ -68,7 +68,7 @@ class DriftSources:
         windows = [_window(one, before[one.id]) for one in plan.distributions]
         if plan.golden is None:
             return DriftLook(plan.revision, tuple(windows))
-        batch = await self._golden.batch(scene, plan.golden, stable, None)
+        batch = await self._golden.batch(scene, plan.golden, stable, None, until=replay_ends())
         after = await self._read_all(scene, plan, stable)
         return DriftLook(
             plan.revision,

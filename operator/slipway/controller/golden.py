@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, TypedDict
 
 import httpx
@@ -55,21 +56,32 @@ CONCURRENCY: Final = 4
 """Golden items in flight at a time, over all pods: probing must not starve live traffic."""
 
 REPLAY_SECONDS: Final = 2.0
-"""After this long no further part of a batch is begun: a slow model must not keep an edit, or a deadline, waiting."""
+"""After this long into a look no further item is begun, of whichever golden set: a slow model must not keep an edit, or
+a deadline, or the other ModelDeployments, waiting."""
 
 REPLAY_PART: Final = 32
-"""Golden items that are asked before the clock is looked at again."""
+"""Golden items that an outage has to fill before the next ones are asked: fewer of them may be bad items."""
 
-PART_SECONDS: Final = 1.0
-"""Fewer are where so many would take longer than this at the pace that is allowed."""
+ANSWER_SECONDS: Final = 20.0
+"""Longest wait for one answer, whatever timeout a metric has: the last item that a look begins waits for one of each
+arm, so that a look ends within a minute. What takes longer is for a Job to ask."""
+
+KEPT: Final = 256
+"""Parts in which nothing was heard so far that are remembered; the ones that were asked longest ago are forgotten."""
+
+
+def replay_ends() -> float:
+    """The moment, of the event loop's clock, after which a look that starts its replays now begins no further item."""
+    return asyncio.get_running_loop().time() + REPLAY_SECONDS
 
 
 class GoldenSets:
-    """Replays golden sets."""
+    """Replays golden sets. Holds no state that matters: what is forgotten is asked again."""
 
     def __init__(self, cluster: Cluster, client: httpx.AsyncClient, outside: Outside) -> None:
         self._client = client
         self._datasets = Datasets(cluster, outside)
+        self._unheard: OrderedDict[Hashable, Replay] = OrderedDict()
 
     async def read(
         self, scene: Scene, request: GoldenRequest, protocol: InferenceProtocol, requests: str | None
@@ -77,15 +89,19 @@ class GoldenSets:
         """A whole golden set. Raises GoldenSetError and ClusterError."""
         return await self._datasets.read(scene.namespace, request, protocol, requests=requests)
 
-    async def batch(self, scene: Scene, request: GoldenRequest, candidate: Arm, stable: Arm | None) -> Evidence | None:
-        """Answers to the next items, as many as there is time for; None when there are none left."""
+    async def batch(
+        self, scene: Scene, request: GoldenRequest, candidate: Arm, stable: Arm | None, *, until: float
+    ) -> Evidence | None:
+        """Answers to the next items, to a few at least, and otherwise to those that are begun `until` then, a moment of
+        the event loop's clock; None when there are none left."""
         try:
             protocol = common_protocol(request, candidate, stable)
             candidate, stable = asked_for(request, candidate, stable)
             requests = candidate.schemas.input if candidate.schemas is not None else None
             golden = await self._datasets.read(scene.namespace, request, protocol, requests=requests)
             start = request.start if request.dataset == golden.digest else 0
-            items = shuffled(golden, str(scene.revisions[candidate.revision.hash]["metadata"]["uid"]))
+            uid = str(scene.revisions[candidate.revision.hash]["metadata"]["uid"])
+            items = shuffled(golden, uid)
             labelled = request.source if isinstance(request.source, GoldenSetSource) else None
             slices = labelled.slices or () if labelled is not None else ()
             sizes = group_sizes(items, slices, where=f"{request.field}.slices")
@@ -95,7 +111,8 @@ class GoldenSets:
             batch = items[start : start + request.limit]
             if not batch:
                 return None
-            answers = await self._replay(batch, request, protocol, candidate, stable)
+            of_it = _Batch(batch, start, (golden.digest, *_question(uid, request, candidate, stable)))
+            answers = await self._replay(of_it, request, protocol, candidate, stable, until=until)
         except (GoldenSetError, ProbeError, ProtocolError, ClusterError) as error:
             return SourceFailure(request.metric, str(error))
         if not answers:
@@ -127,25 +144,24 @@ class GoldenSets:
 
     async def _replay(
         self,
-        batch: Sequence[GoldenItem],
+        batch: _Batch,
         request: GoldenRequest,
         protocol: InferenceProtocol,
         candidate: Arm,
         stable: Arm | None,
+        *,
+        until: float,
     ) -> list[Replay]:
         """Answers to the first items of the batch, as many as there is time for. Raises ProbeError when there are none.
 
-        A part of which items are missing was broken off as the operator ends, and does not count: the next look begins
-        where the last whole part ended.
+        A part of which items that were begun are missing was broken off as the operator ends, and does not count: the
+        next look begins where the last whole part ended. A part of which nothing was heard before time was over goes on
+        in the next look: it is an outage only where all of it is silent.
         """
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + REPLAY_SECONDS
-        most = items_per_second(request, candidate, stable)
-        pace = Pace(most * (1 if stable is None else 2))
-        length = max(1, min(REPLAY_PART, int(most * PART_SECONDS)))
+        pace = Pace(items_per_second(request, candidate, stable) * (1 if stable is None else 2))
         answers: list[Replay] = []
-        for begin in range(0, len(batch), length):
-            part = batch[begin : begin + length]
+        for begin in range(0, len(batch.items), REPLAY_PART):
+            part, key = batch.items[begin : begin + REPLAY_PART], (batch.series, batch.start + begin)
             try:
                 answer = await replay(
                     self._client,
@@ -155,24 +171,50 @@ class GoldenSets:
                     port=candidate.port,
                     candidate_model=candidate.model,
                     stable_model=stable.model if stable else None,
-                    timeout=request.source.timeout.total_seconds(),
+                    timeout=min(request.source.timeout.total_seconds(), ANSWER_SECONDS),
                     concurrency=CONCURRENCY,
                     protocol=protocol,
                     match=match_of(request.source.match),
                     answers=candidate.answers,
                     stable_answers=stable.answers if stable else None,
                     pace=pace,
+                    position=batch.start + begin,
+                    until=until,
+                    before=self._unheard.pop(key, None),
                 )
-            except ProbeError:
+            except ProbeError as error:
+                self._keep(key, error.unheard)
                 if not answers:
                     raise
                 break  # the next look begins with this part, and has the failure to itself
-            if answer.candidate_right + answer.candidate_wrong + answer.excluded < len(part):
+            if len(answer.items) < answer.begun:
                 break
             answers.append(answer)
-            if loop.time() >= ends:
+            if answer.begun < len(part) or asyncio.get_running_loop().time() >= until:
                 break
         return answers
+
+    def _keep(self, key: Hashable, unheard: Replay | None) -> None:
+        if unheard is not None:
+            self._unheard[key] = unheard
+        while len(self._unheard) > KEPT:
+            self._unheard.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Items of a golden set from ``start`` on."""
+
+    items: Sequence[GoldenItem]
+    start: int
+    series: Hashable
+    """The set and the question that it is asked for: only answers of one series count together."""
+
+
+def _question(uid: str, request: GoldenRequest, candidate: Arm, stable: Arm | None) -> tuple[Hashable, ...]:
+    """What answers belong together by: the attempt of a release that is asked, what it is compared with, and how."""
+    against = stable.revision.hash if stable is not None else None
+    return uid, candidate.revision.record.attempt, against, request.field, request.source.model_dump_json()
 
 
 class _Scores(TypedDict, total=False):

@@ -16,7 +16,9 @@ from typing import Final
 from aiohttp import web
 
 STUCK: Final = 300.0
-"""Seconds after which a look counts as one that never ends. The longest wait in it is a fraction of that."""
+"""Seconds after which a look counts as one that never ends. What users write, and how their models and servers behave,
+cannot bring one there: what it asks of them ends within a minute. What does is a defect, which a restart may heal.
+"""
 
 
 Problem = Callable[[], str | None]

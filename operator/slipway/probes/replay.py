@@ -46,7 +46,15 @@ _SHOWN_CHARACTERS: Final = 24
 
 
 class ProbeError(Exception):
-    """A replay gave no evidence about any release. The message says what to look at."""
+    """A replay gave no evidence about any release. The message says what to look at.
+
+    ``unheard`` is what was asked in vain where time was over before all items were begun: four items of which nothing
+    was heard say too little of an outage. Given as ``before``, the next replay of the same items goes on after it.
+    """
+
+    def __init__(self, message: str, unheard: Replay | None = None) -> None:
+        super().__init__(message)
+        self.unheard = unheard
 
 
 class Outcome(StrEnum):
@@ -95,6 +103,8 @@ class Replay:
     """Every item that was asked, in the order in which the answers were complete: for scores, slices and latency."""
     seconds: float = 0.0
     """How long the replay took; the number of items over it is the throughput."""
+    begun: int = 0
+    """How many items were begun, from the first one on. More than were asked where the replay was broken off."""
 
 
 async def replay(
@@ -114,8 +124,16 @@ async def replay(
     answers: BodySchema | None = None,
     stable_answers: BodySchema | None = None,
     pace: Pace | None = None,
+    position: int = 0,
+    until: float | None = None,
+    before: Replay | None = None,
 ) -> Replay:
     """Asks every item of the candidate and, where `stable` is not None, of stable, spread over each arm's ready pods.
+
+    `position` is that of the first item in its set: pods take turns over the whole set. After `until`, a moment of the
+    event loop's clock, no further item is begun, but for the first ones that may be in flight. What has begun is asked
+    to its end: how long its own answers take never decides whether an item counts. `before` is the part of these items
+    that an earlier replay has asked in vain.
 
     At most `concurrency` requests are in flight, over both arms, and with a `pace` no more a second than that.
     `timeout` is in seconds, for each whole answer. A prediction is right when `match` says so; by default when all its
@@ -139,19 +157,39 @@ async def replay(
         pace,
     )
     _check_askable(items, arms)
-    asked: list[Asked] = []
+    asked = list(before.items) if before is not None else []
     begin = time.perf_counter()
-    pending = iter(enumerate(items))
+    begun = await _replay_items(arms, items, asked, position=position, concurrency=concurrency, until=until)
+    seconds = time.perf_counter() - begin + (before.seconds if before is not None else 0.0)
+    whole = _counted(asked, seconds, begun)
+    if (problem := _nothing_heard(asked)) is not None:
+        raise ProbeError(problem, whole if len(asked) == begun < len(items) else None)
+    return whole
+
+
+async def _replay_items(
+    arms: _Arms,
+    items: Sequence[GoldenItem],
+    asked: list[Asked],
+    *,
+    position: int,
+    concurrency: int,
+    until: float | None,
+) -> int:
+    """Asks the items that come after those that were asked, and adds them; returns how many of all were begun."""
+    loop = asyncio.get_running_loop()
+    first = begun = len(asked)
 
     async def work() -> None:
-        for index, item in pending:
-            asked.append(await arms.ask(index, item))
+        nonlocal begun
+        while begun < len(items) and (begun - first < concurrency or until is None or loop.time() < until):
+            index, begun = begun, begun + 1
+            asked.append(await arms.ask(position + index, items[index]))
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(min(concurrency, len(items))):
+        for _ in range(min(concurrency, len(items) - first)):
             group.create_task(work())
-    _check_heard(asked)
-    return _counted(asked, time.perf_counter() - begin)
+    return begun
 
 
 def sliced(whole: Replay, slice_name: str) -> Mapping[str, Replay]:
@@ -246,22 +284,24 @@ def _check_askable(items: Sequence[GoldenItem], arms: _Arms) -> None:
         raise ProbeError(str(error)) from None
 
 
-def _check_heard(answers: Sequence[Asked]) -> None:
+def _nothing_heard(answers: Sequence[Asked]) -> str | None:
+    """Why the answers are no evidence, where they are none."""
     heard = list(chain.from_iterable(filter(None, (answer.candidate, answer.stable)) for answer in answers))
     if not heard:
-        raise ProbeError("the replay was broken off before anything was asked")
+        return "the replay was broken off before anything was asked"
     common = Counter(prediction.problem for prediction in heard).most_common(1)[0][0]
     if not any(prediction.reached for prediction in heard):
-        raise ProbeError(
+        return (
             f"not one of {len(answers)} golden items was answered (the pod {common}): "
             "check that the operator can reach the pods and that their first port serves inference"
         )
     if all(answer.outcome is Outcome.EXCLUDED for answer in answers):
         hint = "compare its inputs with what the model takes" if heard[0].refused else "look at the pods' logs"
-        raise ProbeError(f"neither arm predicted any of {len(answers)} golden items (most {common}): {hint}")
+        return f"neither arm predicted any of {len(answers)} golden items (most {common}): {hint}"
+    return None
 
 
-def _counted(answers: Sequence[Asked], seconds: float) -> Replay:
+def _counted(answers: Sequence[Asked], seconds: float, begun: int | None = None) -> Replay:
     outcomes = Counter(answer.outcome for answer in answers)
     right = outcomes[Outcome.WIN] + outcomes[Outcome.TIE_RIGHT] + outcomes[Outcome.RIGHT]
     excluded = outcomes[Outcome.EXCLUDED]
@@ -277,6 +317,7 @@ def _counted(answers: Sequence[Asked], seconds: float) -> Replay:
         examples=tuple(_examples(answers))[:MAX_EXAMPLES],
         items=tuple(answers),
         seconds=seconds,
+        begun=len(answers) if begun is None else begun,
     )
 
 

@@ -8,7 +8,7 @@ a window is counted once, whatever fails in between.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from slipway.analysis import Verdict
@@ -116,6 +116,7 @@ def plan(seen: Observation, judged: str | None) -> EvidencePlan:
     golden = [
         request for metric in metrics_of(seen) if (request := _golden_request(seen, metric, record, known)) is not None
     ]
+    golden.sort(key=lambda request: _turn(record, record_of(known, request.metric) if known is not None else None))
     live = record.weight_observed_at is not None or record.phase == Phase.WATCHING or _observed(seen, judged, record)
     counters = [
         metric
@@ -129,6 +130,13 @@ def plan(seen: Observation, judged: str | None) -> EvidencePlan:
         and _asked(seen, metric, record, record_of(known, metric.name) if known is not None else None)
     ]
     return EvidencePlan(golden=tuple(golden), counters=tuple(counters), jobs=tuple(jobs))
+
+
+def _turn(record: ModelRevisionStatus, status: MetricStatus | None) -> tuple[bool, datetime]:
+    """Whose turn it is: a look may have time for one golden set only, so the one that was asked longest ago comes
+    first, and those that only another set can decide come last."""
+    last = status.looked_at if status is not None else None
+    return undecided(record, status), last or datetime.min.replace(tzinfo=UTC)
 
 
 def _observed(seen: Observation, judged: str, record: ModelRevisionStatus) -> bool:

@@ -20,10 +20,10 @@ def counted(world: World, version: str) -> float:
     return float(sum(state["counts"]))
 
 
-async def test_a_slow_model_is_asked_a_part_a_look_and_every_item_once(
+async def test_a_slow_model_is_asked_a_few_items_a_look_and_every_item_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.golden(100)
+    world.golden(14)
     monkeypatch.setattr(golden, "REPLAY_SECONDS", 0.0)
     world.declare("v1")
     seen: list[float] = []
@@ -32,8 +32,8 @@ async def test_a_slow_model_is_asked_a_part_a_look_and_every_item_once(
         await world.run(lambda: model.asked > sum(seen) or world.stable is not None)
         if model.asked > sum(seen):
             seen.append(model.asked - sum(seen))
-    assert seen == [32, 32, 32, 4]
-    assert counted(world, "v1") == 100
+    assert seen == [4, 4, 4, 2]
+    assert counted(world, "v1") == 14
     await world.run()
 
 
@@ -45,7 +45,7 @@ async def test_a_fast_model_is_asked_a_batch_a_look(world: World) -> None:
     assert model.asked == 100
 
 
-async def test_an_edit_waits_for_a_part_and_not_for_the_whole_set(
+async def test_an_edit_waits_for_what_has_begun_and_not_for_the_whole_set(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.serving("v1")
@@ -56,7 +56,7 @@ async def test_an_edit_waits_for_a_part_and_not_for_the_whole_set(
     await world.run(lambda: model.asked > 0)
     world.declare("v1")
     await world.run()
-    assert model.asked == 32
+    assert model.asked == 4
     assert world.phase("v2") == "Superseded"
 
 
@@ -141,7 +141,7 @@ async def test_a_golden_set_that_changes_in_mid_replay_is_asked_anew(
     await world.run(lambda: model.asked > 0)
     world.golden(50)
     await world.run()
-    assert model.asked == 32 + 50
+    assert model.asked == 4 + 50
     assert counted(world, "v1") == 50
 
 
@@ -156,8 +156,8 @@ async def test_golden_sets_that_are_kept_have_a_limit(world: World, monkeypatch:
     read_golden_set = dataset.read_golden_set  # type: ignore[attr-defined]
     monkeypatch.setattr(dataset, "read_golden_set", noting)
     monkeypatch.setattr(golden, "REPLAY_SECONDS", 0.0)
-    monkeypatch.setattr(dataset, "KEPT_CHARACTERS", len(golden_text(40)) - 1)
-    world.golden(40)
+    monkeypatch.setattr(dataset, "KEPT_CHARACTERS", len(golden_text()) - 1)
+    world.golden(8)
     await world.serving("v1")
     assert read == 2, "it is too large to be kept, and needs two looks"
 

@@ -196,6 +196,46 @@ async def test_ready_pods_share_the_work_and_each_arm_is_asked_for_its_model() -
     }
 
 
+async def test_pods_take_turns_over_the_whole_set_and_not_over_its_parts() -> None:
+    asked: Counter[str] = Counter()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked[request.url.host] += 1
+        return httpx.Response(200, json=an_answer(1))
+
+    pods = [an_endpoint(f"c{n}", address=f"10.0.1.{n}") for n in range(4)]
+    for position in range(0, 12, 2):
+        await run(["right"] * 2, None, client=a_client(answer), candidate=pods, position=position)
+    assert set(asked.values()) == {3}
+
+
+async def test_after_its_time_no_item_is_begun_and_what_has_begun_is_answered() -> None:
+    def until() -> float:
+        return asyncio.get_running_loop().time()
+
+    got = await run(["wrong", "5xx", "right", "right", "right"], ["right"] * 5, until=until())
+    assert (got.begun, [one.item.id for one in got.items]) == (4, ["g0", "g1", "g2", "g3"])
+    assert (got.losses, got.ties_right) == (2, 2)
+    got = await run(["right"] * 5, ["right"] * 5, until=until() + 60)
+    assert got.begun == got.ties_right == 5
+
+
+async def test_a_part_that_was_silent_when_time_was_over_goes_on_where_it_ended() -> None:
+    candidate = [*["silent"] * 4, "right"]
+    with pytest.raises(ProbeError, match="not one of 4 golden items was answered") as silence:
+        await run(candidate, None, until=0.0)
+    got = await run(candidate, None, until=0.0, before=silence.value.unheard)
+    assert (got.begun, got.candidate_right, got.candidate_wrong) == (5, 1, 4)
+
+
+async def test_silence_of_a_whole_part_is_forgotten() -> None:
+    with pytest.raises(ProbeError) as silence:
+        await run(["silent"] * 6, None, until=0.0)
+    with pytest.raises(ProbeError, match="not one of 6 golden items was answered") as whole:
+        await run(["silent"] * 6, None, until=0.0, before=silence.value.unheard)
+    assert whole.value.unheard is None
+
+
 async def test_both_arms_together_stay_within_the_concurrency_and_use_it() -> None:
     now = most = 0
 
