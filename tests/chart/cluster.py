@@ -20,7 +20,8 @@ from slipway_sandbox import ImageEntry, ImageTable
 
 IMAGE: Final = "ghcr.io/slipway-dev/slipway:*"
 FOLDER: Final = "/etc/sandbox"
-HERE: Final = {"metadata": {"namespace": "{{ .Release.Namespace }}"}}
+NAMESPACE: Final = "{{ .Release.Namespace }}"
+HERE: Final = {"metadata": {"namespace": NAMESPACE}}
 
 Right = tuple[str, str, str, str]
 """Where (a namespace, or `*`), API group, resource and verb."""
@@ -41,7 +42,7 @@ def at_home(server: str, **values: Any) -> Manifest:
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "pod",
-        "contexts": [{"name": "pod", "context": {"cluster": "sandbox", "user": "account"}}],
+        "contexts": [{"name": "pod", "context": {"cluster": "sandbox", "user": "account", "namespace": NAMESPACE}}],
         "clusters": [{"name": "sandbox", "cluster": {"server": server}}],
         "users": [{"name": "account", "user": {"tokenFile": "token"}}],
     }

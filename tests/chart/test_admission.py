@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from chart.kit import Chart, Manifest, of_kind
+import json
+import re
+from textwrap import dedent
+
+import pytest
+import yaml
+from chart.kit import CHART, Chart, Manifest, of_kind
 from chart.people import FOLDERS, SHOP, somebody, with_rules
 from sandbox.apiserver.conftest import Client
 from sandbox.rollout.kit import NAME, a_release, accuracy, merge
@@ -178,6 +184,28 @@ async def test_what_runs_already_may_be_edited_when_the_list_gets_shorter(admin:
     image = {"spec": {"release": {"container": {"image": "old.example/fraud:2"}}}}
     assert (await admin.merge(f"{SHOP}/{NAME}", {"spec": {"replicas": 3}})).status == 200
     assert (await admin.merge(f"{SHOP}/{NAME}", image)).status == 403
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"admission": {"namespaces": ["ml", "shop"]}},
+        {"scope": {"namespaces": ["shop", "ml"]}, "admission": {"namespaces": ["ml"]}},
+        {"scope": {"namespaces": ["ml"]}},
+        {"admission": {"images": ["registry.example.com/models/"]}},
+        {"admission": {"images": ["registry.example.com/models/fraud", "other.example/"]}},
+        {"admission": {"images": ["registry.example.com:5000/models/fraud:v3"]}},
+    ],
+    ids=json.dumps,
+)
+async def test_what_the_notes_tell_to_apply_first_is_taken(admin: Client, chart: Chart, values: Manifest) -> None:
+    told = chart.run("install", "rel", str(CHART), "--dry-run=client", "--namespace=ops", "--values=-", stdin=json.dumps(values))  # fmt: skip  # noqa: E501
+    [(where, example)] = re.findall(r"--namespace (\S+) -f - <<MANIFEST\n(.*?)MANIFEST", told, re.DOTALL)
+    await with_rules(admin, chart, **values)
+    await admin.post("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ml"}})
+    made = await admin.post(SHOP.replace("/default/", f"/{where}/"), yaml.safe_load(dedent(example)))
+    assert made.status == 201, made.body
 
 
 async def test_only_listed_namespaces_have_model_deployments(admin: Client, chart: Chart) -> None:

@@ -62,6 +62,21 @@ async def test_kubectl_builds_what_helm_renders_and_the_namespace(chart: Chart, 
     assert problems([namespace, *objects.values()], VERSIONS[-1]) == []
 
 
+def relative(path: Path, start: Path) -> str:
+    return os.path.relpath(path, start)
+
+
+async def test_the_base_can_be_put_into_another_namespace(tmp_path: Path) -> None:
+    base = relative(GITOPS / "kustomize" / "base", tmp_path)
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump({"namespace": "other", "resources": [base]}))
+    objects = by_name(yaml.load_all(await kubectl(tmp_path, "kustomize", str(tmp_path)), yaml.CSafeLoader))
+    assert {namespace for _, namespace, _ in objects} == {"", "other"}
+    bindings = [obj for (kind, *_), obj in objects.items() if kind in {"RoleBinding", "ClusterRoleBinding"}]
+    assert {subject["namespace"] for obj in bindings for subject in obj["subjects"]} == {"other"}
+    [container] = objects["Deployment", "other", "slipway"]["spec"]["template"]["spec"]["containers"]
+    assert [word for word in container["args"] if kustomize.NAMESPACE in word] == []
+
+
 @pytest.mark.parametrize("way", [("--server-side",), ()], ids=["server-side", "client-side"])
 async def test_one_command_installs_it_and_the_next_changes_nothing(
     admin: Client, tmp_path: Path, way: tuple[str, ...]

@@ -13,6 +13,9 @@ import yaml
 from chart.kit import ROOT, Chart, of_kind
 from unit.metrics.prometheus_binary import binary
 
+from slipway.api import Phase
+from slipway.rollout.status import HOLDING
+
 ON = {"metrics": {"prometheusRule": {"enabled": True}, "dashboard": {"enabled": True}}, "crds": {"enabled": False}}
 RUNBOOKS = ROOT / "docs" / "runbooks"
 FRAUD = 'namespace="ml",name="fraud"'
@@ -121,6 +124,13 @@ def test_alerts_and_dashboard_ask_for_metrics_that_the_operator_tells(chart: Cha
         name for text in asked for name in re.findall(r"\b(?:slipway|workqueue|controller_runtime|leader)_\w+", text)
     }
     assert {re.sub(r"_(bucket|count|sum)$", "", name) for name in names} <= told
+
+
+def test_a_rollout_can_be_stuck_in_each_phase_that_something_else_should_follow_on(chart: Chart) -> None:
+    [stuck] = [rule["expr"] for rule in rules_of(chart) if rule["alert"] == "SlipwayRolloutStuck"]
+    [listed] = re.findall(r'phase=~"(.*?)"', stuck)
+    ends = {Phase.WATCHING, Phase.STABLE, Phase.ROLLED_BACK, Phase.SUPERSEDED}
+    assert sorted(listed.split("|")) == sorted({*Phase, HOLDING} - ends)
 
 
 @pytest.mark.e2e

@@ -135,6 +135,49 @@ def test_no_object_holds_a_null(chart: Chart, values: Path | dict[str, Any]) -> 
     assert [(obj["kind"], nulls(obj)) for obj in chart.objects(values) if nulls(obj)] == []
 
 
+def named(name: str) -> dict[str, Any]:
+    """Values with one name wherever a user names something."""
+    return merged(
+        every_switch(True, metrics__podMonitor__enabled=False),
+        {
+            "nameOverride": name,
+            "scope": {"namespaces": [name, "0"]},
+            "permissions": {"gatewayNamespaces": ["1"], "secrets": [{"namespace": name, "names": [name]}]},
+            "serviceAccount": {"name": name},
+            "global": {"imagePullSecrets": [{"name": name}]},
+            "image": {"registry": "", "repository": name, "tag": name},
+            "admission": {"namespaces": [name], "images": [name]},
+            "priorityClassName": name,
+            "runtimeClassName": name,
+            "topologySpread": {"keys": [name]},
+            "podLabels": {"a": name},
+            "nodeSelector": {"a": name},
+            "metrics": {kind: {"namespace": name} for kind in ("serviceMonitor", "prometheusRule", "dashboard")},
+            "tracing": {"endpoint": "http://otel:4318", "headersSecret": {"name": name, "key": name}},
+            "extraArgs": [name],
+        },
+    )
+
+
+def types(value: Any) -> Any:
+    """A value with the types of its leaves in their place."""
+    if isinstance(value, dict):
+        return {key: types(below) for key, below in value.items()}
+    return [types(below) for below in value] if isinstance(value, list) else type(value).__name__
+
+
+def test_names_that_look_like_numbers_stay_names(chart: Chart) -> None:
+    def rendered(name: str) -> list[Manifest]:
+        words = ["template", name, str(CHART), f"--namespace={name}", "--kube-version=1.37.0", "--values=-"]
+        told = chart.run(*words, stdin=json.dumps(named(name)))
+        return [found for found in yaml.safe_load_all(told) if found and found["kind"] != "CustomResourceDefinition"]
+
+    numbers = rendered("123")
+    assert [types(obj) for obj in numbers] == [types(obj) for obj in rendered("abc")]
+    assert {obj["metadata"]["name"] for obj in of_kind(numbers, "Deployment", "ServiceAccount")} == {"123"}
+    assert {obj["metadata"].get("namespace") for obj in of_kind(numbers, "Role")} == {"123", "0", "1"}
+
+
 @pytest.mark.parametrize("kind", ["ServiceMonitor", "PodMonitor"])
 def test_a_monitor_finds_the_page_of_metrics(chart: Chart, kind: str) -> None:
     switch = kind[0].lower() + kind[1:]

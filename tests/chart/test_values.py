@@ -8,7 +8,8 @@ import sys
 from typing import Any
 
 import pytest
-from chart.kit import ROOT, Chart, Refused
+import yaml
+from chart.kit import CHART, ROOT, Chart, Refused, of_kind
 
 
 def test_what_is_generated_is_not_stale() -> None:
@@ -34,6 +35,17 @@ def test_what_is_generated_is_not_stale() -> None:
         ({"tracing": {"endpoint": "collector:4318"}}, "endpoint"),
         ({"tracing": {"endpoint": "https://user:word@collector:4318"}}, "endpoint"),
         ({"tracing": {"samplerRatio": 1.5}}, "samplerRatio"),
+        ({"tracing": {"samplerRatio": "1.5"}}, "samplerRatio"),
+        ({"tracing": {"samplerRatio": "often"}}, "samplerRatio"),
+        ({"podDisruptionBudget": {"maxUnavailable": 0}}, "maxUnavailable"),
+        ({"podDisruptionBudget": {"maxUnavailable": "0%"}}, "maxUnavailable"),
+        ({"podDisruptionBudget": {"maxUnavailable": "one"}}, "maxUnavailable"),
+        ({"podDisruptionBudget": {"minAvailable": "101%"}}, "minAvailable"),
+        ({"fullnameOverride": "Bad_Name"}, "fullnameOverride"),
+        ({"nameOverride": "Bad_Name"}, "nameOverride"),
+        ({"namespaceOverride": "Bad_Name"}, "namespaceOverride"),
+        ({"global": {"imageRegistry": "registry.example.com/"}}, "imageRegistry"),
+        ({"image": {"registry": "registry.example.com/"}}, "registry"),
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
 )
@@ -96,6 +108,12 @@ def test_the_schema_refuses(any_helm: Chart, values: dict[str, Any], told: str) 
             r"podDisruptionBudget.minAvailable \(2\) lets none of the replicas",
         ),
         ({"podDisruptionBudget": {"minAvailable": "100%"}}, r"podDisruptionBudget.minAvailable \(100%\) lets none"),
+        # the cluster rounds up: of two replicas, 51 percent are two
+        ({"podDisruptionBudget": {"minAvailable": "51%"}}, r"podDisruptionBudget.minAvailable \(51%\) lets none"),
+        (
+            {"replicas": 1, "podDisruptionBudget": {"minAvailable": "1%"}},
+            r"podDisruptionBudget.minAvailable \(1%\) lets none of the replicas \(1\)",
+        ),
         ({"admission": {"restrictCommands": False}}, "admission.enabled is true and there is no rule"),
         ({"admission": {"actions": ["Deny", "Warn"]}}, "admission.actions has both Deny and Warn"),
         ({"crds": {"enabled": False, "annotations": {"a": "b"}}}, "crds.annotations is set and crds.enabled is false"),
@@ -109,6 +127,33 @@ def test_the_schema_refuses(any_helm: Chart, values: dict[str, Any], told: str) 
 def test_values_that_contradict_each_other_are_refused_by_name(chart: Chart, values: dict[str, Any], told: str) -> None:
     with pytest.raises(Refused, match=told):
         chart.text(values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"podDisruptionBudget": {"minAvailable": "50%"}},
+        {"podDisruptionBudget": {"minAvailable": "0"}},
+        {"podDisruptionBudget": {"maxUnavailable": "1%"}},
+        {"podDisruptionBudget": {"maxUnavailable": "100%"}},
+        {"podDisruptionBudget": {"maxUnavailable": 2}},
+        {"replicas": 0, "podDisruptionBudget": {"minAvailable": "50%"}},
+    ],
+    ids=json.dumps,
+)
+def test_a_budget_that_lets_a_replica_go_is_taken(chart: Chart, values: dict[str, Any]) -> None:
+    [budget] = of_kind(chart.objects(values), "PodDisruptionBudget")
+    [(key, value)] = values["podDisruptionBudget"].items()
+    assert str(budget["spec"][key]) == str(value)
+
+
+@pytest.mark.parametrize("share", ["0.1", "1", "0"])
+def test_the_share_of_traces_may_be_set_on_the_command_line(any_helm: Chart, share: str) -> None:
+    words = [f"--set=tracing.samplerRatio={share}", "--set=tracing.endpoint=http://otel:4318"]
+    told = any_helm.run("template", "rel", str(CHART), "--kube-version=1.37.0", *words)
+    [deployment] = of_kind([found for found in yaml.safe_load_all(told) if found], "Deployment")
+    variables = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {"name": "OTEL_TRACES_SAMPLER_ARG", "value": share} in variables
 
 
 def test_a_kubernetes_without_admission_policies_is_told_what_to_give_up(any_helm: Chart) -> None:

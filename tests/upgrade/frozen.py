@@ -62,3 +62,6 @@ class Frozen:
 
 VERSIONS: Final = [Frozen(path) for path in sorted(HERE.glob("v*"))]
 """All of them, the oldest first."""
+
+FORMER: Final = VERSIONS[-1]
+"""The version before this one."""

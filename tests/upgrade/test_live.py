@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-import subprocess
 import sys
-import tarfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +21,7 @@ from chart.kit import CHART, Chart
 from sandbox.clients.kit import Tool
 from sandbox.rollout.kit import Shop, a_release, open_shop, processes_of
 from sandbox.rollout.strategies import tell
-from upgrade.frozen import ROOT, VERSIONS, Object
+from upgrade.frozen import FORMER, ROOT, Object
 
 from demo.stage import SETTLE_SECONDS, Stage, stage
 from slipway_sandbox import ImageEntry
@@ -31,24 +29,9 @@ from slipway_sandbox.client import DEPLOYMENTS, PODS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
-FORMER = VERSIONS[-1]
 LADDER = ((25, "10m"), (50, "10m"))
 """Steps that last until they are told to end."""
 COMPLAINT = r'"level": "(warning|error|critical)"|Traceback'
-
-
-@pytest.fixture(scope="module")
-def former(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Chart and operator of that version."""
-    folder = tmp_path_factory.mktemp(FORMER.version)
-    packed = folder / "former.tar"
-    command = ["git", "archive", f"--output={packed}", FORMER.about["commit"], "operator", "charts"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"the code of {FORMER.version} is not in this checkout's history: {done.stderr.strip()}")
-    with tarfile.open(packed) as archive:
-        archive.extractall(folder, filter="data")
-    return folder
 
 
 @dataclass

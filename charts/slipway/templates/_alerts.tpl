@@ -36,7 +36,7 @@
     summary: A look of Slipway does not end.
     description: 'The longest look has lasted {{ "{{ $value | humanizeDuration }}" }}. While it lasts, nothing else is decided about its ModelDeployment.'
 - alert: SlipwayRolloutStuck
-  expr: 'max by (namespace, name, phase) (slipway_modeldeployment_phase{phase=~"Pending|Starting|Evaluating|Shadowing|Stepping|Promoting|RollingBack|Holding"}) == 1'
+  expr: 'max by (namespace, name, phase) (slipway_modeldeployment_phase{phase=~"Pending|Verifying|Starting|Evaluating|Shadowing|Stepping|Promoting|RollingBack|Holding"}) == 1'
   for: {{ .stuckAfter }}
   labels: {severity: warning}
   annotations:

@@ -52,7 +52,12 @@
   {{- fail "podDisruptionBudget.minAvailable and podDisruptionBudget.maxUnavailable are both set: a budget has one of them" -}}
 {{- end -}}
 {{- if and $budget.enabled $least -}}
-  {{- if or (eq $least "100%") (and (not (hasSuffix "%" $least)) (ge (int $least) (int .Values.replicas))) -}}
+  {{- /* The cluster rounds a percentage up to whole replicas. */ -}}
+  {{- $kept := int $least -}}
+  {{- if hasSuffix "%" $least -}}
+    {{- $kept = int (ceil (divf (mulf (trimSuffix "%" $least | float64) (float64 .Values.replicas)) 100.0)) -}}
+  {{- end -}}
+  {{- if and (gt $kept 0) (ge $kept (int .Values.replicas)) -}}
     {{- fail (printf "podDisruptionBudget.minAvailable (%s) lets none of the replicas (%d) go, so no node could be drained: set it lower, or replicas higher" $least (int .Values.replicas)) -}}
   {{- end -}}
 {{- end -}}

@@ -20,8 +20,8 @@
 
 {{/* A selector is immutable: neither a version nor a label that users choose may be in it. */}}
 {{- define "slipway.selector" -}}
-app.kubernetes.io/name: {{ include "slipway.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "slipway.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "slipway.labels" -}}
@@ -44,8 +44,8 @@ annotations:
 {{- end -}}
 
 {{- define "slipway.testLabels" -}}
-app.kubernetes.io/name: {{ include "slipway.name" . }}-test
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: "{{ include "slipway.name" . }}-test"
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "slipway.serviceAccountName" -}}
@@ -59,6 +59,18 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- printf "%s@%s" $name .Values.image.digest -}}
 {{- else -}}
 {{- printf "%s:%s" $name (default .Chart.AppVersion .Values.image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* An image that models may run: in the first folder or repository that is allowed, or that one image. */}}
+{{- define "slipway.sampleImage" -}}
+{{- $allowed := first (append .Values.admission.images "registry.example.com/") -}}
+{{- if hasSuffix "/" $allowed -}}
+{{- printf "%smy-model:v1" $allowed -}}
+{{- else if regexMatch ":[^/]*$" $allowed -}}
+{{- $allowed -}}
+{{- else -}}
+{{- printf "%s:v1" $allowed -}}
 {{- end -}}
 {{- end -}}
 
@@ -103,7 +115,6 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - run
 - --leader-elect
 - --lease-name={{ include "slipway.fullname" . }}
-- --lease-namespace={{ include "slipway.namespace" . }}
 - --health-address=:8081
 - --image={{ include "slipway.image" . }}
 {{- with .Values.scope.namespaceSelector }}

@@ -115,8 +115,8 @@
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata:
-  name: {{ .name }}
-  namespace: {{ .namespace }}
+  name: {{ .name | quote }}
+  namespace: {{ .namespace | quote }}
   {{- include "slipway.metadata" (dict "root" .root) | nindent 2 }}
 rules:
   {{- .rules | nindent 2 }}
@@ -124,13 +124,13 @@ rules:
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata:
-  name: {{ .name }}
-  namespace: {{ .namespace }}
+  name: {{ .name | quote }}
+  namespace: {{ .namespace | quote }}
   {{- include "slipway.metadata" (dict "root" .root) | nindent 2 }}
 roleRef:
   apiGroup: rbac.authorization.k8s.io
   kind: Role
-  name: {{ .name }}
+  name: {{ .name | quote }}
 {{ include "slipway.subjects" .root }}
 {{- end -}}
 
@@ -140,7 +140,7 @@ roleRef:
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata:
-  name: {{ .name }}
+  name: {{ .name | quote }}
   {{- include "slipway.metadata" (dict "root" .root) | nindent 2 }}
 rules:
   {{- .rules | nindent 2 }}
@@ -148,18 +148,18 @@ rules:
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
 metadata:
-  name: {{ .name }}
+  name: {{ .name | quote }}
   {{- include "slipway.metadata" (dict "root" .root) | nindent 2 }}
 roleRef:
   apiGroup: rbac.authorization.k8s.io
   kind: ClusterRole
-  name: {{ .name }}
+  name: {{ .name | quote }}
 {{ include "slipway.subjects" .root }}
 {{- end -}}
 
 {{- define "slipway.subjects" -}}
 subjects:
   - kind: ServiceAccount
-    name: {{ include "slipway.serviceAccountName" . }}
-    namespace: {{ include "slipway.namespace" . }}
+    name: {{ include "slipway.serviceAccountName" . | quote }}
+    namespace: {{ include "slipway.namespace" . | quote }}
 {{- end -}}

@@ -156,7 +156,7 @@ def _pod_spec(pod: JobPod) -> Object:
         "containers": [container],
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}, **pod.security},
+        "securityContext": {**pod.security, "runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         **pod.placement,
     }
     if pod.volume is not None:

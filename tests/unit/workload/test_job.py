@@ -60,6 +60,16 @@ def test_a_job_can_do_no_more_than_its_author() -> None:
     assert not {"hostNetwork", "hostPID", "hostIPC", "serviceAccountName", "volumes"} & pod.keys()
 
 
+def test_a_job_runs_as_whom_it_is_told_and_never_as_root() -> None:
+    told = {"runAsNonRoot": False, "runAsUser": 1000, "fsGroup": 1000}
+    assert pod_of(a_job(security=told))["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 1000,
+        "fsGroup": 1000,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
 def test_a_job_ends_by_itself_and_goes_with_its_owner() -> None:
     job = a_job()
     assert job["metadata"]["ownerReferences"] == [OWNER.reference()]
