@@ -20,6 +20,9 @@ from slipway.metrics.window import MAX_READINGS, Reading, SourceError
 IN_FLIGHT: Final = 16
 """Scrapes at a time."""
 
+ARM_SECONDS: Final = 10.0
+"""Longest that all pods of an arm together may take: many slow ones would keep a look from ending."""
+
 MAX_POD_PAGE: Final = 4 * 1024 * 1024
 """Bytes of a pod's page."""
 
@@ -139,15 +142,18 @@ async def each_pod(
         raise SourceError(arm, f"{len(endpoints)} pods are more than the {MAX_READINGS} that are scraped: use gateway")
     if not any(_serves(endpoint) for endpoint in endpoints):
         raise SourceError(arm, "no pod is ready to be scraped")
-    slots = asyncio.Semaphore(IN_FLIGHT)
+    slots, ends = asyncio.Semaphore(IN_FLIGHT), asyncio.get_running_loop().time() + ARM_SECONDS
 
     async def read(endpoint: Endpoint) -> T | SourceError:
         name = f"{arm}/{endpoint.pod}"
         try:
             url = endpoint.url(where.port, where.path)
-            async with slots:
+            async with asyncio.timeout_at(ends), slots:
                 page = await scrape(client, url, name, wanted, limit=MAX_POD_PAGE, counts=counts)
             return made(name, page)
+        except TimeoutError:
+            told = f"was not read within {ARM_SECONDS:g}s, as all {len(endpoints)} pods have to be"
+            return SourceError(name, f"{told}: use gateway, or have pods that show their metrics faster")
         except UnknownPortError as error:
             return SourceError(name, f"{error}: correct pods.port")
         except SourceError as error:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
 import pytest
 from aiohttp import web
+from unit.controller.virtual_time import in_virtual_time
 from unit.probes.builders import a_client, a_server, an_endpoint
 
 from slipway.api import PodsSource
@@ -71,6 +73,22 @@ async def test_an_arm_without_a_ready_pod_gives_no_reading() -> None:
 async def test_more_pods_than_a_status_holds_are_refused_before_they_are_asked() -> None:
     with pytest.raises(SourceError, match="201 pods are more than the 200 that are scraped: use gateway"):
         await read([a_pod(f"p{n}") for n in range(MAX_READINGS + 1)], a_source())
+
+
+@pytest.mark.parametrize(("takes", "told"), [(3600.0, "timed out after 5s"), (4.5, "was not read within 10s")])
+def test_many_slow_pods_together_take_no_longer_than_an_arm_may(takes: float, told: str) -> None:
+    async def test() -> None:
+        async def answer(_: httpx.Request) -> httpx.Response:
+            await asyncio.sleep(takes)
+            return httpx.Response(200, text=PAGE)
+
+        pods = [a_pod(f"p{n}") for n in range(MAX_READINGS)]
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+            with pytest.raises(SourceError, match=told):
+                await read_pods(client, "stable", pods, a_source())
+        assert asyncio.get_running_loop().time() < 11
+
+    in_virtual_time(test())
 
 
 async def test_a_bad_selector_names_its_field_before_any_pod_is_asked() -> None:
