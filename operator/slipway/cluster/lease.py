@@ -82,6 +82,7 @@ class Elector:
         self._clock, self._now = clock, now
         self._version: str | None = None
         self._seen_at = clock()
+        self._missed_at: float | None = None
         self._lasts = self._times.duration
         self._renewed_at: float | None = None
 
@@ -109,9 +110,9 @@ class Elector:
 
     async def release(self) -> None:
         """Stop acting, and give the lease back, so that nobody has to wait for its end."""
-        if self._renewed_at is None:
-            return
-        self._renewed_at = None
+        held, self._renewed_at = self._renewed_at is not None and self.holder == self._identity, None
+        if not held:
+            return  # another one's, maybe, by now
         body = {"spec": {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": self._timestamp()}}
         try:
             await self._patch(body)
@@ -137,13 +138,14 @@ class Elector:
 
     async def _take(self) -> bool:
         lease = await self._cluster.get(LEASE, self._namespace, self._name)
-        if lease is not None and lease["metadata"]["resourceVersion"] != self._version:
+        if lease is None:
+            return await self._create() if self._free() else False
+        self._missed_at = None
+        if lease["metadata"]["resourceVersion"] != self._version:
             self._saw(lease)
         ours = self.holder == self._identity
         if self.holder and not ours and self._clock() < self._seen_at + self._lasts:
-            return False  # also where the lease was deleted: who held it goes on until its next renewal
-        if lease is None:
-            return await self._create()
+            return False
         spec = {
             "holderIdentity": self._identity,
             "leaseDurationSeconds": int(self._times.duration),
@@ -157,6 +159,13 @@ class Elector:
         except Conflict:
             return False  # somebody was faster; what they wrote is seen at the next look
         return True
+
+    def _free(self) -> bool:
+        """Whether a lease that is not there may be created. One that was there and was deleted belongs to who held it,
+        and acts on without it until its next renewal."""
+        now = self._clock()
+        self._missed_at = now if self._missed_at is None else self._missed_at
+        return self._version is None or self.leading or now >= self._missed_at + max(self._lasts, self._times.duration)
 
     async def _create(self) -> bool:
         said = self._timestamp()
@@ -188,6 +197,7 @@ class Elector:
         spec = lease.get("spec") or {}
         self.holder = spec.get("holderIdentity") or None
         self._version, self._seen_at = lease["metadata"]["resourceVersion"], self._clock()
+        self._missed_at = None
         said = spec.get("leaseDurationSeconds")
         self._lasts = float(said) if isinstance(said, int) and 0 < said <= LONGEST else self._times.duration
 

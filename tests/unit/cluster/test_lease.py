@@ -96,14 +96,27 @@ async def test_a_lease_that_was_deleted_is_not_taken_from_a_leader_that_was_seen
     assert (one.leading, two.leading) == (True, False)
 
 
-async def test_a_lease_that_was_deleted_is_taken_once_its_holder_has_not_been_heard_of_for_its_duration() -> None:
+async def test_a_lease_that_was_deleted_is_taken_once_it_has_been_away_for_its_duration() -> None:
     world = World()
     one, two = world.elector("one"), world.elector("two")
     await one.acquire()
     await attempt(two)
     await world.cluster.delete(LEASE, NAMESPACE, NAME)
+    assert not await attempt(two)
     world.now += TIMES.duration + 0.1
     assert await attempt(two)
+
+
+async def test_who_led_once_does_not_lead_again_because_the_lease_of_another_was_deleted() -> None:
+    world = World()
+    one, two = world.elector("one"), world.elector("two")
+    await one.acquire()
+    await attempt(two)
+    world.now += TIMES.duration + 0.1  # the process was stopped for that long
+    assert await attempt(two)
+    await world.cluster.delete(LEASE, NAMESPACE, NAME)
+    assert not await attempt(one)
+    assert (one.leading, two.leading) == (False, True)
 
 
 async def test_a_leader_that_renews_stays() -> None:
@@ -126,6 +139,18 @@ async def test_a_lease_that_is_given_back_is_taken_at_the_next_look() -> None:
     await one.release()
     assert not one.leading
     assert await attempt(two)
+
+
+async def test_who_lost_the_lease_does_not_give_away_that_of_another() -> None:
+    world = World()
+    one, two = world.elector("one"), world.elector("two")
+    await one.acquire()
+    await attempt(two)
+    world.now += TIMES.duration + 0.1
+    assert await attempt(two)
+    assert not await attempt(one)
+    await one.release()
+    assert (await world.lease())["holderIdentity"] == "two"
 
 
 async def test_a_wall_clock_that_is_hours_off_changes_nothing_and_is_nothing_to_tell(
@@ -260,8 +285,10 @@ def test_there_are_never_two_leaders(rates: list[float], moves: list[tuple[int, 
                 case "answer is lost":
                     world.cluster.fail_next("merge_patch", LEASE, Unavailable("lost"), after_write=True)
                 case "deletion":  # of a lease that all know, since they look at it every second
-                    for replica in replicas:
+                    for replica in replicas * 2:
                         await attempt(replica)
+                        while replica.problem is not None:
+                            await attempt(replica)
                     await world.cluster.delete(LEASE, NAMESPACE, NAME)
             if what == "release":
                 await replicas[number].release()
