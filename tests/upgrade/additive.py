@@ -2,7 +2,7 @@
 
 Additive is what an old object cannot notice. So a limit may become wider and never narrower, and a CEL rule may change
 only together with a field that is new: a rule that names none of the new fields speaks of objects that exist. The one
-exception is a rule that takes the place of a narrower one, which is listed in `WIDER` and tested to be so.
+exception is a rule that takes the place of a narrower one, listed in `WIDER` or `ADAPTERS` and tested to be so.
 """
 
 from __future__ import annotations
@@ -24,6 +24,15 @@ WIDER: Final = {
     ),
 }
 """Rules of sources of pods that let more through than those in whose place they are."""
+
+ADAPTERS: Final = {
+    rule: rule.replace("http|", "")
+    for rule in (
+        "!has(self.adapters) || self.adapters.all(a, a.uri.matches('^((s3|gs|az|hf|http|https|oci|file)://|mlflow:)'))",
+        "!has(self.adapters) || self.adapters.all(a, !a.uri.matches('^(s3|gs|az|http|https|oci|file)://[^/]*@'))",
+    )
+}
+"""The same of adapters: the second one speaks of addresses too that the first one refused."""
 
 SAME: Final = (
     "type",
@@ -100,7 +109,7 @@ def _narrower(old: Schema, new: Schema, path: str) -> Iterator[str]:
     fresh = _names(new) - _names(old)
     known = {rule["rule"] for rule in old.get("x-kubernetes-validations") or []}
     for rule in new.get("x-kubernetes-validations") or []:
-        if {rule["rule"], WIDER.get(rule["rule"])} & known:
+        if {rule["rule"], (WIDER | ADAPTERS).get(rule["rule"])} & known:
             continue
         if not fresh & set(re.findall(r"\w+", rule["rule"])):
             yield f"{path}: a rule for objects that exist: {rule['rule']}"

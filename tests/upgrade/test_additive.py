@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from upgrade.additive import WIDER, Schema, breaches
+from upgrade.additive import ADAPTERS, WIDER, Schema, breaches
 from upgrade.frozen import VERSIONS, Frozen
 
 from slipway.api.crd import definitions
 from slipway.cli.rules import predicate
+from slipway_sandbox.apiserver.cel import evaluate, to_cel
 
 NAME = "modeldeployments.slipway.dev"
 
@@ -24,6 +25,10 @@ def spec_of(crd: Schema) -> Any:
 
 def _step(crd: Schema) -> Any:
     return spec_of(crd)["strategy"]["properties"]["canary"]["properties"]["steps"]["items"]
+
+
+def _release(crd: Schema) -> Any:
+    return spec_of(crd)["release"]
 
 
 BREAKING: dict[str, Callable[[Schema], Any]] = {
@@ -77,14 +82,29 @@ def test_the_crds_only_add_to_those_of_every_former_version(frozen: Frozen) -> N
     assert [breach for name, old in frozen.crds.items() for breach in breaches(old, definitions()[name])] == []
 
 
+def test_adapters_that_were_taken_still_are() -> None:
+    """Over addresses of every scheme, as the server's engine reads the rules."""
+    schema = _release(definitions()[NAME])
+    schemes = ("s3", "gs", "az", "hf", "http", "https", "oci", "file", "ftp")
+    uris = [f"{scheme}://{login}host/a" for scheme in schemes for login in ("", "me:secret@")] + ["mlflow:models:/a/1"]
+
+    def taken(rules: Iterable[str]) -> set[str]:
+        values = {uri: to_cel(schema, {"adapters": [{"name": "a", "uri": uri}]}, root=schema) for uri in uris}
+        return {uri for uri, value in values.items() if all(evaluate(rule, {"self": value}) for rule in rules)}
+
+    assert taken(ADAPTERS) - taken(ADAPTERS.values()) == {"http://host/a"}
+    assert taken(ADAPTERS.values()) < taken(ADAPTERS)
+
+
 def test_rules_that_took_the_place_of_narrower_ones_let_through_what_those_did() -> None:
     """Over all sources of pods. Those of Prometheus still have the narrower rules, with a query in place of a gauge."""
-    fields = ("bad", "total", "histogram", "gauge", "preset", "measure")
-    sources = [dict.fromkeys(named, "MLServer") for n in range(7) for named in itertools.combinations(fields, n)]
 
     def passing(rules: Iterable[str], source: dict[str, str]) -> bool:
         found = [predicate(rule) for rule in rules]
         return all(holds is not None and holds(source) for holds in found)
+
+    fields = ("bad", "total", "histogram", "gauge", "preset", "measure")
+    sources = [dict.fromkeys(named, "MLServer") for n in range(7) for named in itertools.combinations(fields, n)]
 
     narrow = [rule.replace("self.gauge", "self.query") for rule in WIDER.values()]
     let_through = [
