@@ -8,7 +8,7 @@ that shrink; the ModelDeployment's status and the Events come last, because they
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from datetime import datetime
 from typing import Final
 
@@ -37,11 +37,12 @@ from slipway.cluster import (
     kind_of,
 )
 from slipway.controller.observe import Scene, owned, read_status
-from slipway.controller.routing import names_revisions, read_live, says
+from slipway.controller.route_plans import route_plan
+from slipway.controller.routing import read_live, says
 from slipway.controller.statuses import StatusWriter
 from slipway.release import revision_name
-from slipway.rollout import Beside, Decision, FleetTarget, Notice
-from slipway.traffic import Backend, Change, Live, PlanError, Reference, RoutePlan, router_named, router_of
+from slipway.rollout import Decision, FleetTarget, Notice
+from slipway.traffic import Change, Live, PlanError, Reference, RoutePlan, router_named, router_of
 from slipway.workload import (
     Fetch,
     Owner,
@@ -49,7 +50,6 @@ from slipway.workload import (
     deployment_manifest,
     disruption_budget_manifest,
     fetches_with,
-    named_ports,
     needs_apply,
     revision_manifest,
     service_manifest,
@@ -389,30 +389,6 @@ class Actor:
     async def _delete_revision(self, scene: Scene, hash_: str) -> None:
         metadata = scene.revisions[hash_]["metadata"]
         await self._cluster.delete(MODEL_REVISION, scene.namespace, metadata["name"], uid=metadata["uid"])
-
-
-def route_plan(scene: Scene, weights: Mapping[str, int], beside: Beside) -> RoutePlan:
-    """What was decided by hash, in the words of the router: by the names of Services."""
-    strategy = scene.spec.strategy
-
-    def service(hash_: str | None) -> str | None:
-        return revision_name(scene.name, hash_) if hash_ is not None else None
-
-    def backend(hash_: str, share: int) -> Backend:
-        port = named_ports(scene.release(hash_))[0].name
-        return Backend(revision_name(scene.name, hash_), share, port)
-
-    sticky = strategy.ab_test.sticky if strategy.ab_test is not None and len(weights) > 1 else None
-    return RoutePlan(
-        backends=[backend(hash_, share) for hash_, share in sorted(weights.items()) if share],
-        mirror=backend(beside.mirror, beside.mirrored) if beside.mirror is not None else None,
-        matches=tuple(strategy.ab_test.matches or ()) if strategy.ab_test is not None and beside.matched else (),
-        matched=service(beside.matched),
-        preview=strategy.blue_green.preview if strategy.blue_green is not None and beside.previewed else None,
-        previewed=service(beside.previewed),
-        sticky=sticky,
-        named=names_revisions(scene.spec) and scene.routing is not None and scene.routing.capabilities.named,
-    )
 
 
 def _owner(obj: Object, kind: str) -> Owner:
