@@ -38,11 +38,20 @@ SOONEST: Final = 1.0
 LATEST: Final = 60.0
 """Seconds before watches that failed are begun anew: twice as long each time, between these. They list everything."""
 
+PATIENCE: Final = 2.0
+"""Seconds before a task of kopf's that was told to end is told so again. It may have connections to close."""
+
+ENDING: Final = 6.0
+"""Seconds in which that is done. What goes on then is left to itself."""
+
 STOPPING: Final = 8.0
-"""Seconds that watches get to end in."""
+"""Seconds that watches get to end in, before nobody waits for them any more."""
 
 LONGEST: Final = 500
 """Characters of what is said of an error."""
+
+_PAUSE: Final = "pause-waiter for "
+"""What kopf has the names of tasks begin with that wait for a pause."""
 
 _log = logging.getLogger(__name__)
 
@@ -156,13 +165,27 @@ class Watches:
         )
         told = asyncio.create_task(stop.wait())
         done, _ = await asyncio.wait({told, *roots}, return_when=asyncio.FIRST_COMPLETED)
-        # kopf would let the other watches go on for seconds, with connections that it has closed.
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.wait(others)
+        await _end_others()
         for task in done - {told}:
             task.result()
+
+
+async def _end_others() -> None:
+    """End all other tasks of this loop: kopf would let watches go on for seconds, with connections that it has closed.
+
+    Those that wait for a pause are left to the watches that they belong to, which take being cancelled for a pause once
+    such a task has ended, and go on. What goes on all the same is told again.
+    """
+    end = time.monotonic() + ENDING
+    while time.monotonic() < end and (others := _others()):
+        for task in others:
+            task.cancel()
+        await asyncio.wait(others, timeout=PATIENCE)
+
+
+def _others() -> set[asyncio.Task[Any]]:
+    own = asyncio.current_task()
+    return {task for task in asyncio.all_tasks() if task is not own and not task.get_name().startswith(_PAUSE)}
 
 
 def _told(error: BaseException | None) -> str:
@@ -182,13 +205,20 @@ async def in_thread(
 
     def run() -> None:
         error: BaseException | None = None
+        runner = asyncio.Runner(loop_factory=lambda: there)
         try:
-            with asyncio.Runner(loop_factory=lambda: there) as runner:
-                runner.run(work(here, stop))
+            runner.run(work(here, stop))
         except BaseException as caught:  # noqa: BLE001 - whatever it is, the caller has to hear of it
             error = caught
-        with contextlib.suppress(RuntimeError):  # the caller's loop is closed: nobody waits
-            here.call_soon_threadsafe(_settle, ended, error)
+
+        def tell() -> None:
+            with contextlib.suppress(RuntimeError):  # the caller's loop is closed: nobody waits
+                here.call_soon_threadsafe(_settle, ended, error)
+
+        if asyncio.all_tasks(there):
+            tell()  # to close the loop waits for them, and what did not end so far may never
+        runner.close()
+        tell()
 
     threading.Thread(target=run, name="watches", daemon=True).start()
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -351,6 +352,42 @@ async def test_tasks_that_began_meanwhile_outlive_watches_that_end(
         await until(lambda: heard(hears, ("shop", "two")))
         assert not asking.done()
         asking.cancel()
+
+
+@pytest.mark.parametrize("deaf", [1, 1000], ids=["once", "for good"])
+async def test_watches_begin_anew_although_one_takes_no_notice_of_its_end(
+    installed: Cluster, kubeconfig: str, monkeypatch: pytest.MonkeyPatch, deaf: int
+) -> None:
+    from kopf._cogs.clients import watching as beneath
+
+    monkeypatch.setattr(f"{WATCHING}.PATIENCE", 1.0)
+    monkeypatch.setattr(f"{WATCHING}.ENDING", 2.5)
+    break_now = broken_once(monkeypatch, "services")
+    real, told, let_go = beneath.watch_objs, [], threading.Event()
+
+    async def watch_objs(*, resource: Any, **rest: Any) -> AsyncIterator[Any]:
+        while resource.plural == "deployments" and len(told) < deaf and not let_go.is_set():
+            try:
+                await asyncio.sleep(0.02)
+            except asyncio.CancelledError:
+                told.append(resource)
+        async for event in real(resource=resource, **rest):
+            yield event
+
+    monkeypatch.setattr(beneath, "watch_objs", watch_objs)
+    around = Surroundings(installed, ())
+    await around.look()
+    try:
+        async with watching(installed, kubeconfig, around) as (watches, hears):
+            assert await hears.of(declared("one")) == ("shop", "one")
+            break_now.set()
+            await until(lambda: asyncio.sleep(0, watches.problem is not None))
+            assert told
+            await installed.create(declared("two"))
+            await until(lambda: heard(hears, ("shop", "two")))
+            let_go.set()
+    finally:
+        let_go.set()
 
 
 async def heard(hears: Hears, key: Key) -> bool:
