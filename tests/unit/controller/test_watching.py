@@ -354,19 +354,18 @@ async def test_tasks_that_began_meanwhile_outlive_watches_that_end(
         asking.cancel()
 
 
-@pytest.mark.parametrize("deaf", [1, 1000], ids=["once", "for good"])
-async def test_watches_begin_anew_although_one_takes_no_notice_of_its_end(
-    installed: Cluster, kubeconfig: str, monkeypatch: pytest.MonkeyPatch, deaf: int
+async def test_watches_begin_anew_although_one_takes_no_notice_of_its_end_at_first(
+    installed: Cluster, kubeconfig: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from kopf._cogs.clients import watching as beneath
 
     monkeypatch.setattr(f"{WATCHING}.PATIENCE", 1.0)
-    monkeypatch.setattr(f"{WATCHING}.ENDING", 2.5)
     break_now = broken_once(monkeypatch, "services")
-    real, told, let_go = beneath.watch_objs, [], threading.Event()
+    real, told, begun = beneath.watch_objs, [], threading.Event()
 
     async def watch_objs(*, resource: Any, **rest: Any) -> AsyncIterator[Any]:
-        while resource.plural == "deployments" and len(told) < deaf and not let_go.is_set():
+        while resource.plural == "deployments" and not told:
+            begun.set()
             try:
                 await asyncio.sleep(0.02)
             except asyncio.CancelledError:
@@ -377,17 +376,36 @@ async def test_watches_begin_anew_although_one_takes_no_notice_of_its_end(
     monkeypatch.setattr(beneath, "watch_objs", watch_objs)
     around = Surroundings(installed, ())
     await around.look()
+    async with watching(installed, kubeconfig, around) as (watches, hears):
+        assert await hears.of(declared("one")) == ("shop", "one")
+        await until(lambda: asyncio.sleep(0, begun.is_set()))
+        break_now.set()
+        await until(lambda: asyncio.sleep(0, bool(told) and watches.problem is not None))
+        await installed.create(declared("two"))
+        await until(lambda: heard(hears, ("shop", "two")))
+
+
+async def test_nobody_waits_for_a_task_in_a_thread_that_takes_no_notice_of_its_end() -> None:
+    let_go = threading.Event()
+    deaf: list[asyncio.Task[None]] = []
+
+    async def ignore() -> None:
+        while not let_go.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.02)
+
+    async def fails(here: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+        deaf.append(asyncio.create_task(ignore()))
+        await asyncio.sleep(0)
+        raise kopf.LoginError("no credentials")
+
     try:
-        async with watching(installed, kubeconfig, around) as (watches, hears):
-            assert await hears.of(declared("one")) == ("shop", "one")
-            break_now.set()
-            await until(lambda: asyncio.sleep(0, watches.problem is not None))
-            assert told
-            await installed.create(declared("two"))
-            await until(lambda: heard(hears, ("shop", "two")))
-            let_go.set()
+        told = await asyncio.wait_for(in_thread(fails), 30)
+        assert isinstance(told, kopf.LoginError)
+        assert not deaf[0].done()
     finally:
         let_go.set()
+    await until(lambda: asyncio.sleep(0, deaf[0].done()))
 
 
 async def heard(hears: Hears, key: Key) -> bool:
