@@ -72,6 +72,14 @@ def refuse_writes(world: World, kind: Kind, answer: ClusterError) -> None:
     world.cluster.before_write = answered
 
 
+async def failing_on_trial(world: World) -> None:
+    """v1 serves, and v2, which fails often, takes its first requests."""
+    await world.serving("v1")
+    await world.model("v2", errors=0.33)
+    world.declare("v2")
+    await world.run(lambda: "v2" in world.weights)
+
+
 def abort(world: World, version: str) -> None:
     hash_ = world.revision(version)["spec"]["hash"]
     found = world.deployment
@@ -96,10 +104,7 @@ async def test_a_release_under_watch_loses_its_traffic_while_no_deployment_can_b
 async def test_a_candidate_that_fails_loses_its_traffic_while_no_deployment_can_be_written(
     world: World, answer: ClusterError
 ) -> None:
-    await world.serving("v1")
-    await world.model("v2", errors=0.33)
-    world.declare("v2")
-    await world.run(lambda: "v2" in world.weights)
+    await failing_on_trial(world)
     refuse_writes(world, DEPLOYMENT, answer)
     stable = world.mirror.one(DEPLOYMENT, world.name_of("v1"))
     world.edit(stable, metadata=stable["metadata"] | {"annotations": {}})
@@ -112,10 +117,7 @@ async def test_a_candidate_that_fails_loses_its_traffic_while_no_deployment_can_
 async def test_a_rollback_is_counted_and_told_once_although_the_write_after_it_failed(
     world: World, answer: ClusterError
 ) -> None:
-    await world.serving("v1")
-    await world.model("v2", errors=0.33)
-    world.declare("v2")
-    await world.run(lambda: "v2" in world.weights)
+    await failing_on_trial(world)
     answers = [answer]
 
     def answered(request: Request) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import ssl
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from unit.certificates import a_certificate
 from unit.delivery.servers import Server, bucket, files, serving
 
 from slipway import delivery
@@ -17,17 +16,9 @@ from slipway.delivery import Options, fetch, passes, verify
 AWAY = "no such folder"
 
 
-def a_certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:
-    """Of loopback, signed by itself: the file, and what a server uses it with."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl is not installed: no certificate to test with")
-    key, certificate = folder / "key.pem", folder / "cert.pem"
-    subprocess.run(
-        [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-         "-subj", "/CN=store", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
-        check=True, capture_output=True,
-    )  # fmt: skip
+def trusted_by_itself(folder: Path) -> tuple[Path, ssl.SSLContext]:
+    """A certificate of loopback: the file, and what a server uses it with."""
+    key, certificate = a_certificate(folder, "IP:127.0.0.1")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
     return certificate, context
@@ -42,7 +33,7 @@ def refused(uri: str, into: Path, options: Options | None = None) -> delivery.De
 def test_a_certificate_that_is_not_trusted_is_no_verdict_and_fetched_from_once_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    certificate, context = a_certificate(tmp_path)
+    certificate, context = trusted_by_itself(tmp_path)
     with serving(files({"/model.bin": b"x"}), context) as server:
         found = refused(f"{server.url}/model.bin", tmp_path / "model")
         assert (type(found), passes(found)) == (delivery.MisconfiguredError, True)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import shutil
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from unit.certificates import a_certificate
 from unit.probes.builders import a_server
 
 from slipway.cluster.endpoints import Answer
@@ -209,19 +208,6 @@ async def test_a_broken_answer_is_told() -> None:
             await get(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
 
 
-def a_certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl is not installed: no certificate to test with")
-    key, certificate = folder / "key.pem", folder / "cert.pem"
-    subprocess.run(
-        [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-         "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", "-keyout", key, "-out", certificate],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return key, certificate
-
-
 @asynccontextmanager
 async def a_tls_server(key: Path, certificate: Path, location: str | None = None) -> AsyncIterator[int]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -239,7 +225,7 @@ async def a_tls_server(key: Path, certificate: Path, location: str | None = None
 
 
 async def test_the_certificate_is_that_of_the_name_and_not_of_the_address(tmp_path: Path) -> None:
-    key, certificate = a_certificate(tmp_path, "good.example.com")
+    key, certificate = a_certificate(tmp_path, "DNS:good.example.com")
     trust = ssl.create_default_context(cafile=str(certificate))
     async with a_tls_server(key, certificate) as port:
         outside = Outside(LOCAL, resolver=resolving("127.0.0.1", "127.0.0.1"), certificates=trust)
@@ -251,7 +237,7 @@ async def test_the_certificate_is_that_of_the_name_and_not_of_the_address(tmp_pa
 
 
 async def test_a_redirect_to_plain_http_is_not_followed(tmp_path: Path) -> None:
-    key, certificate = a_certificate(tmp_path, "good.example.com")
+    key, certificate = a_certificate(tmp_path, "DNS:good.example.com")
     trust = ssl.create_default_context(cafile=str(certificate))
     async with a_tls_server(key, certificate, "http://good.example.com/") as port:
         outside = Outside(LOCAL, resolver=resolving("127.0.0.1", "127.0.0.1"), certificates=trust)
