@@ -84,7 +84,7 @@ class Installed:
 
     def install(self, values: Manifest) -> str:
         """Install it and wait until every replica is ready; what Helm said."""
-        return self.helm("upgrade", "--install", self.release, str(CHART), "--wait", "--timeout=40s", values=values)
+        return self.helm("upgrade", "--install", self.release, str(CHART), "--wait", "--timeout=120s", values=values)
 
     def drift(self, values: Manifest) -> str:
         """What an apply of the rendered manifests would change."""

@@ -36,7 +36,7 @@ class Chart:
         """Run Helm; what it printed. Raises Refused."""
         environment = {"HOME": str(self._home), "PATH": "/usr/bin:/bin", **variables}
         command = [str(self.binary), *words]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, env=environment)
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=180, env=environment)
         if done.returncode != 0:
             raise Refused(done.stderr)
         return done.stdout

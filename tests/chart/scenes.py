@@ -317,7 +317,7 @@ async def the_lead(account: Account, seen: Seen) -> None:
     seen.waits_for("it leads")
     keeping = asyncio.ensure_future(lead(elector, cluster, seen))
     try:
-        async with asyncio.timeout(0.5):
+        async with asyncio.timeout(2):
             await keeping
     except TimeoutError:
         seen.stopped_at = seen.place

@@ -109,7 +109,7 @@ def the_operator(
         assert found.drift(wanted) == ""
         yield found
     finally:
-        found.helm("uninstall", found.release, "--wait", "--timeout=30s")
+        found.helm("uninstall", found.release, "--wait", "--timeout=120s")
 
 
 OWN_ROUTE: Manifest = {"gateway": {"parentRefs": [{"name": "sandbox", "namespace": "default"}]}, "service": None}
@@ -145,7 +145,7 @@ def the_rollouts(operator: Installed, namespace: str, *, more: Callable[[], None
     operator.apply(namespace, a_quick_release("v4", traffic={"gateway": route}))
     operator.until("v4 serves", lambda: serves(operator, namespace, "v4"))
     more()
-    operator.within(namespace)("delete", "modeldeployments.slipway.dev", NAME, "--timeout=60s")
+    operator.within(namespace)("delete", "modeldeployments.slipway.dev", NAME, "--timeout=120s")
 
 
 KEDA: Manifest = {

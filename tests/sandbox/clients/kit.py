@@ -29,7 +29,7 @@ class Tool:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             env=self.environment(**variables),
         )
         told = f"{self.binary.name} {' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"

@@ -22,7 +22,7 @@ class Terminal:
     def __call__(self, verb: str, *words: str, code: int = 0) -> str:
         """What it said; fails unless it ends with `code`."""
         command = self.command(verb, *words)
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=self.environment)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=180, env=self.environment)
         assert done.returncode == code, f"{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
 

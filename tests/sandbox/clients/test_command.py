@@ -100,7 +100,7 @@ def test_a_mapping_that_is_brought_later_is_found_by_a_pod_that_waits(sandbox_at
     kubectl("run", "late", "--image=example.org/late:1", "--restart=Never")
     eventually(lambda: "BackOff" in kubectl("get", "pods"))
     sandbox_at("load", "example.org/late:*=sh -c 'echo came'")
-    kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/late", "--timeout=60s")
+    kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/late", "--timeout=120s")
     assert sandbox_at("logs", "default/late") == "came\n"
     assert "no log of 'nobody'; there are: sandbox, default/late" in sandbox_at("logs", "nobody", code=1)
 

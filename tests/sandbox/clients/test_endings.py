@@ -61,7 +61,7 @@ def test_a_signal_to_the_serving_process_ends_its_pods_and_its_gateway(
 ) -> None:
     sandbox_at("up")
     sandbox_at.kubectl("run", "pod", "--image=localhost/python:3", "--", "-c", "import time; time.sleep(600)")
-    sandbox_at.kubectl("wait", "--for=condition=Ready", "pod/pod", "--timeout=60s")
+    sandbox_at.kubectl("wait", "--for=condition=Ready", "pod/pod", "--timeout=120s")
     pid = sandbox_at.pid()
     assert len(marked(str(sandbox_at.folder))) == 2
     os.kill(pid, number)

@@ -16,17 +16,17 @@ pytestmark = pytest.mark.e2e
 
 
 def test_a_release_from_its_installation_to_its_end(helm: Tool, kubectl: Tool) -> None:
-    told = helm("install", "shop", CHART, "--wait", "--timeout=60s")
+    told = helm("install", "shop", CHART, "--wait", "--timeout=120s")
     assert "shop says hello." in told
     assert kubectl("logs", "job/shop-pre-install") == "pre-install of revision 1\n"
     assert kubectl.field("deployment/shop", ".status.readyReplicas") == "1"
 
-    helm("upgrade", "shop", CHART, "--set=greeting=good evening,replicas=2", "--wait", "--timeout=60s")
+    helm("upgrade", "shop", CHART, "--set=greeting=good evening,replicas=2", "--wait", "--timeout=120s")
     assert kubectl("logs", "job/shop-post-upgrade") == "post-upgrade of revision 2\n"
     assert kubectl.field("configmap/shop", ".data.greeting") == "good evening"
     assert kubectl.field("deployment/shop", ".status.readyReplicas") == "2"
 
-    helm("rollback", "shop", "1", "--wait", "--timeout=60s")
+    helm("rollback", "shop", "1", "--wait", "--timeout=120s")
     assert kubectl.field("configmap/shop", ".data.greeting") == "hello"
     assert kubectl.field("deployment/shop", ".spec.replicas") == "1"
 
@@ -36,7 +36,7 @@ def test_a_release_from_its_installation_to_its_end(helm: Tool, kubectl: Tool) -
     assert [entry["status"] for entry in history] == ["superseded", "superseded", "deployed"]
     assert "kind: Deployment" in helm("get", "manifest", "shop")
 
-    helm("uninstall", "shop", "--wait", "--timeout=60s")
+    helm("uninstall", "shop", "--wait", "--timeout=120s")
     assert json.loads(helm("list", "--output=json")) == []
     eventually(lambda: kubectl("get", "deployments,services,configmaps,secrets", "--selector=" + OURS) == "")
     jobs = kubectl("get", "jobs", "--output=name").split()
@@ -44,7 +44,7 @@ def test_a_release_from_its_installation_to_its_end(helm: Tool, kubectl: Tool) -
 
 
 def test_an_upgrade_whose_pods_crash_returns_to_the_release_before(helm: Tool, kubectl: Tool) -> None:
-    helm("install", "shop", CHART, "--wait", "--timeout=60s")
+    helm("install", "shop", CHART, "--wait", "--timeout=120s")
     safely = "--atomic" if "helm3" in helm.binary.name else "--rollback-on-failure"
     told = helm("upgrade", "shop", CHART, "--set=image=no/such/image:1", safely, "--timeout=5s", code=1)
     assert "rolled back" in told

@@ -134,14 +134,14 @@ def test_describe_tells_the_story_of_each_kind(any_kubectl: Tool) -> None:
     kubectl("apply", "-f", "-", stdin=text(a_deployment(), a_config_map(a="1")))
     kubectl("expose", "deployment/web", "--port=80", "--target-port=http")
     kubectl("create", "job", "once", "--image=localhost/python:3", "--", "python3", "-S", "-c", "print(1)")
-    kubectl("wait", "--for=condition=Available", "deployment/web", "--timeout=60s")
+    kubectl("wait", "--for=condition=Available", "deployment/web", "--timeout=120s")
     deployment = kubectl("describe", "deployment/web")
     assert "1 desired | 1 updated | 1 total | 1 available | 0 unavailable" in deployment
     assert "NewReplicaSet:   web-" in deployment
     assert eventually(lambda: "Scaled up replica set" in kubectl("describe", "deployment/web"))
     assert eventually(lambda: "Started" in kubectl("describe", "pods", "--selector=app=web"))
     assert re.search(r"Endpoints:\s+127\.\d+\.\d+\.\d+:8080", kubectl("describe", "service/web"))
-    kubectl("wait", "--for=condition=Complete", "job/once", "--timeout=60s")
+    kubectl("wait", "--for=condition=Complete", "job/once", "--timeout=120s")
     assert re.search(r"Pods Statuses:\s+0 Active .* / 1 Succeeded / 0 Failed", kubectl("describe", "job/once"))
     assert "a:\n----\n1" in kubectl("describe", "configmap/settings")
     assert re.search(r"Ready\s+True", kubectl("describe", "node/sandbox"))
@@ -161,13 +161,13 @@ def test_explain_knows_fields_of_built_in_and_custom_kinds(any_kubectl: Tool) ->
 def test_delete_takes_what_is_chosen_and_waits_for_it(any_kubectl: Tool) -> None:
     kubectl = any_kubectl
     kubectl("apply", "-f", "-", stdin=text(a_config_map("one", a="1"), a_config_map("two", a="2"), a_deployment()))
-    kubectl("wait", "--for=condition=Available", "deployment/web", "--timeout=60s")
+    kubectl("wait", "--for=condition=Available", "deployment/web", "--timeout=120s")
     assert "deleted" in kubectl("delete", "configmap", "--selector=app=one")
     assert kubectl("get", "cm", "--selector=app", "--output=name") == "configmap/two\n"
     kubectl("delete", "deployment/web", "--cascade=orphan")
     assert kubectl("get", "replicasets", "--output=name").startswith("replicaset.apps/web-")
     kubectl("delete", "replicasets", "--all", "--cascade=foreground", "--wait=false")
-    kubectl("wait", "--for=delete", "pod", "--selector=app=web", "--timeout=60s")
+    kubectl("wait", "--for=delete", "pod", "--selector=app=web", "--timeout=120s")
     assert "timed out" in kubectl("wait", "--for=delete", "cm/two", "--timeout=1s", code=1)
     assert "NotFound" in kubectl("delete", "cm/one", code=1)
     kubectl("delete", "-f", "-", "--ignore-not-found", stdin=text(a_config_map("one"), a_config_map("two")))
@@ -176,15 +176,15 @@ def test_delete_takes_what_is_chosen_and_waits_for_it(any_kubectl: Tool) -> None
 def test_a_rollout_is_watched_paused_and_undone(any_kubectl: Tool) -> None:
     kubectl = any_kubectl
     kubectl("create", "deployment", "web", "--image=localhost/python:3", "--", "python3", "-S", "-c", SLEEP)
-    assert "successfully rolled out" in kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    assert "successfully rolled out" in kubectl("rollout", "status", "deployment/web", "--timeout=120s")
     kubectl("scale", "deployment/web", "--current-replicas=1", "--replicas=2")
     assert "Expected replicas to be 1" in kubectl(
         "scale", "deployment/web", "--current-replicas=1", "--replicas=3", code=1
     )
-    kubectl("wait", "--for=jsonpath={.status.readyReplicas}=2", "deployment/web", "--timeout=60s")
+    kubectl("wait", "--for=jsonpath={.status.readyReplicas}=2", "deployment/web", "--timeout=120s")
     kubectl("set", "env", "deployment/web", "VERSION=2")
     kubectl("annotate", "deployment/web", "kubernetes.io/change-cause=the second")
-    kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    kubectl("rollout", "status", "deployment/web", "--timeout=120s")
     second = re.compile(r"^1\s+<none>\n2\s+the second$", re.MULTILINE)
     eventually(lambda: second.search(kubectl("rollout", "history", "deployment/web")), 5)
     assert re.search(r"VERSION:\s+2", kubectl("rollout", "history", "deployment/web", "--revision=2"))
@@ -192,10 +192,10 @@ def test_a_rollout_is_watched_paused_and_undone(any_kubectl: Tool) -> None:
     assert "paused" in kubectl("rollout", "undo", "deployment/web", code=1)
     kubectl("rollout", "resume", "deployment/web")
     kubectl("rollout", "undo", "deployment/web", "--to-revision=1")
-    kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    kubectl("rollout", "status", "deployment/web", "--timeout=120s")
     assert kubectl.field("deployment/web", ".spec.template.spec.containers[0].env") == ""
     kubectl("rollout", "restart", "deployment/web")
-    kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    kubectl("rollout", "status", "deployment/web", "--timeout=120s")
     assert kubectl.field("deployment/web", ".metadata.annotations.deployment\\.kubernetes\\.io/revision") == "4"
 
 
@@ -205,17 +205,17 @@ def test_an_image_that_crashes_stalls_beside_the_old_pods_and_undo_ends_it(any_k
     deployment = a_deployment(replicas=2, readinessProbe=probe)
     deployment["spec"]["progressDeadlineSeconds"] = 4
     kubectl("apply", "-f", "-", stdin=text(deployment))
-    kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    kubectl("rollout", "status", "deployment/web", "--timeout=120s")
     before = kubectl("get", "pods", "--selector=app=web", "--output=name").split()
     kubectl("patch", "deployment/web", "--type=json", CRASH)
-    told = kubectl("rollout", "status", "deployment/web", "--timeout=60s", code=1)
+    told = kubectl("rollout", "status", "deployment/web", "--timeout=120s", code=1)
     assert "exceeded its progress deadline" in told
     assert "ProgressDeadlineExceeded" in kubectl("describe", "deployment/web")
     assert kubectl.field("deployment/web", ".status.availableReplicas") == "2"
     [crashing] = set(kubectl("get", "pods", "--selector=app=web", "--output=name").split()) - set(before)
     eventually(lambda: kubectl.field(crashing, "..restartCount") not in {"", "0"})
     kubectl("rollout", "undo", "deployment/web")
-    assert "successfully rolled out" in kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    assert "successfully rolled out" in kubectl("rollout", "status", "deployment/web", "--timeout=120s")
     eventually(lambda: kubectl("get", "pods", "--selector=app=web", "--output=name").split() == before)
 
 
@@ -231,7 +231,7 @@ def test_the_create_family_and_run(any_kubectl: Tool) -> None:
     kubectl("create", "cronjob", "nightly", "--image=localhost/python:3", "--schedule=0 1 * * *")
     assert "already exists" in kubectl("create", "serviceaccount", "robot", code=1)
     kubectl("run", "shell", "--image=localhost/python:3", "--restart=Never", "--", "-S", "-c", "print('ran')")
-    kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/shell", "--timeout=60s")
+    kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/shell", "--timeout=120s")
     assert kubectl("logs", "shell") == "ran\n"
 
 
@@ -255,7 +255,7 @@ def test_logs_of_pods_jobs_and_deployments(any_kubectl: Tool) -> None:
     kubectl = any_kubectl
     talk = "import time\nfor word in ('one', 'two'): print(word, flush=True)\ntime.sleep(600)"
     kubectl("apply", "-f", "-", stdin=text(a_deployment(args=["-S", "-u", "-c", talk])))
-    kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    kubectl("rollout", "status", "deployment/web", "--timeout=120s")
     assert eventually(lambda: kubectl("logs", "deployment/web")) == "one\ntwo\n"
     assert kubectl("logs", "--selector=app=web", "--prefix", "--tail=1").endswith("/main] two\n")
     assert re.match(r"\d{4}-\d\d-\d\dT\S+Z two\n", kubectl("logs", "deployment/web", "--tail=1", "--timestamps"))
@@ -266,7 +266,7 @@ def test_logs_of_pods_jobs_and_deployments(any_kubectl: Tool) -> None:
 def test_exec_runs_a_command_in_a_container_and_hands_on_its_words_and_code(any_kubectl: Tool) -> None:
     kubectl = any_kubectl
     kubectl("apply", "-f", "-", stdin=text(a_deployment()))
-    kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    kubectl("rollout", "status", "deployment/web", "--timeout=120s")
     assert kubectl("exec", "deployment/web", "--", "sh", "-c", "echo $POD_IP").startswith("127.")
     assert kubectl("exec", "--stdin", "deployment/web", "--", "cat", stdin="through and back") == "through and back"
     assert "exit code 3" in kubectl("exec", "deployment/web", "--", "sh", "-c", "exit 3", code=3)
@@ -278,7 +278,7 @@ def test_port_forward_reaches_a_pod_and_a_service(any_kubectl: Tool) -> None:
     listens = {"tcpSocket": {"port": "http"}, "periodSeconds": 1}
     kubectl("apply", "-f", "-", stdin=text(a_deployment(readinessProbe=listens)))
     kubectl("expose", "deployment/web", "--port=80", "--target-port=http")
-    kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    kubectl("rollout", "status", "deployment/web", "--timeout=120s")
     for target in ("deployment/web", "service/web"):
         with forwarded(kubectl, target, "8080" if "deployment" in target else "80") as port:
             for _ in range(2):

@@ -168,7 +168,7 @@ def test_custom_objects_are_checked_against_their_schema(api: client.ApiClient, 
         }
     )
     try:
-        kubectl("wait", "--for=condition=Established", f"crd/{PLURAL}.{GROUP}", "--timeout=60s")
+        kubectl("wait", "--for=condition=Established", f"crd/{PLURAL}.{GROUP}", "--timeout=120s")
         whale = {
             "apiVersion": f"{GROUP}/{VERSION}",
             "kind": "Whale",

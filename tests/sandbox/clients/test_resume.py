@@ -64,16 +64,16 @@ def test_pods_go_on_as_after_a_restart_of_their_machine(sandbox_at: Terminal, cr
     sandbox_at("up", "--no-gateway", "--persist")
     kubectl = sandbox_at.kubectl
     kubectl("apply", "-f", "-", stdin=all_there())
-    kubectl("wait", "--for=condition=Ready", "pod/notes", "pod/once", "--timeout=60s")
-    kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/finished", "--timeout=60s")
-    kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    kubectl("wait", "--for=condition=Ready", "pod/notes", "pod/once", "--timeout=120s")
+    kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/finished", "--timeout=120s")
+    kubectl("rollout", "status", "deployment/web", "--timeout=120s")
     before = kubectl.field("pods", ".items[*].metadata.uid")
 
     stop(sandbox_at, crash=crash)
     sandbox_at("up", "--no-gateway", "--persist")
-    kubectl("wait", "--for=condition=Ready", "pod/notes", "--timeout=60s")
-    kubectl("rollout", "status", "deployment/web", "--timeout=60s")
-    kubectl("wait", "--for=jsonpath={.status.phase}=Failed", "pod/once", "--timeout=60s")
+    kubectl("wait", "--for=condition=Ready", "pod/notes", "--timeout=120s")
+    kubectl("rollout", "status", "deployment/web", "--timeout=120s")
+    kubectl("wait", "--for=jsonpath={.status.phase}=Failed", "pod/once", "--timeout=120s")
     assert kubectl.field("pods", ".items[*].metadata.uid") == before
 
     # What ran has been restarted once, for a reason that nobody saw.
@@ -96,11 +96,11 @@ def test_pods_that_are_deleted_take_their_files_along_also_those_that_were_over(
     sandbox_at("up", "--no-gateway", "--persist")
     kubectl = sandbox_at.kubectl
     kubectl("apply", "-f", "-", stdin=text(a_pod_with_notes(), a_pod("finished", "true", policy="Never")))
-    kubectl("wait", "--for=condition=Ready", "pod/notes", "--timeout=60s")
-    kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/finished", "--timeout=60s")
+    kubectl("wait", "--for=condition=Ready", "pod/notes", "--timeout=120s")
+    kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/finished", "--timeout=120s")
     sandbox_at("down")
     sandbox_at("up", "--no-gateway", "--persist")
-    kubectl("delete", "pod", "notes", "finished", "--timeout=60s")
+    kubectl("delete", "pod", "notes", "finished", "--timeout=120s")
     eventually(lambda: not list((sandbox_at.folder / "pods").iterdir()))
 
 

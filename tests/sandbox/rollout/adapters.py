@@ -100,7 +100,7 @@ def a_deployment(version: str, base: str, adapter: str, digest: str) -> Manifest
     release = {
         "model": {"name": MODEL, "version": version, "uri": base, "format": "answers"},
         "adapters": [{"name": MODEL, "uri": adapter, "digest": digest}],
-        "pod": {"terminationGracePeriodSeconds": 5},
+        "pod": {"terminationGracePeriodSeconds": 30},
     }
     golden = {"configMap": {"name": "questions", "key": "golden.jsonl"}, "match": {"text": {}}}
     metric = {"name": "answers", "goldenSet": {**golden, "maxRequestsPerSecond": 1000}, "threshold": {"min": 0.7}}

@@ -40,7 +40,7 @@ def a_release(version: str = "v1", *, steps: Sequence[tuple[float, str]] = LADDE
     """
     manifest: Manifest = yaml.safe_load((FRAUD / f"{version}.yaml").read_text())
     ready = {"httpGet": {"path": "/v2/health/ready", "port": 8080}, "periodSeconds": 1}
-    pod = {"terminationGracePeriodSeconds": 5}
+    pod = {"terminationGracePeriodSeconds": 30}
     hurry = {
         "replicas": 1,
         "release": {"container": {"readinessProbe": ready}, "pod": pod},

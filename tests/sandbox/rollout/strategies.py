@@ -169,7 +169,7 @@ class StrategyStory:
         await self._reach(shop, "v6", self.strategy.stages[0])
         await shop.load.stop()
         assert shop.failed == []
-        await shop.kubectl("delete", "mdep", NAME, "--wait=true", "--timeout=60s")
+        await shop.kubectl("delete", "mdep", NAME, "--wait=true", "--timeout=120s")
         await shop.until_gone()
 
 

@@ -189,16 +189,16 @@ CANNOT_START = {
 async def test_a_candidate_that_does_not_come_up_is_given_up_and_a_corrected_one_rolls_out(open_shops: Open) -> None:
     shops = dict(zip(CANNOT_START, [await open_shops() for _ in CANNOT_START], strict=True))
     await asyncio.gather(*(shop.serve_first_release() for shop in shops.values()))
-    short = {"progressDeadline": "4s"}
+    short = {"progressDeadline": "20s"}
     for what, shop in shops.items():
         await shop.apply(a_release("v2", rollback=short, release={"container": CANNOT_START[what][0]}))
 
     for what, shop in shops.items():
         said = CANNOT_START[what][1]
-        await shop.until_phase("v2", "RolledBack", seconds=20)
+        await shop.until_phase("v2", "RolledBack")
         assert shop.record("v2")["reason"] == "StartDeadlineExceeded", what
         message = await shop.until_told("Stalled", "True", "RolledBack")
-        assert "not up within spec.rollback.progressDeadline of 4 s" in message, what
+        assert "not up within spec.rollback.progressDeadline of 20 s" in message, what
         assert re.search(said, message), f"{what}: {message}"
         assert shop.condition("Ready")["reason"] == "RolledBack"
         assert shop.condition("Available")["status"] == "True"

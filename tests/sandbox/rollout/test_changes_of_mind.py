@@ -93,7 +93,7 @@ async def test_deleting_in_mid_rollout_removes_everything_and_nothing_hangs(shop
     await shop.apply(a_release("v2", steps=LONG))
     await shop.until_served_by("v2")
     await shop.load.stop()
-    await shop.kubectl("delete", "mdep", NAME, "--wait=true", "--timeout=60s")
+    await shop.kubectl("delete", "mdep", NAME, "--wait=true", "--timeout=120s")
     await shop.until_gone()
     assert shop.failed == []
 
@@ -104,7 +104,7 @@ async def test_deleting_while_the_operator_is_down_removes_everything_too(platfo
     await shop.load.stop()
     await platform.operator.stop(kill=True)
     try:
-        await shop.kubectl("delete", "mdep", NAME, "--wait=true", "--timeout=60s")
+        await shop.kubectl("delete", "mdep", NAME, "--wait=true", "--timeout=120s")
         await shop.until_gone()
     finally:
         await platform.operator.start()

@@ -27,7 +27,7 @@ async def slipway(shop: Shop, *words: str) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
         str(SLIPWAY), *words, *where, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    out, _ = await asyncio.wait_for(process.communicate(), 90)
+    out, _ = await asyncio.wait_for(process.communicate(), 180)
     return process.returncode or 0, out.decode()
 
 
@@ -49,7 +49,7 @@ async def test_a_pipeline_waits_for_its_own_change_and_its_exit_code_says_what_b
     await shop.apply(a_release("v2"))
     generation = shop.deployment["metadata"]["generation"]
     shown = await shop.kubectl("get", "mdep", NAME, "-o", "jsonpath={.metadata.generation}")
-    code, out = await slipway(shop, "status", NAME, "--watch", "--timeout", "60s", "--generation", shown)
+    code, out = await slipway(shop, "status", NAME, "--watch", "--timeout", "120s", "--generation", shown)
     assert code == PROMOTED, out
     assert re.search(r"promoted  Stable .*release v2 serves all traffic", out.splitlines()[-1])
     assert int(shown) >= generation
@@ -73,7 +73,7 @@ async def test_a_person_leads_a_rollout_through(shop: Shop) -> None:
     code, out = await slipway(shop, "approve", NAME)
     assert (code, "step 1" in out) == (REFUSED, True), out
     assert "/1#" in await said(shop, "promote", NAME)
-    code, out = await slipway(shop, "status", NAME, "--watch", "--timeout", "30s")
+    code, out = await slipway(shop, "status", NAME, "--watch", "--timeout", "120s")
     assert code == WAITS, out
     assert "/2#" in await said(shop, "approve", NAME)
     await shop.until_ready("v2")
@@ -99,7 +99,7 @@ async def test_what_a_person_aborts_is_rolled_back_and_can_be_tried_again(shop: 
     await shop.apply(on_the_ladder())
     await shop.until_served_by("v2")
     await said(shop, "abort", NAME)
-    code, out = await slipway(shop, "status", NAME, "--watch", "--timeout", "30s")
+    code, out = await slipway(shop, "status", NAME, "--watch", "--timeout", "120s")
     assert code == ROLLED_BACK, out
     assert "slipway retry fraud" in (await slipway(shop, "explain", NAME))[1]
     await said(shop, "retry", NAME)
@@ -120,7 +120,7 @@ async def test_without_an_operator_a_command_is_written_and_the_wait_for_it_ends
         assert "not answered yet" in (await slipway(shop, "status", NAME))[1]
     finally:
         await shop.stage.operator.start()
-    code, out = await slipway(shop, "status", NAME, "--watch", "--timeout", "30s")
+    code, out = await slipway(shop, "status", NAME, "--watch", "--timeout", "120s")
     assert code == ROLLED_BACK, out
     assert shop.lost == []
 

@@ -96,7 +96,7 @@ async def test_what_serves_goes_on_serving_without_an_operator_and_its_successor
         await platform.operator.start()
     for phase in ("Evaluating", "Stepping"):
         await shop.until_phase("v2", phase)
-        async with asyncio.timeout(45):
+        async with asyncio.timeout(90):
             await interrupt(platform, kill=False)
     await shop.until_ready("v2")
     assert shop.told("v2") == CLIMBED

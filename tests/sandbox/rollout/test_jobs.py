@@ -49,7 +49,7 @@ def on_volume(**source: Any) -> Manifest:
 
 async def filled(shop: Shop) -> None:
     await shop.apply(a_claim(), a_writer())
-    await shop.kubectl("wait", "pod/writer", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+    await shop.kubectl("wait", "pod/writer", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=120s")
 
 
 async def jobs_of(shop: Shop) -> list[Manifest]:

@@ -54,7 +54,7 @@ class Replicas:
 
     async def led(self) -> Operator:
         """Wait for a leader."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (found := await self.leader()) is None:  # noqa: ASYNC110 - kubectl is asked
                 await asyncio.sleep(0.1)
         return found

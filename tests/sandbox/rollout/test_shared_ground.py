@@ -60,7 +60,7 @@ async def test_weights_move_inside_a_rule_of_the_users_route_and_the_rule_is_giv
     assert [ref["name"] for ref in now["inference"]["backendRefs"]] == [shop.service("v2")]
     assert shop.failed == []
     await shop.load.stop()
-    await shop.kubectl("delete", "mdep", NAME, "--wait=true", "--timeout=60s")
+    await shop.kubectl("delete", "mdep", NAME, "--wait=true", "--timeout=120s")
     assert await rules_of(shop) == known
     route = json.loads(await shop.kubectl("get", "httproute", "front-door", "--output=json"))
     assert route["metadata"]["annotations"]["owner"] == "platform"

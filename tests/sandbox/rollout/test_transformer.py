@@ -117,7 +117,7 @@ def a_pair(version: str, *, columns_of: str | None = None, **spec: Any) -> Manif
     hurry = {
         "replicas": 1,
         "release": {
-            "pod": {"terminationGracePeriodSeconds": 5},
+            "pod": {"terminationGracePeriodSeconds": 30},
             "container": {"readinessProbe": _ready(8080)},
             "transformer": {"container": {"env": [column], "readinessProbe": _ready(9000)}},
         },

@@ -18,7 +18,7 @@ def condition(pod: Manifest, kind: str) -> tuple[str, str]:
     return "", ""
 
 
-async def pod_when(space: Space, name: str, holds: Any, seconds: float = 10) -> Manifest:
+async def pod_when(space: Space, name: str, holds: Any, seconds: float = 60) -> Manifest:
     async def look() -> Manifest | None:
         pod = await space.get(PODS, name)
         return pod if holds(pod) else None

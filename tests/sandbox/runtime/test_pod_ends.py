@@ -74,7 +74,7 @@ async def test_an_init_container_that_has_done_its_work_counts_as_ready(space: S
 
 async def test_a_deadline_asks_the_containers_to_go_and_tells_their_end(space: Space) -> None:
     polite = "trap 'echo goodbye; exit 4' TERM; while true; do sleep 0.05; done"
-    await space.apply(a_pod(a_container(polite), activeDeadlineSeconds=4))
+    await space.apply(a_pod(a_container(polite), activeDeadlineSeconds=15))
     pod = await ended(space, "Failed")
     assert pod["status"]["reason"] == "DeadlineExceeded"
     [status] = pod["status"]["containerStatuses"]

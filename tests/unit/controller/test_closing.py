@@ -15,7 +15,7 @@ from slipway.controller.writing_back import WritingBack
 from slipway.outside import Egress, Outside
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-SECONDS = 10
+SECONDS = 30
 
 
 class Asked(MemoryCluster):

@@ -234,7 +234,7 @@ async def test_a_kind_that_is_installed_later_is_watched_without_a_restart(insta
         metadata = {"name": "r", "namespace": "shop", "labels": {"slipway.dev/model-deployment": "routed"}}
         route = {"apiVersion": HTTP_ROUTE.api_version, "kind": HTTP_ROUTE.kind, "metadata": metadata, "spec": {}}
         await installed.create(route)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while await hears.next() != ("shop", "routed"):
                 pass
 

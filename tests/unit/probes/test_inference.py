@@ -18,7 +18,7 @@ from slipway.probes.inference import Prediction, predict
 
 async def readiness(status: int, body: str = "") -> Any:
     async with a_client(lambda _: httpx.Response(status, text=body)) as client:
-        return await model_ready(client, an_endpoint(), port=None, model="fraud", timeout=1)
+        return await model_ready(client, an_endpoint(), port=None, model="fraud", timeout=20)
 
 
 @pytest.mark.parametrize("body", ["", "ready", '{"name": "fraud", "ready": true}', '{"ready": false}', "<html>"])
@@ -54,7 +54,7 @@ async def test_a_server_that_is_ready_without_the_model_is_not_ready() -> None:
         return httpx.Response(200 if request.url.path == "/v2/health/ready" else 404)
 
     async with a_client(answer) as client:
-        assert not (await model_ready(client, an_endpoint(), port=None, model="fraud", timeout=1)).ready
+        assert not (await model_ready(client, an_endpoint(), port=None, model="fraud", timeout=20)).ready
     assert asked == ["/v2/models/fraud/ready"]
 
 
@@ -63,8 +63,8 @@ async def test_a_pod_that_cannot_be_asked_is_not_ready() -> None:
         unused.bind(("127.0.0.1", 0))
         pod = an_endpoint(port=unused.getsockname()[1])
         async with http_client() as client:
-            closed = await model_ready(client, pod, port=None, model="fraud", timeout=1)
-            nameless = await model_ready(client, pod, port="grpc", model="fraud", timeout=1)
+            closed = await model_ready(client, pod, port=None, model="fraud", timeout=20)
+            nameless = await model_ready(client, pod, port="grpc", model="fraud", timeout=20)
     assert closed == type(closed)(False, "model fraud on pod pod-a: could not be connected to")
     assert not nameless.ready
     assert "no port 'grpc'" in nameless.message
@@ -80,7 +80,7 @@ async def ask(body: bytes | dict[str, Any], *, status: int = 200, output: str | 
             port=None,
             model="fraud",
             protocol=OpenInferenceV2(output=output),
-            timeout=1,
+            timeout=20,
         )
 
 
@@ -117,7 +117,7 @@ async def test_the_named_output_is_asked_for_and_read() -> None:
                 port=None,
                 model="a/b",
                 protocol=OpenInferenceV2(output=output),
-                timeout=1,
+                timeout=20,
             )
             assert got.values == ((0,) if output is None else (7,))
     inputs = list(an_item().inputs)
@@ -170,6 +170,12 @@ async def test_a_real_server_gets_json_and_answers_in_time() -> None:
 
     async with a_server(infer) as port, http_client() as client:
         answer = await predict(
-            client, an_endpoint(port=port), an_item(), port="http", model="fraud", protocol=OpenInferenceV2(), timeout=5
+            client,
+            an_endpoint(port=port),
+            an_item(),
+            port="http",
+            model="fraud",
+            protocol=OpenInferenceV2(),
+            timeout=20,
         )
     assert answer.values == (1,)

@@ -174,7 +174,7 @@ async def test_right_is_exact_over_kinds_of_numbers_only(
     async with a_client(lambda _: httpx.Response(200, json=an_answer(*answered, shape=[len(answered), 1]))) as client:
         got = await replay(
             client, [an_item(expected=expected)], candidate=[CANDIDATE], stable=None, port=None,
-            candidate_model="m", stable_model=None, output=None, timeout=1,
+            candidate_model="m", stable_model=None, output=None, timeout=20,
         )  # fmt: skip
     assert got.candidate_right == right
 
@@ -268,9 +268,9 @@ async def test_a_slow_candidate_loses_at_the_timeout_and_not_later() -> None:
             "candidate": [an_endpoint(port=slow_port)],
             "stable": [an_endpoint(port=fast_port)],
         }
-        got = await run(["right"] * 4, ["right"] * 4, client=http_client(), timeout=1, **pods)
+        got = await run(["right"] * 4, ["right"] * 4, client=http_client(), timeout=3, **pods)
     assert got.losses == got.candidate_unanswered == 4
-    assert got.examples[0] == "g0: expected [1], candidate timed out after 1s, stable answered [1]"
+    assert got.examples[0] == "g0: expected [1], candidate timed out after 3s, stable answered [1]"
     assert time.monotonic() - start < 25, "the candidate takes thirty"
 
 
@@ -389,7 +389,7 @@ async def test_arms_are_asked_in_the_protocol_that_is_given() -> None:
     async with a_client(answer) as client:
         got = await replay(
             client, items, candidate=[CANDIDATE], stable=[STABLE], port=None, candidate_model="new",
-            stable_model="old", timeout=1, protocol=KServeV1(),
+            stable_model="old", timeout=20, protocol=KServeV1(),
         )  # fmt: skip
     assert got.ties_right == 1
     assert sorted(asked) == ["/v1/models/new:predict", "/v1/models/old:predict"]
@@ -405,7 +405,7 @@ async def test_a_loss_in_one_slice_alone_shows_there() -> None:
     async with a_client(answer) as client:
         whole = await replay(
             client, [*items, an_item("none")], candidate=[CANDIDATE], stable=[STABLE], port=None, candidate_model="m",
-            stable_model="m", timeout=1,
+            stable_model="m", timeout=20,
         )  # fmt: skip
     groups = sliced(whole, "country")
     assert list(groups) == ["de", "fr"]
