@@ -7,7 +7,7 @@ names that leave the destination, archives that unfold to more than they may, an
 
 from slipway.delivery.address import SCHEMES, Address, address, is_loopback
 from slipway.delivery.digest import digest_of, tree_digest
-from slipway.delivery.docker import DOCKERCONFIGJSON, login_of
+from slipway.delivery.docker import DOCKERCONFIGJSON, answering, login_of
 from slipway.delivery.errors import (
     AddressError,
     AttestationError,
@@ -65,6 +65,7 @@ __all__ = [
     "UntrustedError",
     "Verified",
     "address",
+    "answering",
     "digest_of",
     "fetch",
     "passes",

@@ -20,6 +20,21 @@ CREDENTIALS: Final = Path("/var/run/slipway/credentials")
 """Where the Secret of ``spec.release.delivery.credentials`` is mounted."""
 
 
+_HUB: Final = "registry-1.docker.io"
+_HUBS: Final = frozenset({"docker.io", "index.docker.io", _HUB})
+"""What Docker Hub is called: in references, in files of logins, and where it answers."""
+
+
+def answering(host: str) -> str:
+    """The host that answers for a registry: only Docker Hub is asked elsewhere than its name says."""
+    return _HUB if host in _HUBS else host
+
+
+def key_of(host: str) -> str:
+    """What credential helpers, and the files that ``docker login`` writes, know a registry by."""
+    return "https://index.docker.io/v1/" if host in _HUBS else host
+
+
 def logins() -> list[Path]:
     """The files that are there, in the order in which they count."""
     named = os.environ.get("DOCKER_CONFIG")
@@ -35,7 +50,8 @@ def login_of(text: str, host: str) -> tuple[str, str] | None:
     try:
         auths = json.loads(text).get("auths", {})
         found: Mapping[str, Any] = next(
-            (one for name, one in auths.items() if host in (name, urlsplit(name).netloc)), {}
+            (one for name, one in auths.items() if answering(host) in map(answering, (name, urlsplit(name).netloc))),
+            {},
         )
         if found.get("auth"):
             user, _, password = base64.b64decode(found["auth"], validate=True).decode().partition(":")

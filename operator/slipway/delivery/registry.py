@@ -21,7 +21,8 @@ from slipway.delivery import docker
 from slipway.delivery.address import Address, is_loopback
 from slipway.delivery.errors import AddressError, Denied, Field, Incomplete, MisconfiguredError, NotFound, Passing
 from slipway.delivery.listing import Buffer, Entry, Source
-from slipway.delivery.web import SILENT_SECONDS, Web, parsed
+from slipway.delivery.pacing import seconds_asked
+from slipway.delivery.web import PASSING, SILENT_SECONDS, Web, parsed
 
 _MANIFEST: Final = (
     "application/vnd.oci.image.manifest.v1+json",
@@ -46,7 +47,7 @@ class RegistryFiles(Source):
         self._digest = found["digest"] or ""
         self._reference = self._digest or found["tag"] or "latest"
         scheme = "http" if is_loopback(where.host) else "https"  # as container engines do
-        self._root = f"{scheme}://{where.host}/v2/{found['name']}"
+        self._root = f"{scheme}://{docker.answering(where.host)}/v2/{found['name']}"
         self._web = Web(_authorize(where.host, f"{where.host}/{found['name']}:{self._reference}", scheme))
 
     def entries(self) -> Sequence[Entry]:
@@ -111,7 +112,9 @@ def _authorize(host: str, name: str, scheme: str) -> Callable[[Mapping[str, str]
     oras.logger.setup_logger(quiet=True)
     registry: Any = oras.provider.Registry(host, insecure=scheme == "http")
     registry.session.request = partial(registry.session.request, timeout=SILENT_SECONDS)
+    registry.session.hooks["response"].append(_check_passing)  # the library takes any other answer for a refusal
     container = oras.container.Container(name, registry=host)
+    container.registry = docker.key_of(host)
 
     def authorize(refused: Mapping[str, str] | None) -> Mapping[str, str]:
         challenge = (refused or {}).get("www-authenticate", "")
@@ -139,6 +142,14 @@ def _authorize(host: str, name: str, scheme: str) -> Callable[[Mapping[str, str]
         return {str(key).lower(): str(value) for key, value in headers.items()}
 
     return authorize
+
+
+def _check_passing(answer: Any, **_: object) -> None:
+    """Raises Passing for an answer of who gives tokens that says nothing of the login."""
+    if answer.status_code in PASSING:
+        said = {str(name).lower(): str(value) for name, value in answer.headers.items()}
+        why = f"the registry's tokens were asked for (HTTP {answer.status_code})"
+        raise Passing(why, after=seconds_asked(said))
 
 
 def _login(host: str) -> tuple[str, str] | None:

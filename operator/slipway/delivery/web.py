@@ -47,8 +47,10 @@ SILENT_SECONDS: Final = 30.0
 MAX_DOCUMENT: Final = 32 * 1024 * 1024
 """Bytes of a document that is read whole, such as a manifest."""
 
+PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Answers that say nothing of what was asked for: the same question may be answered later."""
+
 _PIECE: Final = 1024 * 1024
-_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _SAFE: Final = "/%?&=+,;:@!$'()*~"
 _CONTENT_RANGE: Final = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+)")
 
@@ -355,7 +357,7 @@ def _check(answer: http.client.HTTPResponse, connection: http.client.HTTPConnect
     after = seconds_asked({name.lower(): value for name, value in answer.headers.items()})
     answer.close()
     connection.close()
-    if status in _PASSING:
+    if status in PASSING:
         raise Passing(f"{host} answered HTTP {status}", after=after)
     if status in (401, 403, 407):
         raise Denied(f"{host} answered HTTP {status}: check that the credentials given may read it")

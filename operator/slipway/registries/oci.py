@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlencode, urlsplit
 
 from slipway.api import OciTag, ResolvedModel
-from slipway.delivery import DOCKERCONFIGJSON, is_loopback, login_of
+from slipway.delivery import DOCKERCONFIGJSON, answering, is_loopback, login_of
 from slipway.outside import Fetched
 from slipway.registries.asking import MALFORMED, MISSING, REFUSED, Asker, RegistryError, basic, document_of
 
@@ -28,7 +28,7 @@ async def manifest_of(asker: Asker, spec: OciTag) -> ResolvedModel:
     """The manifest by its digest, which is computed here from what came. Raises RegistryError."""
     host, _, name = spec.repository.partition("/")
     scheme = "http" if is_loopback(host) else "https"  # as container engines do
-    url = f"{scheme}://{host}/v2/{name}/manifests/{spec.tag}"
+    url = f"{scheme}://{answering(host)}/v2/{name}/manifests/{spec.tag}"
     answer = await asker.ask(url, f"{_FIELD}.repository", headers={"accept": _ACCEPT}, challenged=True)
     if answer.status == 401:
         headers = {"accept": _ACCEPT, "authorization": await _proof(asker, host, scheme, answer)}

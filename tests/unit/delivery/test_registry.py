@@ -140,6 +140,28 @@ def test_tokens_are_had_by_the_login_of_a_secret_for_images(
         assert fetch(f"oci://{host}/team/model:v3", tmp_path / "model", Options(workers=1)).bytes == len(BIG)
 
 
+@pytest.mark.parametrize("host", ["docker.io", "index.docker.io", "registry-1.docker.io"])
+@pytest.mark.parametrize("named", ["https://index.docker.io/v1/", "docker.io", "registry-1.docker.io"])
+def test_docker_hub_has_one_login_by_all_its_names(host: str, named: str) -> None:
+    """The first is what docker login and kubectl create secret docker-registry call it."""
+    assert delivery.login_of(a_login(named, auth="bWU6czNjcmV0"), host) == ("me", "s3cret")
+    assert delivery.login_of(a_login(named, auth="bWU6czNjcmV0"), "ghcr.io") is None
+
+
+@pytest.mark.parametrize("host", ["docker.io", "index.docker.io", "registry-1.docker.io"])
+def test_docker_hub_is_asked_where_it_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    asked = []
+
+    def resolve(name: str, port: int, *_: object, **__: object) -> None:
+        asked.append((name, port))
+        raise OSError
+
+    monkeypatch.setattr("socket.getaddrinfo", resolve)
+    with pytest.raises(delivery.Unreachable):
+        fetch(f"oci://{host}/acme/model:v3", tmp_path / "model")
+    assert set(asked) == {("registry-1.docker.io", 443)}
+
+
 def test_the_credentials_are_looked_for_where_pods_have_them() -> None:
     assert str(docker.CREDENTIALS) == workload.CREDENTIALS
 
@@ -163,6 +185,33 @@ def test_without_a_login_the_credentials_are_named(tmp_path: Path) -> None:
         pytest.raises(delivery.Denied, match=r"^credentials: "),
     ):
         fetch(f"oci://127.0.0.1:{server.port}/team/model:v3", tmp_path / "model")
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("status", [429, 503])
+def test_who_gives_tokens_may_be_busy_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, known: bool
+) -> None:
+    """That says nothing of the login, and would pass for a wrong one."""
+    login = "bWU6czNjcmV0"
+    usual = a_registry(a_manifest(a_layer(BIG, **{TITLE: "w"})), BIG, login=login)
+    turned_away = []
+
+    def answer(asked: Asked) -> Reply:
+        if asked.path == "/token" and len(turned_away) < 2:
+            turned_away.append(asked)
+            return Reply(status, b"", {"retry-after": "0"})
+        return usual(asked)
+
+    with serving(answer) as server:
+        host = f"127.0.0.1:{server.port}"
+        if known:
+            monkeypatch.setenv("DOCKER_CONFIG", docker_config(tmp_path / "docker", host, login))
+            assert fetch(f"oci://{host}/team/model:v3", tmp_path / "model", Options(workers=1)).bytes == len(BIG)
+        else:
+            with pytest.raises(delivery.Denied, match=r"^credentials: "):
+                fetch(f"oci://{host}/team/model:v3", tmp_path / "model")
+    assert len(turned_away) == 2
 
 
 def test_a_manifest_that_is_not_that_of_its_digest_is_refused(tmp_path: Path) -> None:
