@@ -26,6 +26,7 @@ MOST_PAGES: Final = 10
 
 _FIELD: Final = "spec.release.from.s3.prefix"
 _VERSION: Final = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]{0,63}")
+_PORTS: Final = {"http": ":80", "https": ":443"}
 _NOTHING: Final = hashlib.sha256(b"").hexdigest()
 
 
@@ -118,7 +119,9 @@ def signed(url: str, secret: Mapping[str, str], region: str, now: datetime) -> d
         return {}
     parts = urlsplit(url)
     time = now.strftime("%Y%m%dT%H%M%SZ")
-    headers = {"host": parts.netloc, "x-amz-content-sha256": _NOTHING, "x-amz-date": time}
+    # As clients of HTTP send it: a port that goes without saying is not said.
+    host = parts.netloc.lower().removesuffix(_PORTS.get(parts.scheme, ""))
+    headers = {"host": host, "x-amz-content-sha256": _NOTHING, "x-amz-date": time}
     if secret.get("AWS_SESSION_TOKEN"):
         headers["x-amz-security-token"] = secret["AWS_SESSION_TOKEN"]
     names = ";".join(headers)

@@ -16,7 +16,7 @@ from aiohttp import web
 from unit.registries.mlflow_server import an_mlflow_server
 
 from slipway.api import RegistrySpec, ResolvedModel
-from slipway.outside import Egress, Outside
+from slipway.outside import Egress, Outside, Resolved
 from slipway.registries import Asker, Memory, Registry, RegistryError, find
 from slipway.registries.objects import signed, version_order
 
@@ -169,6 +169,21 @@ async def test_a_registry_is_told_who_asks_as_it_wants(server: Server, kind: str
     assert found.version == f"production-{DIGEST[:12]}"
 
 
+@pytest.mark.parametrize("host", ["docker.io", "index.docker.io", "registry-1.docker.io"])
+async def test_docker_hub_is_asked_where_it_answers(host: str) -> None:
+    resolved = []
+
+    async def resolve(name: str, port: int) -> Resolved:
+        resolved.append((name, port))
+        raise OSError
+
+    asker = Asker(Outside(Egress(), resolver=resolve), "shop")
+    spec = RegistrySpec.model_validate({"oci": {"repository": f"{host}/acme/fraud", "tag": "production"}})
+    with pytest.raises(RegistryError, match="cannot be resolved"):
+        await find(asker, spec, Registry(), Memory())
+    assert resolved == [("registry-1.docker.io", 443)]
+
+
 @pytest.mark.parametrize("config", [None, "wrong", '{"auths": []}', "{"])
 async def test_a_registry_that_does_not_know_who_asks_is_told_by_its_field(server: Server, config: str | None) -> None:
     server.answer = guarded(server, "Bearer")
@@ -287,6 +302,17 @@ async def test_a_prefix_with_too_much_below_it_is_told(server: Server) -> None:
     server.answer = lambda _: web.Response(text=page)
     reason, message = await refused(S3, **endpoint(server))
     assert (reason, "name a prefix with fewer" in message, len(server.asked)) == ("RegistryAnswer", True, 10)
+
+
+@pytest.mark.parametrize(
+    ("said", "sent"), [("https://Minio.shop.svc:443", "https://minio.shop.svc"), ("http://minio:80", "http://minio")]
+)
+def test_the_host_is_signed_as_it_is_sent(said: str, sent: str) -> None:
+    """A client of HTTP leaves out a port that goes without saying, and the store signs what it got."""
+    then = datetime(2026, 3, 2, tzinfo=UTC)
+    one, other = (signed(f"{url}/models?list-type=2", KEYS, "us-east-1", then) for url in (said, sent))
+    assert one == other
+    assert signed("https://minio:8443/models?list-type=2", KEYS, "us-east-1", then) != other
 
 
 def test_requests_are_signed_as_amazon_documents_it() -> None:
