@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -18,8 +19,8 @@ from slipway.delivery.errors import AddressError, Denied, MisconfiguredError, No
 from slipway.delivery.listing import MAX_FILES, Buffer, Entry, Source, check_path
 from slipway.delivery.web import Web, basic
 
-MAX_MODELS: Final = 20
-"""Models of a run that are looked at for one of a name."""
+MAX_MODELS: Final = 500
+"""Models of a run that are looked at for one of a name: a training run may log one at each checkpoint."""
 
 _VERSION: Final = re.compile(r"models:/(?P<name>[^/@:]+)(?:/(?P<version>[0-9]+)|@(?P<alias>[^/@:]+))")
 _LOGGED: Final = re.compile(r"models:/(?P<id>m-[0-9a-zA-Z]+)(?:/(?P<path>.*))?")
@@ -66,14 +67,24 @@ class Tracking:
     def _of_run(self, run: str, path: str) -> str:
         """Artifacts of a run; or those of a model that it has logged, which MLflow 3 keeps by themselves."""
         about = self._ask("runs/get", {"run_id": run}, f"no run {run}")
-        outputs = _in(about, "run").get("outputs") or {}
         first, _, rest = path.partition("/")
-        for output in (outputs.get("model_outputs") or ())[:MAX_MODELS]:
-            model = str(output.get("model_id", ""))
-            info = _in(self._ask(f"logged-models/{quote(model)}", {}, f"no logged model {model}"), "model", "info")
-            if first and info.get("name") == first:
-                return _below(str(_in(info, "artifact_uri")), rest)
+        model = self._logged(_in(about, "run").get("outputs") or {}, first) if first else None
+        if model is not None:
+            return _below(str(_in(model, "artifact_uri")), rest)
         return _below(str(_in(about, "run", "info", "artifact_uri")), path)
+
+    def _logged(self, outputs: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+        """What is known of the model that a run has logged by a name, the latest one as MLflow has it; None where there
+        is none. Models that were deleted are still among the outputs."""
+        models = [str(one.get("model_id", "")) for one in outputs.get("model_outputs") or ()]
+        if len(models) > MAX_MODELS:
+            raise AddressError(f"the run has logged more than {MAX_MODELS} models: name one as mlflow:models:/m-…")
+        found = []
+        for model in models:
+            with suppress(NotFound):
+                found.append(_in(self._ask(f"logged-models/{quote(model)}", {}, ""), "model", "info"))
+        named = [info for info in found if info.get("name") == name]
+        return max(named, key=lambda info: int(info.get("creation_timestamp_ms") or 0), default=None)
 
     def _ask(self, what: str, wanted: Mapping[str, str], missing: str) -> Any:
         query = f"?{urlencode(wanted)}" if wanted else ""

@@ -80,6 +80,52 @@ def test_artifacts_elsewhere_are_fetched_from_there(tmp_path: Path, monkeypatch:
         assert fetch("mlflow:models:/fraud/3", tmp_path / "model").files == 1
 
 
+def a_run(stored: str, *models: tuple[str, str, int]) -> Answer:
+    """Run abc of MLflow 3 with logged models: an id, a name and a time, or 0 for one that was deleted."""
+    known = {identity: (name, time) for identity, name, time in models}
+
+    def answer(asked: Asked) -> Reply:
+        if asked.path.endswith("/runs/get"):
+            outputs = {"model_outputs": [{"model_id": one} for one in known]}
+            return as_json({"run": {"info": {"artifact_uri": f"{stored}/run"}, "outputs": outputs}})
+        name, time = known.get(asked.path.rpartition("/")[2], ("", 0))
+        if not time:
+            return as_json({"error_code": "RESOURCE_DOES_NOT_EXIST"}, 404)
+        model = asked.path.rpartition("/")[2]
+        info = {
+            "model_id": model,
+            "name": name,
+            "artifact_uri": f"{stored}/{model}",
+            "creation_timestamp_ms": str(time),
+        }
+        return as_json({"model": {"info": info}})
+
+    return answer
+
+
+def test_a_model_of_a_run_is_the_latest_one_of_its_name_as_mlflow_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training run logs one at each checkpoint, under one name or many, and some are deleted again."""
+    models = [(f"m-{step}", "model" if step < 3 else f"checkpoint-{step}", (7, 9, 8)[step % 3]) for step in range(40)]
+    for folder in ("run/notes", "m-1", "m-39"):
+        (tmp_path / "store" / folder).mkdir(parents=True)
+        (tmp_path / "store" / folder / "MLmodel").write_text(folder)
+    with serving(a_run(str(tmp_path / "store"), ("m-gone", "model", 0), *models)) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+        for path, folder in (("model", "m-1"), ("checkpoint-39", "m-39"), ("notes", "run/notes")):
+            fetch(f"mlflow:runs:/abc/{path}", tmp_path / folder)
+            assert (tmp_path / folder / "MLmodel").read_text() == folder
+
+
+def test_a_run_with_more_models_than_are_looked_at_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = [(f"m-{step}", "model", 1) for step in range(501)]
+    with serving(a_run(str(tmp_path), *models)) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+        with pytest.raises(delivery.AddressError, match="more than 500 models: name one as mlflow:models:/m-"):
+            fetch("mlflow:runs:/abc/model", tmp_path / "model")
+
+
 @pytest.mark.parametrize(
     ("uri", "why"),
     [
