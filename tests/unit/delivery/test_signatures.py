@@ -72,16 +72,22 @@ def _flipped(model: Path) -> None:
     (model / "weights.bin").write_bytes(weights)
 
 
-def _git(model: Path) -> None:
-    (model / ".git").mkdir()
-    (model / ".git" / "hook.py").write_text("")
+def _folder_of_git(name: str) -> Callable[[Path], object]:
+    def make(model: Path) -> None:
+        (model / name).mkdir()
+        (model / name / "hook.py").write_text("")
+
+    return make
 
 
 SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
     "one bit": (_flipped, "Hash mismatch for 'weights.bin'"),
     "another file": (lambda model: (model / "evil.py").write_text(""), "Extra files"),
     "a file less": (lambda model: (model / "config" / "model.json").unlink(), "Missing files"),
-    "a folder of git": (_git, "leave that folder out"),
+    **{
+        f"a folder {name}": (_folder_of_git(name), f"do not cover {name}: leave that folder out")
+        for name in (".git", ".github", ".gitattributes", ".gitignore")
+    },
     "no signature": (lambda model: (model / "model.sig").unlink(), "has no file model.sig"),
     "a signature of nothing": (lambda model: (model / "model.sig").write_text("{}"), "does not hold"),
     "no JSON": (lambda model: (model / "model.sig").write_text("no"), "does not hold"),
