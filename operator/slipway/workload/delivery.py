@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import unquote
 
 from slipway.api import DEFAULT_MODEL_PATH, DeliverySpec, ReleaseSpec
 from slipway.workload.podspec import CONTAINER_NAME, amounts_of
@@ -61,11 +62,12 @@ class Means:
 
 
 def claim_of(uri: str | None) -> tuple[str, str] | None:
-    """The claim of a ``pvc://`` URI, and the path in it; None for any other URI."""
+    """The claim of a ``pvc://`` URI, and the path in it without percent-encodings, as what verifies it reads it; None
+    for any other URI."""
     if uri is None or not uri.startswith(_PVC):
         return None
     claim, _, path = uri.removeprefix(_PVC).partition("/")
-    return claim, path.strip("/")
+    return claim, unquote(path).strip("/")
 
 
 def found_at(uri: str, delivery: DeliverySpec) -> str:

@@ -75,6 +75,12 @@ def test_a_claim_is_mounted_itself_and_only_looked_at() -> None:
     assert {"name": mount["name"], "persistentVolumeClaim": claim} in spec["volumes"]
 
 
+def test_the_folder_of_a_claim_that_is_mounted_is_the_one_that_is_verified() -> None:
+    """A URI may be percent-encoded; kubelets know nothing of that, and a folder may be called by the encoded name."""
+    (model, *_) = pod(a_delivered("pvc://models/fraud%20v3/int8%2Dawq"))["containers"]
+    assert mounts(model)["/mnt/models"]["subPath"] == "fraud v3/int8-awq"
+
+
 def test_an_image_is_mounted_by_the_kubelet_and_only_looked_at() -> None:
     spec = pod(a_delivered(f"oci://registry.example/fraud@{DIGEST}", imageVolume=True))
     (fetch,), (model, *_) = spec["initContainers"], spec["containers"]
