@@ -28,11 +28,18 @@ from slipway.delivery.listing import MAX_FILES, Entry, Source
 from slipway.delivery.web import CONNECT_SECONDS, SILENT_SECONDS
 
 _PIECE: Final = 1024 * 1024
-_ERRORS: Final = {
-    "NotFoundError": NotFound("there is nothing there: check the bucket, the path and its case"),
-    "FileNotFoundError": NotFound("there is nothing there: check the bucket, the path and its case"),
-    "PermissionDeniedError": Denied("the store refuses to show it: check that the credentials given may read and list"),
-    "UnauthenticatedError": Denied("the store does not know the credentials given: check the environment variables"),
+_NOT_FOUND: Final = NotFound("there is nothing there: check the bucket, the path and its case")
+_DENIED: Final = Denied("the store refuses to show it: check that the credentials given may read and list")
+_UNKNOWN: Final = Denied("the store does not know the credentials given: check the environment variables")
+_UNUSABLE: Final = MisconfiguredError(
+    "the store cannot do anything with what it is asked: check the region, such as AWS_REGION, and that the "
+    "credentials given are still valid"
+)
+_ERRORS: Final[Mapping[str, DeliveryError]] = {
+    "NotFoundError": _NOT_FOUND,
+    "FileNotFoundError": _NOT_FOUND,
+    "PermissionDeniedError": _DENIED,
+    "UnauthenticatedError": _UNKNOWN,
     "PreconditionError": Changed("it changed while it was fetched: fetch it again"),
     "InvalidPathError": AddressError("its path is none that a store could have: check for //, . and .."),
     "UnknownConfigurationKeyError": MisconfiguredError(
@@ -40,6 +47,21 @@ _ERRORS: Final = {
     ),
     "NotSupportedError": MisconfiguredError("the store's client cannot do what its settings want: check the variables"),
 }
+
+_STATUSES: Final[Mapping[str, DeliveryError]] = {
+    "301": _UNUSABLE,
+    "400": _UNUSABLE,
+    "401": _UNKNOWN,
+    "403": _DENIED,
+}
+"""What answers mean that the client has an error of its own for only where it asks for one object."""
+
+_LISTING: Final = "performing list request"
+"""Where it is the store that answers, and not somebody who was asked for credentials: nothing is there then."""
+
+_STATUS: Final = re.compile(r"non-2xx status code: (\d{3})")
+_ELSEWHERE: Final = "redirect without LOCATION"
+"""What the client says of an answer 301, by which S3 says that a bucket is in another region."""
 
 _ALLOW_HTTP: Final = ("AWS_ALLOW_HTTP", "AZURE_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP")
 """Variables that let an endpoint be http, as many in a cluster are. The client forgets them beside options."""
@@ -91,7 +113,13 @@ class StoredObjects(Source):
             ) from None
 
     def entries(self) -> Sequence[Entry]:
-        """The object of exactly this name, or else everything below it. Markers of folders are left out."""
+        """The object of exactly this name, or else everything below it. Markers of folders are left out.
+
+        Who may read only what is below a name is refused the name itself, whether it exists or not.
+        """
+        missing: DeliveryError = NotFound(
+            "no object has this name or begins with it: check the bucket, the path and its case"
+        )
         if self._path and not self._path.endswith("/"):
             try:
                 return [
@@ -99,12 +127,14 @@ class StoredObjects(Source):
                 ]
             except NotFound:
                 pass
+            except Denied as denied:
+                missing = denied
         prefix = self._path.strip("/")
         listed = _asked(lambda: self._listed(prefix))
         folders = {entry.path.rpartition("/")[0] for entry in listed}
         found = [entry for entry in listed if entry.size or (entry.path not in folders and self._is_object(entry))]
         if not found:
-            raise NotFound("no object has this name or begins with it: check the bucket, the path and its case")
+            raise missing
         return found
 
     def _listed(self, prefix: str) -> list[Entry]:
@@ -160,6 +190,10 @@ def _asked(ask: Callable[[], Result]) -> Result:
             raise MisconfiguredError(
                 "the store's endpoint is http: use https, or set AWS_ALLOW_HTTP=true (GOOGLE_, AZURE_)"
             ) from None
+        status = "301" if _ELSEWHERE in text else (found[1] if (found := _STATUS.search(text)) else "")
+        refused = _NOT_FOUND if status == "404" and _LISTING in text else _STATUSES.get(status)
+        if refused is not None:
+            raise type(refused)(refused.problem) from None
         code = _CODE.search(text)
         if type(error).__name__ in ("GenericError", "TimeoutError", "OSError", "JoinError", "BaseError"):
             told = f"the store answers {code[1]}" if code else "the store's client cannot read it"

@@ -80,6 +80,63 @@ def test_wrong_credentials_are_named_without_showing_them(
     assert "strange" not in str(denied.value)
 
 
+REFUSALS: list[tuple[int, str, type[delivery.DeliveryError], str]] = [
+    (404, "NoSuchBucket", delivery.NotFound, "check the bucket"),
+    (403, "AccessDenied", delivery.Denied, "may read and list"),
+    (401, "", delivery.Denied, "check the environment variables"),
+    (301, "PermanentRedirect", delivery.MisconfiguredError, "AWS_REGION"),
+    (400, "AuthorizationHeaderMalformed", delivery.MisconfiguredError, "AWS_REGION"),
+    (400, "ExpiredToken", delivery.MisconfiguredError, "still valid"),
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda one: f"{one[0]} {one[1]}")
+@pytest.mark.parametrize("uri", ["s3://models/fraud", "s3://models/fraud/"])
+def test_what_a_store_says_of_a_whole_bucket_is_told_at_once(
+    tmp_path: Path,
+    login: Callable[[Server], None],
+    refusal: tuple[int, str, type[delivery.DeliveryError], str],
+    uri: str,
+) -> None:
+    """To ask again would not help, and to look at the host and the network policies neither."""
+    status, code, kind, says = refusal
+    with serving(lambda _: Reply(status, f"<Error><Code>{code}</Code></Error>".encode())) as server:
+        login(server)
+        with pytest.raises(kind, match=says):
+            fetch(uri, tmp_path / "model")
+        assert len(server.asked) <= 2
+
+
+def test_who_hands_out_credentials_says_nothing_of_the_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "token").write_text("t")
+    with serving(lambda _: Reply(404)) as server:
+        for name, value in {
+            "AWS_REGION": "us-east-1",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{server.url}/v1/credentials",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(tmp_path / "token"),
+        }.items():
+            monkeypatch.setenv(name, value)
+        for uri in ("s3://models/fraud", "s3://models/fraud/"):
+            with pytest.raises(delivery.DeliveryError) as told:
+                fetch(uri, tmp_path / "model")
+            assert delivery.passes(told.value)
+        assert {asked.path for asked in server.asked} == {"/v1/credentials"}
+
+
+def test_who_may_read_only_what_is_below_a_name_gets_that(tmp_path: Path, login: Callable[[Server], None]) -> None:
+    """As a policy on ``models/fraud/v3/*`` has it: S3 refuses the name itself, whether it exists or not."""
+    usual = bucket("models", OBJECTS)
+
+    def answer(asked: Asked) -> Reply:
+        return Reply(403) if asked.path in ("/models/fraud/v3", "/models/fraud/v4") else usual(asked)
+
+    with serving(answer) as server:
+        login(server)
+        assert fetch("s3://models/fraud/v3", tmp_path / "model").files == 3
+        with pytest.raises(delivery.Denied, match=r"^credentials: the store refuses"):
+            fetch("s3://models/fraud/v4", tmp_path / "other")
+
+
 def test_an_object_that_is_replaced_during_the_fetch_is_refused(
     tmp_path: Path, login: Callable[[Server], None]
 ) -> None:
