@@ -114,7 +114,8 @@ class Surroundings:
         while True:
             well = self.missing is None and not self._doubtful
             await asyncio.sleep((GLANCE if well else LOOK_AROUND) * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
-            thorough = self.missing is not None or time.monotonic() >= thorough_at
+            # A doubt that a thorough look raised is not settled by a glance, which asks for less.
+            thorough = not well or time.monotonic() >= thorough_at
             try:
                 await self.look(thorough=thorough)
             except Exception:  # noqa: BLE001 - readiness that nobody looks after would be wrong for ever

@@ -214,6 +214,33 @@ async def test_readiness_follows_what_is_there_without_anything_else_happening(
         await asyncio.gather(looking, return_exceptions=True)
 
 
+async def test_a_right_to_list_that_is_taken_away_is_told_although_that_to_read_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Closed(MemoryCluster):
+        closed = False
+
+        async def list(self, kind: Kind, namespace: str | None = None, **given: Any) -> Objects:
+            if self.closed:
+                raise Forbidden("cannot list")
+            return await super().list(kind, namespace, **given)
+
+    monkeypatch.setattr("slipway.controller.surroundings.GLANCE", 0.02)
+    monkeypatch.setattr("slipway.controller.surroundings.LOOK_AROUND", 0.02)
+    monkeypatch.setattr("slipway.controller.surroundings.THOROUGH", 0.1)
+    cluster = Closed()
+    around = Surroundings(cluster, ())
+    await around.look()
+    cluster.closed = True
+    looking = asyncio.create_task(around.keep_looking())
+    try:
+        await until(lambda: asyncio.sleep(0, around.missing is not None), 5)
+        assert "modeldeployments.slipway.dev may not be listed" in str(around.missing)
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+
+
 async def test_an_api_that_is_installed_restricts_nobody_from_the_next_look_on() -> None:
     cluster = a_cluster(absent_apis=frozenset({"gateway.networking.k8s.io/v1"}))
     around = Surroundings(cluster, ())
