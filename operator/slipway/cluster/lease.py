@@ -115,7 +115,13 @@ class Elector:
             return  # another one's, maybe, by now
         body = {"spec": {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": self._timestamp()}}
         try:
-            await self._patch(body)
+            try:
+                await self._patch(body)
+            except Conflict:  # the last renewal was written, and its answer did not arrive
+                lease = await self._cluster.get(LEASE, self._namespace, self._name)
+                if lease is not None and (lease.get("spec") or {}).get("holderIdentity") == self._identity:
+                    self._saw(lease)
+                    await self._patch(body)
         except ClusterError as error:
             _log.info("lease %s/%s was not given back and ends by itself: %s", self._namespace, self._name, error)
 

@@ -194,6 +194,18 @@ async def test_a_renewal_whose_answer_got_lost_is_no_loss() -> None:
     assert one.leading
 
 
+async def test_a_lease_whose_last_renewal_was_heard_of_by_nobody_is_given_back_all_the_same() -> None:
+    world = World()
+    one, two = world.elector("one"), world.elector("two")
+    await one.acquire()
+    await attempt(two)
+    world.now += TIMES.pace
+    world.cluster.fail_next("merge_patch", LEASE, Unavailable("cut off"), after_write=True)
+    assert not await attempt(one)
+    await one.release()
+    assert await attempt(two)
+
+
 async def test_keeping_ends_when_somebody_else_took_the_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     one, two = world.elector("one"), world.elector("two")
