@@ -282,7 +282,8 @@ async def _meanwhile(work: Coroutine[Any, Any, None], name: str) -> AsyncIterato
         if doing.done() and not doing.cancelled():
             doing.result()
     finally:
-        doing.cancel()
+        if not doing.cancelling():  # who is told twice does not even finish ending
+            doing.cancel()
         await asyncio.gather(doing, return_exceptions=True)
 
 

@@ -10,6 +10,7 @@ import signal
 import socket
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import kopf
@@ -39,9 +40,11 @@ from slipway.controller import Settings, run
 from slipway.controller.handlers import registry, settings
 from slipway.controller.health import Health
 from slipway.controller.listening import Listener
-from slipway.controller.main import Ending, _stop_in_order
+from slipway.controller.main import Ending, _meanwhile, _stop_in_order
 from slipway.controller.queue import QueueShutDown, WorkQueue
 from slipway.controller.reconciler import Key, RefusedError
+from slipway.controller.surroundings import Surroundings
+from slipway.controller.watching import Watches
 from slipway.controller.workers import LONGEST_PAUSE, look
 
 KEY = ("shop", "fraud")
@@ -329,3 +332,25 @@ async def test_when_it_is_told_to_stop_the_looks_that_have_begun_end_before_the_
     queue.done(key)
     await asyncio.wait_for(stopping, 15)
     assert not elector.leading
+
+
+async def test_an_operator_that_ends_waits_for_its_watches_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that is left to itself writes into a log that is being closed."""
+    ended: list[str] = []
+
+    async def operate(self: Watches, kinds: Any, here: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+        here.call_soon_threadsafe(ended.append, "begun")
+        await stop.wait()
+        await asyncio.sleep(0.3)  # as connections are closed
+        ended.append("ended")
+
+    monkeypatch.setattr(Watches, "_operate", operate)
+    cluster, queue, told = MemoryCluster(), WorkQueue[Key](), asyncio.Event()
+    watches = Watches(cluster, Surroundings(cluster, ()), Listener(queue), connection_info)
+    ending = Ending(told, None, None, Health())
+    async with _meanwhile(watches.keep(), "watches") as watching:
+        await until(lambda: asyncio.sleep(0, ended == ["begun"]))
+        told.set()
+        await ending.wait(watching)
+        await _stop_in_order(queue, watching, ending)
+    assert ended == ["begun", "ended"]
