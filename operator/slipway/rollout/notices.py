@@ -75,7 +75,7 @@ def tell(seen: Observation, who: Roles, records: Mapping[str, ModelRevisionStatu
     if not seen.receivers and before is None:
         return Told(None)  # what was told is kept while nobody is named, so that whoever comes back is not told anew
     known = before or NotificationsStatus(since=seen.now)
-    fresh = sorted(_decided(records, known.since), key=lambda news: news.time)
+    fresh = sorted(_decided(seen, records, known.since), key=lambda news: news.time)
     since = max([known.since, *(news.time for news in fresh)])
     holds = list(known.holds or ())
     held = _held(seen, who, records)
@@ -101,14 +101,16 @@ def _wants(receiver: Notification, news: _News) -> bool:
     return news.event in receiver.wanted
 
 
-def _decided(records: Mapping[str, ModelRevisionStatus], since: datetime) -> Iterator[_News]:
-    """The entries of timelines after a moment that somebody may want to be told of."""
+def _decided(seen: Observation, records: Mapping[str, ModelRevisionStatus], since: datetime) -> Iterator[_News]:
+    """The entries of timelines that somebody may want to be told of: those after a moment, and those of this look,
+    whose clock may be behind the one that was told by."""
     for hash_, record in records.items():
-        before = None
+        known, before = seen.revisions[hash_].record.timeline or (), None
+        same = set(map(id, known))
         for entry in record.timeline or ():
             event = _event(before, entry.phase, entry.reason)
             before = entry.phase
-            if event is not None and entry.time > since:
+            if event is not None and (entry.time > since or not (id(entry) in same or entry in known)):
                 identity = f"{hash_}/{event}/{format_time(entry.time)}"
                 yield _News(identity, event, hash_, entry.reason, entry.message, entry.phase, entry.time)
 
