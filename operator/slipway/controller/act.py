@@ -126,7 +126,7 @@ class Actor:
         except (Unavailable, Throttled):
             # Nothing shrinks before the route is known to be so; but what was decided is told, also while the API that
             # carries the route does not answer.
-            await self._write_status_of(scene, decision)
+            await self.publish(scene, decision, decision.status_so_far)
             raise
         if failures:
             raise await self._foremost(scene, decision, failures)
@@ -136,7 +136,7 @@ class Actor:
             await self._apply_fleet(scene, target, decision)
         for hash_ in decision.delete:
             await self._delete_revision(scene, hash_)
-        await self._write_status_of(scene, decision)
+        await self.publish(scene, decision, decision.status)
 
     async def _foremost(
         self, scene: Scene, decision: Decision, failures: Sequence[ClusterError | PlanError]
@@ -145,12 +145,13 @@ class Actor:
         status, or else what passes by itself, beside what was decided."""
         refusal = next((error for error in failures if isinstance(error, REFUSALS)), None)
         if refusal is None:
-            await self._write_status_of(scene, decision)
+            await self.publish(scene, decision, decision.status_so_far)
         return refusal or failures[0]
 
-    async def _write_status_of(self, scene: Scene, decision: Decision) -> None:
-        if decision.status is not None:
-            await self.write_status(scene.deployment, decision.status)
+    async def publish(self, scene: Scene, decision: Decision, status: ModelDeploymentStatus | None) -> None:
+        """Write what the ModelDeployment says of a decision, unless it is None, and begin with the messages in it."""
+        if status is not None:
+            await self.write_status(scene.deployment, status)
             if self._written is not None and decision.notices:
                 self._written(scene, decision.notices)
 

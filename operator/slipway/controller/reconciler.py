@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from slipway.api import Phase
-from slipway.cluster import MODEL_DEPLOYMENT, Cluster, EventRecorder, Object
+from slipway.cluster import MODEL_DEPLOYMENT, Cluster, EventRecorder, Object, Undeclared
 from slipway.controller.act import FINALIZER, REFUSALS, Actor
 from slipway.controller.budget import RolloutBudget
 from slipway.controller.collect import Collector
@@ -104,6 +104,7 @@ class Reconciler:
             return None  # owner references take the children along; until then what serves goes on serving
         now = self._clock()
         decision: Decision | None = None
+        recorded: tuple[Scene, Decision] | None = None
         try:
             with span("registry"):
                 if await self._registered(deployment, now):
@@ -128,10 +129,11 @@ class Reconciler:
             note(uid=scene.uid, **_described(seen, decision))
             with span("act"):
                 await self._actor.record(scene, decision)
+                recorded = scene, decision
                 self._telemetry.decided(key, seen, decision)  # on record: no later look would count it
+                self._reactions.start(scene, decision.reactions)
                 scene = await self._with_server(deployment, scene, decision)
                 await self._actor.act(scene, decision, now)
-            self._reactions.start(scene, decision.reactions)
             self._writing_back.start(key, registry_of(deployment), decision.write_backs)
         except InvalidSpecError as error:
             await self._refuse(deployment, now, reasons.INVALID_SPEC, str(error))
@@ -141,7 +143,11 @@ class Reconciler:
             return None  # the answer wakes a look
         except REFUSALS as error:
             message = with_remedy(error)
-            await self._refuse(deployment, now, reasons.APPLY_REFUSED, message)
+            # What a definition lacks a field for cannot be said either.
+            told = recorded if not isinstance(error, Undeclared) else None
+            await self._refuse(deployment, now, reasons.APPLY_REFUSED, message, told)
+            if told is not None:
+                self._writing_back.start(key, registry_of(deployment), told[1].write_backs)
             raise RefusedError(message, wake_after=_due(decision)) from error
         return decision.wake_after
 
@@ -185,14 +191,28 @@ class Reconciler:
             await self._actor.clean_up(used, name, namespace, metadata["uid"], frozenset())
         await self._actor.let_go(deployment)
 
-    async def _refuse(self, deployment: Object, now: datetime, reason: str, message: str) -> None:
+    async def _refuse(
+        self,
+        deployment: Object,
+        now: datetime,
+        reason: str,
+        message: str,
+        recorded: tuple[Scene, Decision] | None = None,
+    ) -> None:
+        """Say in the status why nothing goes on, beside what was recorded all the same."""
         before = read_status(deployment)
         generation = int(deployment["metadata"].get("generation", 0))
         said = message if len(message) <= LONGEST_MESSAGE else f"{message[: LONGEST_MESSAGE - 1]}…"
-        status = refused(before, generation=generation, now=now, reason=reason, message=said)
-        if status != before:
+        decided = recorded[1].status_so_far if recorded is not None else None
+        status = refused(before, generation=generation, now=now, reason=reason, message=said, decided=decided)
+        if status == before:
+            return
+        if (before.reason, before.message) != (reason, said):
             metadata = deployment["metadata"]
             _log.info("%s/%s: %s: %s", metadata["namespace"], metadata["name"], reason, said, extra={"reason": reason})
+        if recorded is not None:
+            await self._actor.publish(*recorded, status)
+        else:
             await self._actor.write_status(deployment, status)
 
 

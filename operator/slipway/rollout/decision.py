@@ -85,3 +85,10 @@ class Decision:
     write_backs: tuple[WrittenBack, ...] = ()
     """What the registry is to be told, beside the looks, once the status is written."""
     wake_after: timedelta | None = None
+
+    @property
+    def status_so_far(self) -> ModelDeploymentStatus | None:
+        """The status where not all was carried out: what is to be abandoned has not been yet."""
+        if self.status is None or self.abandon is None:
+            return self.status
+        return self.status.model_copy(update={"router": self.abandon})

@@ -79,26 +79,36 @@ class _Claim:
 
 
 def refused(
-    before: ModelDeploymentStatus, *, generation: int, now: datetime, reason: str, message: str
+    before: ModelDeploymentStatus,
+    *,
+    generation: int,
+    now: datetime,
+    reason: str,
+    message: str,
+    decided: ModelDeploymentStatus | None = None,
 ) -> ModelDeploymentStatus:
     """The status when nothing can be decided or done: what serves is left as it is, and the reason is said.
 
     A specification that cannot be read stalls until it is changed; what the cluster refused to write is tried again.
+    ``decided`` is the status of what is on record all the same.
     """
     stalled = reason == reasons.INVALID_SPEC
     claims = [_Claim(READY, False, reason, message), _Claim(STALLED if stalled else RECONCILING, True, reason, message)]
-    available = next((known for known in before.conditions or () if known.type == AVAILABLE), None)
-    if available is None:
-        claims.append(_Claim(AVAILABLE, False, reasons.NOTHING_SERVES, "no release has served yet"))
-    else:
-        claims.append(_Claim(AVAILABLE, available.status == "True", available.reason, available.message))
-    return before.model_copy(
+    base = decided or before
+    still = [
+        _Claim(known.type, {"True": True, "False": False}.get(known.status), known.reason, known.message)
+        for known in base.conditions or ()
+        if known.type == AVAILABLE or (decided is not None and known.type not in {READY, STALLED, RECONCILING})
+    ]
+    if all(claim.type != AVAILABLE for claim in still):
+        still.append(_Claim(AVAILABLE, False, reasons.NOTHING_SERVES, "no release has served yet"))
+    return base.model_copy(
         update={
             "observed_generation": generation,
-            "phase": PHASE_INVALID_SPEC if stalled else before.phase,
+            "phase": PHASE_INVALID_SPEC if stalled else base.phase,
             "reason": reason,
             "message": message,
-            "conditions": _conditions(before, claims, generation, now),
+            "conditions": _conditions(before, [*claims, *still], generation, now),
         }
     )
 

@@ -302,6 +302,11 @@ async def test_a_refused_deployment_keeps_no_failing_candidate_in_the_route(worl
     assert world.phase("v2") in {"RollingBack", "RolledBack"}
     assert "a new admission policy" in world.condition("Ready")["message"]
     assert any(kind == "Warning" and "errors" in message for kind, _, message in world.events())
+    assert world.status["phase"] == world.phase("v2"), "what was decided is told although something is refused"
+    assert (world.status["stable"]["weight"], world.status["candidate"]["weight"]) == (100, 0)
+    said = len(refusals(world))
+    await world.pass_time(120)
+    assert len(refusals(world)) <= said + 1, "and told once"
 
 
 async def test_a_revision_of_somebody_else_is_not_taken_over(world: World) -> None:

@@ -7,13 +7,14 @@ import base64
 import json
 import logging
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from unit.controller.builders import NAMESPACE, a_model_deployment
 from unit.controller.world import Killed, World, a_world
 
-from slipway.cluster import CONFIG_MAP, EVENT, SECRET, Unavailable
+from slipway.cluster import CONFIG_MAP, DEPLOYMENT, EVENT, SECRET, Forbidden, Request, Unavailable
 from slipway.controller.notifying import MOST_WAITING, PAUSES
 from slipway.controller.observe import InvalidSpecError, read_spec
 from slipway.outside import Egress
@@ -84,6 +85,42 @@ async def test_a_release_that_is_hauled_back_is_told_of_once(world: World) -> No
     await at_rest(world)
     (body,) = bodies(world)
     assert (body["event"], body["reason"], body["phase"]) == ("RolledBack", "AnalysisFailed", "RollingBack")
+
+
+async def test_a_release_that_is_hauled_back_is_told_of_although_the_cluster_refuses_something(world: World) -> None:
+    await serving(world, receiver(world))
+    await world.model("v2", errors=0.33)
+    world.declare("v2")
+    await world.run(lambda: "v2" in world.weights)
+
+    def hook(request: Request) -> None:
+        if request.kind == DEPLOYMENT and request.name == world.name_of("v1"):
+            raise Forbidden("a new admission policy refuses it")
+
+    world.cluster.before_write = hook
+    stable = world.mirror.one(DEPLOYMENT, world.name_of("v1"))
+    world.edit(stable, metadata=stable["metadata"] | {"annotations": {}})  # drift, which is to be repaired
+    await world.pass_time(60)
+    await world.notifier.idle()
+    await world.pass_time(60)
+    assert [body["event"] for body in bodies(world)] == ["RolledBack"]
+    assert deliveries(world)[-1]["state"] == "Sent"
+
+
+async def test_what_is_decided_is_told_by_a_replica_whose_clock_is_an_hour_behind(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await serving(world, receiver(world))
+    ahead = world.now
+    monkeypatch.setattr(world, "now", lambda: ahead() - timedelta(hours=1))
+    allowing(world)
+    world.declare("v2")
+    await at_rest(world)
+    assert [(body["event"], body["version"]) for body in bodies(world)] == [("Promoted", "v2")]
+    allowing(world)
+    await world.pass_time(300)
+    await world.notifier.idle()
+    assert len(bodies(world)) == 1
 
 
 async def test_only_what_was_asked_for_is_told(world: World) -> None:

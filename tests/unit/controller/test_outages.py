@@ -114,6 +114,23 @@ async def test_a_candidate_that_fails_loses_its_traffic_while_no_deployment_can_
 
 
 @PASSING
+async def test_what_another_router_left_behind_goes_although_a_deployment_could_not_be_written_meanwhile(
+    world: World, answer: ClusterError
+) -> None:
+    await world.serving("v1")
+    refuse_writes(world, DEPLOYMENT, answer)
+    stable = world.mirror.one(DEPLOYMENT, world.name_of("v1"))
+    world.edit(stable, metadata=stable["metadata"] | {"annotations": {}})
+    world.edit(world.deployment, spec=world.deployment["spec"] | {"traffic": {"service": {}}})
+    await world.pass_time(60)
+    assert world.status["router"] == "gateway", "its route is still there"
+    world.cluster.before_write = None
+    await world.pass_time(60)
+    assert world.status["router"] == "service"
+    assert world.mirror.objects(HTTP_ROUTE) == []
+
+
+@PASSING
 async def test_a_rollback_is_counted_and_told_once_although_the_write_after_it_failed(
     world: World, answer: ClusterError
 ) -> None:
