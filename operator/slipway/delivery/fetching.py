@@ -34,6 +34,9 @@ from slipway.delivery.progress import Meter, Report
 from slipway.delivery.transfer import CHUNK, WORKERS, Transfer, attempts, writing
 
 _LOGGER: Final = logging.getLogger(__name__)
+_VARIABLES: Final = ("AWS_", "AZURE_", "GOOGLE_", "HF_", "MLFLOW_")
+"""What the names of variables begin with by which stores are reached."""
+
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -222,6 +225,7 @@ def _unpacked(
 
 def open_source(where: Address, volumes: Mapping[str, Path]) -> Source:
     """Whoever knows the files of an address. Raises DeliveryError."""
+    _trim_variables()
     match where.scheme:
         case "http" | "https":
             from slipway.delivery.web import WebFile
@@ -248,6 +252,16 @@ def open_source(where: Address, volumes: Mapping[str, Path]) -> Source:
     from slipway.delivery.stores import StoredObjects
 
     return StoredObjects(where)
+
+
+def _trim_variables() -> None:
+    """Take white space off the ends of variables with credentials.
+
+    Secrets that are made of a file, or by echo, end with a line break. It is part of no credential, and ends clients.
+    """
+    for name, value in os.environ.items():
+        if name.startswith(_VARIABLES) and value != value.strip():
+            os.environ[name] = value.strip()
 
 
 def _of_mlflow(where: Address, volumes: Mapping[str, Path]) -> Source:

@@ -73,6 +73,9 @@ _VARIABLES: Final = {
 }
 """What says how a store is reached, by its scheme."""
 
+_PANIC: Final = "PanicException"
+"""What the client ends with where a key or an address does not fit into a request. It is no Exception."""
+
 _CODE: Final = re.compile(r"<Code>([A-Za-z]{1,60})</Code>")
 
 Result = TypeVar("Result")
@@ -199,6 +202,12 @@ def _asked(ask: Callable[[], Result]) -> Result:
             told = f"the store answers {code[1]}" if code else "the store's client cannot read it"
             raise Passing(told) from None
         raise AddressError(f"the store's client does not take it ({type(error).__name__}): check the address") from None
+    except BaseException as error:
+        if type(error).__name__ != _PANIC:
+            raise
+        raise MisconfiguredError(
+            "the store's client cannot send what it is given: check the variables for characters that no key has"
+        ) from None
 
 
 def _entry(name: str, about: Any) -> Entry:

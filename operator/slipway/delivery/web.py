@@ -52,6 +52,7 @@ PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 _PIECE: Final = 1024 * 1024
 _SAFE: Final = "/%?&=+,;:@!$'()*~"
+_TEXT: Final = re.compile(r"[\t -~]*")
 _CONTENT_RANGE: Final = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+)")
 
 Authorize = Callable[[Mapping[str, str] | None], Mapping[str, str]]
@@ -208,7 +209,7 @@ class Web:
                 renewed = True
                 with self._lock:
                     if self._headers is own:  # or else another thread has new ones already
-                        self._headers = self._authorize(refused)
+                        self._headers = _sendable(self._authorize(refused))
                 continue
             location = answer.headers.get("location")
             if answer.status not in REDIRECTS or location is None:
@@ -225,7 +226,7 @@ class Web:
     def _who(self) -> Mapping[str, str]:
         with self._lock:
             if self._headers is None:
-                self._headers = self._authorize(None)
+                self._headers = _sendable(self._authorize(None))
             return self._headers
 
     def _send(
@@ -304,6 +305,13 @@ def parsed(body: bytes) -> Any:
 def basic(user: str, password: str) -> Mapping[str, str]:
     """The header of a user and a password."""
     return {"authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"}
+
+
+def _sendable(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Headers as they are. Raises Denied where one cannot be sent: the library's own error would show it."""
+    if all(_TEXT.fullmatch(value) for value in headers.values()):
+        return headers
+    raise Denied("they hold characters that cannot be sent, such as a line break in a token: write them anew")
 
 
 def _of_netrc(host: str) -> Authorize:

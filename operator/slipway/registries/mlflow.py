@@ -158,9 +158,7 @@ def _said(answer: Fetched) -> str:
 
 
 def _who(asker: Asker) -> Mapping[str, str]:
-    secret = asker.secret
-    if secret.get(TOKEN):
-        return {"authorization": f"Bearer {secret[TOKEN].strip()}"}
-    if secret.get(USER) and secret.get(PASSWORD):
-        return {"authorization": basic(secret[USER], secret[PASSWORD])}
-    return {}
+    token, user, password = (asker.secret.get(key, "").strip() for key in (TOKEN, USER, PASSWORD))
+    if token:
+        return {"authorization": f"Bearer {token}"}
+    return {"authorization": basic(user, password)} if user and password else {}

@@ -390,7 +390,7 @@ async def test_the_secret_names_the_server_and_who_asks(world: World, mlflow: ML
     await heard(world)
     assert world.stable == "1"
     assert set(mlflow.authorizations) == {"Bearer t0ken"}
-    a_secret(world, MLFLOW_TRACKING_URI=mlflow.url, MLFLOW_TRACKING_USERNAME="me", MLFLOW_TRACKING_PASSWORD="pw")
+    a_secret(world, MLFLOW_TRACKING_URI=mlflow.url, MLFLOW_TRACKING_USERNAME="me\n", MLFLOW_TRACKING_PASSWORD="pw\n")
     await asked(world)
     assert mlflow.authorizations[-1] == "Basic bWU6cHc="
     assert "t0ken" not in str(world.cluster.requests) + str(world.status)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from unit.certificates import a_certificate
 from unit.delivery.servers import Server, bucket, files, serving
+from unit.delivery.test_mlflow import ROOT, a_server
 
 from slipway import delivery
 from slipway.delivery import Options, fetch, passes, verify
@@ -116,3 +117,46 @@ def test_a_claim_whose_folder_nobody_names_is_no_verdict(tmp_path: Path) -> None
 def test_a_uri_that_cannot_be_used_as_it_is_written_is_a_verdict(tmp_path: Path, uri: str) -> None:
     found = refused(uri, tmp_path / "model")
     assert (type(found), passes(found)) == (delivery.AddressError, False)
+
+
+def test_a_line_break_after_a_credential_is_no_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Secrets have it that were made of a file, or by echo."""
+    pytest.importorskip("obstore", reason="the package obstore is not installed")
+    with serving(bucket("models", {"v1/model.bin": b"x"}, login="Credential=key/2")) as server:
+        monkeypatch.setenv("AWS_ALLOW_HTTP", "true\n")
+        for name, value in {
+            "ENDPOINT_URL": server.url,
+            "ACCESS_KEY_ID": "key",
+            "SECRET_ACCESS_KEY": "s3cret",
+            "REGION": "us-east-1",
+        }.items():
+            monkeypatch.setenv(f"AWS_{name}", f"{value}\n")
+        assert fetch("s3://models/v1", tmp_path / "model").bytes == 1
+    with serving(a_server(f"mlflow-artifacts:/{ROOT}", token="t0ken")) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{server.url}\n")
+        monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "t0ken\n")
+        assert fetch("mlflow:models:/fraud/3", tmp_path / "other").files == 2
+
+
+@pytest.mark.parametrize("token", ["t0\nken", "t0\u2026ken"])
+def test_a_credential_that_cannot_be_sent_is_told_and_never_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    with serving(a_server(f"mlflow-artifacts:/{ROOT}", token="t0ken")) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+        monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", token)
+        found = refused("mlflow:models:/fraud/3", tmp_path / "model")
+    assert (type(found), passes(found)) == (delivery.Denied, True)
+    assert "cannot be sent" in str(found)
+    assert "ken" not in str(found).replace("token", "")
+
+
+def test_a_key_that_the_client_of_stores_cannot_send_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("obstore", reason="the package obstore is not installed")
+    with serving(bucket("models", {"v1/model.bin": b"x"})) as server:
+        store(server, monkeypatch)
+        monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k\ney")
+        found = refused("s3://models/v1", tmp_path / "model")
+    assert (type(found), passes(found)) == (delivery.MisconfiguredError, True)
+    assert "check the variables" in str(found)
