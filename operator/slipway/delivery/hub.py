@@ -16,7 +16,7 @@ from slipway.delivery.address import Address
 from slipway.delivery.errors import AddressError, DeliveryError, Denied, Field, MisconfiguredError, NotFound, Passing
 from slipway.delivery.listing import Buffer, Entry, Source
 from slipway.delivery.pacing import seconds_asked
-from slipway.delivery.web import Web
+from slipway.delivery.web import Web, check_trusted
 
 _KINDS: Final = {"datasets": "dataset", "spaces": "space"}
 _ERRORS: Final[Mapping[str, DeliveryError]] = {
@@ -121,6 +121,7 @@ def _asked(ask: Callable[[], Result]) -> Result:
             raise Denied("the hub refuses to show it: give a token that may read it in HF_TOKEN") from None
         if isinstance(status, int) and status < 500 and status != 429:
             raise NotFound(f"the hub answered HTTP {status}: check the name and HF_ENDPOINT") from None
+        check_trusted(error, "the hub")
         told = f"HTTP {status}" if status else type(error).__name__
         said = {str(name).lower(): str(value) for name, value in getattr(answer, "headers", {}).items()}
         raise Passing(f"the hub was asked, with {told}", after=seconds_asked(said)) from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
@@ -22,7 +23,7 @@ from slipway.delivery.address import Address, is_loopback
 from slipway.delivery.errors import AddressError, Denied, Field, Incomplete, MisconfiguredError, NotFound, Passing
 from slipway.delivery.listing import Buffer, Entry, Source
 from slipway.delivery.pacing import seconds_asked
-from slipway.delivery.web import PASSING, SILENT_SECONDS, Web, parsed
+from slipway.delivery.web import PASSING, SILENT_SECONDS, Web, check_trusted, parsed
 
 _MANIFEST: Final = (
     "application/vnd.oci.image.manifest.v1+json",
@@ -110,7 +111,10 @@ def _authorize(host: str, name: str, scheme: str) -> Callable[[Mapping[str, str]
     except ImportError:
         raise MisconfiguredError("oci:// needs the package oras: install slipway[delivery]", Field.URI) from None
     oras.logger.setup_logger(quiet=True)
-    registry: Any = oras.provider.Registry(host, insecure=scheme == "http")
+    # The library would trust a list of its own, and not the authorities that everything else here trusts.
+    trusted = ssl.get_default_verify_paths()
+    verified_by = trusted.cafile or trusted.capath or True
+    registry: Any = oras.provider.Registry(host, insecure=scheme == "http", tls_verify=verified_by)
     registry.session.request = partial(registry.session.request, timeout=SILENT_SECONDS)
     registry.session.hooks["response"].append(_check_passing)  # the library takes any other answer for a refusal
     container = oras.container.Container(name, registry=host)
@@ -134,6 +138,7 @@ def _authorize(host: str, name: str, scheme: str) -> Callable[[Mapping[str, str]
             answer = SimpleNamespace(headers={"Www-Authenticate": challenge})
             headers, _ = registry.auth.authenticate_request(answer, {}, refresh=True)
         except OSError as error:  # requests' errors are OSErrors too
+            check_trusted(error, "who gives the registry's tokens")
             raise Passing(f"the registry's tokens were asked for ({type(error).__name__})") from None
         except (ValueError, KeyError, TypeError) as error:
             raise Denied(

@@ -193,6 +193,8 @@ def _asked(ask: Callable[[], Result]) -> Result:
             raise MisconfiguredError(
                 "the store's endpoint is http: use https, or set AWS_ALLOW_HTTP=true (GOOGLE_, AZURE_)"
             ) from None
+        if "InvalidCertificate" in text:
+            raise MisconfiguredError("the certificate of the store is not trusted: set SSL_CERT_FILE") from None
         status = "301" if _ELSEWHERE in text else (found[1] if (found := _STATUS.search(text)) else "")
         refused = _NOT_FOUND if status == "404" and _LISTING in text else _STATUSES.get(status)
         if refused is not None:

@@ -168,11 +168,8 @@ class Web:
                 if not answer.isclosed():
                     connection.close()
                 answer.close()
-        except ssl.SSLCertVerificationError as error:
-            raise MisconfiguredError(
-                f"the certificate of {urlsplit(url).netloc} is not trusted ({error.verify_message}): set SSL_CERT_FILE"
-            ) from None
         except (OSError, http.client.HTTPException) as error:
+            check_trusted(error, urlsplit(url).netloc)
             self._targets.forget(url)
             raise Passing(f"{urlsplit(url).netloc}: {type(error).__name__}") from None
 
@@ -305,6 +302,17 @@ def parsed(body: bytes) -> Any:
 def basic(user: str, password: str) -> Mapping[str, str]:
     """The header of a user and a password."""
     return {"authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"}
+
+
+def check_trusted(error: BaseException, whose: str) -> None:
+    """Raises MisconfiguredError where a request failed, after all, because of its server's certificate."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is not None:
+        raise MisconfiguredError(
+            f"the certificate of {whose} is not trusted ({cause.verify_message}): set SSL_CERT_FILE"
+        ) from None
 
 
 def _sendable(headers: Mapping[str, str]) -> Mapping[str, str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ssl
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from unit.certificates import a_certificate
-from unit.delivery.servers import Server, bucket, files, serving
+from unit.delivery.servers import Asked, Reply, Server, as_json, bucket, files, serving
 from unit.delivery.test_mlflow import ROOT, a_server
 
 from slipway import delivery
@@ -117,6 +118,93 @@ def test_a_claim_whose_folder_nobody_names_is_no_verdict(tmp_path: Path) -> None
 def test_a_uri_that_cannot_be_used_as_it_is_written_is_a_verdict(tmp_path: Path, uri: str) -> None:
     found = refused(uri, tmp_path / "model")
     assert (type(found), passes(found)) == (delivery.AddressError, False)
+
+
+def an_authority(folder: Path) -> tuple[Path, ssl.SSLContext]:
+    """A certificate of an authority, and what a server on loopback uses whose certificate it signed. Some clients take
+    no certificate that signed itself."""
+    authority_key, authority = a_certificate(folder, "DNS:authority")
+    (folder / "leaf").mkdir()
+    key, request, leaf = (folder / "leaf" / name for name in ("key.pem", "request.pem", "cert.pem"))
+    (folder / "leaf" / "about").write_text("subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
+    for words in (
+        ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=leaf",
+         "-keyout", key, "-out", request],
+        ["x509", "-req", "-in", request, "-CA", authority, "-CAkey", authority_key, "-days", "2",
+         "-extfile", folder / "leaf" / "about", "-out", leaf],
+    ):  # fmt: skip
+        subprocess.run(["openssl", *words], check=True, capture_output=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(leaf, key)
+    return authority, context
+
+
+def untrusting(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_store_by_an_authority_of_ones_own_is_told_and_fetched_from_once_it_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("obstore", reason="the package obstore is not installed")
+    authority, context = an_authority(tmp_path)
+    untrusting(monkeypatch)
+    with serving(bucket("models", {"v1/model.bin": b"x"}), context) as server:
+        store(server, monkeypatch)
+        found = refused("s3://models/v1", tmp_path / "model")
+        assert (type(found), passes(found)) == (delivery.MisconfiguredError, True)
+        assert "set SSL_CERT_FILE" in str(found)
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+        assert fetch("s3://models/v1", tmp_path / "model").bytes == 1
+
+
+def test_who_gives_tokens_is_trusted_by_the_same_authorities_as_the_registry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Harbor does it, which gives tokens under its own name."""
+    pytest.importorskip("oras.container", reason="the package oras is not installed")
+    from unit.delivery.test_registry import TITLE, a_layer, a_manifest
+
+    body, manifest = b"x", a_manifest(a_layer(b"x", **{TITLE: "w"}))
+    authority, context = an_authority(tmp_path)
+    untrusting(monkeypatch)
+
+    def registry(asked: Asked) -> Reply:
+        if asked.headers.get("authorization") == "Bearer t0ken":
+            return Reply(200, manifest if "manifests" in asked.path else body)
+        return Reply(401, b"", {"www-authenticate": f'Bearer realm="{tokens.url}/token",service="r",scope="x"'})
+
+    with serving(lambda _: as_json({"token": "t0ken"}), context) as tokens, serving(registry) as server:
+        uri = f"oci://127.0.0.1:{server.port}/team/model:v3"
+        found = refused(uri, tmp_path / "model")
+        assert (type(found), passes(found)) == (delivery.MisconfiguredError, True)
+        assert "the certificate of who gives the registry's tokens is not trusted" in str(found)
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+        assert fetch(uri, tmp_path / "model").bytes == 1
+
+
+def test_a_mirror_of_the_hub_by_an_authority_of_ones_own_is_told_and_fetched_from_once_it_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = pytest.importorskip("huggingface_hub", reason="the package huggingface-hub is not installed")
+    from unit.delivery.test_hub import a_hub
+
+    authority, context = an_authority(tmp_path)
+    untrusting(monkeypatch)
+    monkeypatch.setenv("HF_TOKEN", "hf_s3cret")
+    with serving(a_hub({"config.json": b"{}"}), context) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        hub.close_session()
+        try:
+            found = refused("hf://org/bert@main", tmp_path / "model")
+            assert (type(found), passes(found)) == (delivery.MisconfiguredError, True)
+            assert "the certificate of the hub is not trusted" in str(found)
+            monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+            hub.close_session()
+            assert fetch("hf://org/bert@main", tmp_path / "model").bytes == 2
+        finally:
+            hub.close_session()
 
 
 def test_a_line_break_after_a_credential_is_no_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
