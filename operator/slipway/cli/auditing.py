@@ -53,9 +53,10 @@ def _of_export(file: Path) -> list[tuple[str, bool]]:
     from slipway.cli.records import of_export
 
     try:
-        return of_export(file.read_text(encoding="utf-8"))
+        found = of_export(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         fail(f"{file}: {error}")
+    return found or fail(f"{file}: there is no decision in it: write it with slipway audit export NAME")
 
 
 def _conclude(findings: Iterable[tuple[str, bool]]) -> None:

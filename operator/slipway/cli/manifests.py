@@ -91,6 +91,10 @@ def read(source: str) -> list[Manifest]:
         raise Stop(f"{source}{where}: this is not YAML: {error.problem or error.context}") from error
     except yaml.YAMLError as error:
         raise Stop(f"{source}: this is not YAML: {error}") from error
+    except RecursionError:
+        raise Stop(f"{source}: it is nested too deep") from None
+    except (ValueError, KeyError, IndexError, AttributeError):  # what PyYAML makes of `!!bool perhaps` and its like
+        raise Stop(f"{source}: it holds a value that its tag does not allow: leave tags (!!) out") from None
 
 
 def _manifests(source: str, text: str) -> Iterator[Manifest]:

@@ -74,7 +74,7 @@ def _unlinked(lines: list[dict[str, Any]]) -> Iterator[str]:
 def _read(number: int, line: str) -> dict[str, Any]:
     try:
         read = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"line {number} is not JSON: {error}") from None
     if not isinstance(read, dict) or not {"revision", "release", "previous", "entry"} <= set(read):
         raise ValueError(f"line {number} is no decision: it has no revision, release, previous and entry")

@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import ValidationError
 
 from slipway.api import NAMESPACE_CONFIG_MAP, NAMESPACE_KEY, Notification, Notifications
@@ -23,6 +22,7 @@ from slipway.cluster import CONFIG_MAP, Cluster, ClusterError, Forbidden
 from slipway.controller.observe import Scene
 from slipway.controller.secrets import secret_text
 from slipway.controller.sending import post
+from slipway.controller.texts import read_yaml
 from slipway.metrics import SourceError
 from slipway.outside import EgressError, FetchError, Outside, UnreachedError
 from slipway.rollout import CONTENT_TYPES, Notice, NoticeOutcome, Observation, payload
@@ -229,9 +229,7 @@ def read_receivers(data: dict[str, str]) -> tuple[Notification, ...]:
     if NAMESPACE_KEY not in data:
         raise ValueError(f"it has no key {NAMESPACE_KEY}: write the list notifications there")
     try:
-        found = Notifications.model_validate(yaml.safe_load(data[NAMESPACE_KEY])).notifications
-    except yaml.YAMLError:
-        raise ValueError(f"{NAMESPACE_KEY} is no YAML") from None
+        found = Notifications.model_validate(read_yaml(data, NAMESPACE_KEY)).notifications
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
         raise ValueError(f"{NAMESPACE_KEY}: {'; '.join(problems)}") from None

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-import yaml
 from pydantic import ValidationError
 
 from slipway.api import POLICY_CONFIG_MAP, POLICY_KEY, PolicySpec, ReleaseSpec
 from slipway.cluster import CONFIG_MAP, Cluster, Forbidden
+from slipway.controller.texts import read_yaml
 from slipway.rollout import Verification, reasons
 
 NOTHING: Final = PolicySpec()
@@ -42,9 +42,7 @@ def read_policy(data: Mapping[str, str]) -> PolicySpec:
     if POLICY_KEY not in data:
         raise ValueError(f"it has no key {POLICY_KEY}: write require there, or delete the ConfigMap")
     try:
-        return PolicySpec.model_validate(yaml.safe_load(data[POLICY_KEY]) or {})
-    except yaml.YAMLError:
-        raise ValueError(f"{POLICY_KEY} is no YAML") from None
+        return PolicySpec.model_validate(read_yaml(data, POLICY_KEY) or {})
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
         raise ValueError(f"{POLICY_KEY}: {'; '.join(problems)}") from None

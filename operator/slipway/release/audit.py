@@ -80,6 +80,8 @@ def broken(chain: Sequence[Link]) -> Iterator[Flaw]:
         if digest is None:
             if sealed:
                 yield Flaw(link.position, f"{_named(link)} has no digest, and entries before it have one")
+            elif link.entry.get("sequence") is not None:  # both are written at once
+                yield Flaw(link.position, f"{_named(link)} was counted and has no digest: it was removed")
             continue
         sealed = True
         if seal(link.entry, link.previous) != digest:

@@ -22,7 +22,7 @@ def sealed(
     chain: list[TimelineEntry] = []
     previous, sequence = hash_, 0
     for index, entry in enumerate(entries):
-        if entry.digest is None:
+        if entry.digest is None and entry.sequence is None:  # one that was counted lost its digest: that shall show
             said = {"sequence": sequence + 1, "by": by if index == known else entry.by}
             open_entry = entry.model_copy(update=said)
             written = open_entry.model_dump(mode="json", by_alias=True, exclude_none=True)

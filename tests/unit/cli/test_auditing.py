@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from unit.cli.conftest import Terminal
 from unit.release.test_audit import HASH, RELEASE, a_record, a_revision
 
@@ -59,12 +60,35 @@ def test_an_export_can_be_checked_without_a_cluster(terminal: Terminal, tmp_path
     assert "entry 4 (2026-05-04T12:00:00.000000Z, Advanced) was changed" in said
 
 
-def test_what_is_no_export_is_refused(terminal: Terminal, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{}\n", "line 1 is no decision"),
+        ("[" * 100_000, "line 1 is not JSON"),
+        ("\n", "there is no decision in it"),
+    ],
+    ids=["another object", "nested too deep", "nothing"],
+)
+def test_what_is_no_export_is_refused(terminal: Terminal, tmp_path: Path, text: str, says: str) -> None:
     file = tmp_path / "audit.jsonl"
-    file.write_text("{}\n")
+    file.write_text(text)
     code, _, err = terminal("audit", "verify", "--filename", str(file))
     assert code != 0
-    assert "line 1 is no decision" in err
+    assert says in err
+
+
+def test_an_entry_that_lost_its_digest_is_not_taken_for_one_of_an_earlier_operator(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    recorded(terminal)
+    lines = [json.loads(line) for line in terminal("audit", "export", "fraud", *SHOP)[1].splitlines()]
+    for line in lines:
+        del line["entry"]["digest"]
+    file = tmp_path / "audit.jsonl"
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    code, said, _ = terminal("audit", "verify", "--filename", str(file))
+    assert code != 0
+    assert "entry 1 (2026-05-04T12:00:00.000000Z, Advanced) was counted and has no digest: it was removed" in said
 
 
 def test_a_model_deployment_without_revisions_is_told(terminal: Terminal) -> None:

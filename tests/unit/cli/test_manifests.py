@@ -65,6 +65,9 @@ def test_keys_are_text(tmp_path: Path) -> None:
         ("spec: &it\n  inner: *it\n", r"model\.yaml:1: an anchor that contains itself"),
         ("kind: !!python/object:os.system x\n", r"model\.yaml:1: this is not YAML"),
         ("kind: \x01\n", "this is not YAML"),
+        ("kind: " + "[" * 3000, "model.yaml: it is nested too deep"),
+        ("kind: !!bool perhaps\n", "model.yaml: it holds a value that its tag does not allow"),
+        ("kind: !!timestamp soon\n", "model.yaml: it holds a value that its tag does not allow"),
     ],
 )
 def test_what_cannot_be_read_is_told_with_its_line(tmp_path: Path, text: str, told: str) -> None:

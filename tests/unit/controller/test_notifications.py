@@ -268,15 +268,27 @@ async def test_receivers_of_a_namespace_are_told_and_replaced_by_name(world: Wor
     assert [body["event"] for body in bodies(world)] == ["Promoted", "Promoted"]
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            '{"notifications": [{"name": "team", "webhook": {"url": "https://a.example"}, "template": "{{who}}"}]}',
+            "notifications.yaml: notifications.0.template: Value error, {{who}} is no placeholder",
+        ),
+        ("[" * 3000, "notifications.yaml is nested too deep"),
+        ("!!timestamp soon", "notifications.yaml holds a value that its tag does not allow"),
+    ],
+    ids=["a placeholder that is none", "nested too deep", "a tag"],
+)
 async def test_a_config_map_that_cannot_be_read_holds_nothing_up_and_names_the_field(
-    world: World, caplog: pytest.LogCaptureFixture
+    world: World, caplog: pytest.LogCaptureFixture, text: str, says: str
 ) -> None:
-    put_config_map(world, json.dumps({"notifications": [receiver(world, template="{{who}}")]}))
+    put_config_map(world, text)
     await serving(world, receiver(world, "own"))
     world.declare("v2")
     await at_rest(world)
     assert [body["event"] for body in bodies(world)] == ["Promoted"]
-    assert "notifications.yaml: notifications.0.template: Value error, {{who}} is no placeholder" in caplog.text
+    assert says in caplog.text
 
 
 async def test_a_storm_is_bounded(world: World) -> None:

@@ -308,6 +308,9 @@ async def test_a_release_that_cannot_meet_the_policy_is_refused_without_a_job(
         ("require: [digests]", "policy.yaml", "require.0"),
         ("required: [digest]", "policy.yaml", "required"),
         ("require: [digest]", "policy", "no key policy.yaml"),
+        ("require: " + "[" * 3000, "policy.yaml", "policy.yaml is nested too deep"),
+        ("require: !!bool perhaps", "policy.yaml", "policy.yaml holds a value that its tag does not allow"),
+        ("require: [digest]" + " " * 70_000, "policy.yaml", "policy.yaml has more than 64 KiB"),
     ],
 )
 async def test_a_policy_that_cannot_be_read_lets_nothing_begin_until_it_is_corrected(

@@ -110,3 +110,13 @@ def test_entries_of_an_operator_that_did_not_seal_are_sealed_with_the_next_one()
     after = sealed(before, before.model_copy(update={"timeline": [entry(1), entry(2), entry(3)]}), hash_=HASH, by="ann")
     assert flaws(a_revision(after)) == []
     assert [(found.sequence, found.by) for found in after.timeline or ()] == [(1, None), (2, None), (3, "ann")]
+
+
+def test_an_entry_that_lost_its_digest_is_not_sealed_anew_with_the_next_decision() -> None:
+    record = a_record(3)
+    assert record.timeline is not None
+    edited = [entry.model_copy(update={"message": "nothing happened", "digest": None}) for entry in record.timeline]
+    before = record.model_copy(update={"timeline": edited})
+    later = TimelineEntry(time="2026-05-04T12:00:00Z", phase="Stable", reason="Promoted", message="3")
+    after = sealed(before, before.model_copy(update={"timeline": [*edited, later]}), hash_=HASH)
+    assert {1, 2, 3} <= set(positions(a_revision(after)))
