@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from slipway.outside import EgressError, Fetched, FetchError, Outside
@@ -47,6 +47,7 @@ class Asker:
         *,
         headers: Mapping[str, str] | None = None,
         document: Mapping[str, Any] | None = None,
+        method: Literal["GET", "HEAD"] = "GET",
         challenged: bool = False,
     ) -> Fetched:
         """An answer, whatever it says; `about` names the field in messages. With a document it is a POST. `challenged`
@@ -62,7 +63,7 @@ class Asker:
                 namespace=self.namespace,
                 timeout=TIMEOUT,
                 limit=LARGEST,
-                method="GET" if content is None else "POST",
+                method=method if content is None else "POST",
                 content=content,
                 headers=sent,
                 redirects=3 if content is None else 0,

@@ -40,7 +40,7 @@ async def find(asker: Asker, spec: RegistrySpec, registry: Registry, memory: Mem
     elif spec.hugging_face is not None:
         memory.known = await hub.commit_of(asker, registry.hub, spec.hugging_face)
     elif spec.oci is not None:
-        memory.known = await oci.manifest_of(asker, spec.oci)
+        memory.known = await oci.manifest_of(asker, spec.oci, memory.known)
     elif spec.s3 is not None:
         memory.known, memory.unsettled = await objects.highest(asker, spec.s3, memory.known, memory.unsettled)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import urlencode, urlsplit
 
 from slipway.api import OciTag, ResolvedModel
@@ -24,26 +24,41 @@ _ACCEPT: Final = ", ".join(
 _PART: Final = re.compile(r'(\w+)="([^"]*)"')
 
 
-async def manifest_of(asker: Asker, spec: OciTag) -> ResolvedModel:
-    """The manifest by its digest, which is computed here from what came. Raises RegistryError."""
-    host, _, name = spec.repository.partition("/")
-    scheme = "http" if is_loopback(host) else "https"  # as container engines do
-    url = f"{scheme}://{answering(host)}/v2/{name}/manifests/{spec.tag}"
-    answer = await asker.ask(url, f"{_FIELD}.repository", headers={"accept": _ACCEPT}, challenged=True)
-    if answer.status == 401:
-        headers = {"accept": _ACCEPT, "authorization": await _proof(asker, host, scheme, answer)}
-        answer = await asker.ask(url, f"{_FIELD}.repository", headers=headers)
+async def manifest_of(asker: Asker, spec: OciTag, known: ResolvedModel | None = None) -> ResolvedModel:
+    """The manifest by its digest, which is computed here from what came. Raises RegistryError.
+
+    `known` is what was found before: where the registry says that it is still that, nothing is fetched, because some
+    count who fetches a manifest. Docker Hub has it for a pull, of which it gives 100 in six hours to who is not known.
+    """
+    if known is not None:
+        now = await _asked(asker, spec, "HEAD")
+        if now.ok and known.uri == f"oci://{spec.repository}@{now.version}":
+            return known
+    answer = await _asked(asker, spec, "GET")
     if answer.status == 404:
         raise RegistryError(
             MISSING, f"{_FIELD}.tag: the registry has no {spec.repository}:{spec.tag}: check both names"
         )
     if not answer.ok:
         raise RegistryError(MALFORMED, f"{_FIELD}.repository: the registry answered HTTP {answer.status}")
-    if "schemaVersion" not in document_of(answer, f"{_FIELD}.repository", url):
+    if "schemaVersion" not in document_of(answer, f"{_FIELD}.repository", f"https://{spec.repository}"):
         raise RegistryError(MALFORMED, f"{_FIELD}.repository: the answer is no manifest: is this an OCI registry?")
     digest = sha256(answer.body).hexdigest()
     version = f"{spec.tag[:51]}-{digest[:12]}"
     return ResolvedModel(version=version, uri=f"oci://{spec.repository}@sha256:{digest}")
+
+
+async def _asked(asker: Asker, spec: OciTag, method: Literal["GET", "HEAD"]) -> Fetched:
+    """What the registry answers about the manifest of the tag, to who has proved who asks where that is wanted."""
+    host, _, name = spec.repository.partition("/")
+    scheme = "http" if is_loopback(host) else "https"  # as container engines do
+    url = f"{scheme}://{answering(host)}/v2/{name}/manifests/{spec.tag}"
+    about, headers = f"{_FIELD}.repository", {"accept": _ACCEPT}
+    answer = await asker.ask(url, about, headers=headers, method=method, challenged=True)
+    if answer.status == 401:
+        headers["authorization"] = await _proof(asker, host, scheme, answer)
+        answer = await asker.ask(url, about, headers=headers, method=method)
+    return answer
 
 
 async def _proof(asker: Asker, host: str, scheme: str, refused: Fetched) -> str:

@@ -139,7 +139,34 @@ async def test_a_tag_is_the_manifest_that_it_names(server: Server) -> None:
     assert server.asked[0].path == "/v2/models/fraud/manifests/production"
 
 
-def guarded(server: Server, kind: str) -> Answer:
+@pytest.mark.parametrize("says", [True, False])
+async def test_a_manifest_that_is_known_is_not_fetched_again(server: Server, says: bool) -> None:
+    """Docker Hub counts who fetches one, and not who asks for its digest. Not every registry says that."""
+    manifests = [MANIFEST]
+
+    def answer(_: web.Request) -> web.Response:
+        digest = sha256(manifests[-1].encode()).hexdigest()
+        return web.Response(text=manifests[-1], headers={"etag": f'"sha256:{digest}"'} if says else {})
+
+    server.answer, memory = answer, Memory()
+    first = await named(oci(server), memory)
+    assert await named(oci(server), memory) == first
+    assert [request.method for request in server.asked] == ["GET", "HEAD", *([] if says else ["GET"])]
+    manifests.append(json.dumps({"schemaVersion": 2, "layers": [], "annotations": {}}))
+    moved = await named(oci(server), memory)
+    assert (moved is not None, server.asked[-1].method) == (True, "GET")
+    assert moved != first
+
+
+async def test_who_asks_is_proved_for_a_manifest_that_is_known_too(server: Server) -> None:
+    server.answer, memory = guarded(server, "Bearer", etag=f'"sha256:{DIGEST}"'), Memory()
+    login = {".dockerconfigjson": docker_config(server)}
+    first = await named(oci(server), memory, **login)
+    assert await named(oci(server), memory, **login) == first
+    assert [request.method for request in server.asked if request.path != "/token"] == ["GET", "GET", "HEAD", "HEAD"]
+
+
+def guarded(server: Server, kind: str, *, etag: str = "") -> Answer:
     """A registry that asks who asks."""
 
     def answer(request: web.Request) -> web.Response:
@@ -148,7 +175,7 @@ def guarded(server: Server, kind: str) -> Answer:
             told = {"token": "t0ken"} if login == "Basic bWU6cHc=" else {}
             return web.json_response(told, status=200 if told else 401)
         if login in ("Bearer t0ken", "Basic bWU6cHc=" if kind == "Basic" else "-"):
-            return web.Response(text=MANIFEST)
+            return web.Response(text=MANIFEST, headers={"etag": etag} if etag else {})
         realm = f'Bearer realm="http://{server.host}/token",service="registry",scope="repository:models/fraud:pull"'
         challenge = realm if kind == "Bearer" else 'Basic realm="registry"'
         return web.Response(status=401, headers={"www-authenticate": challenge})
