@@ -6,9 +6,9 @@ from slipway.api import ReleaseSpec
 from slipway.delivery import AddressError, address
 
 
-def address_problem(release: ReleaseSpec) -> str | None:
+def address_problem(release: ReleaseSpec, *, delivered: bool) -> str | None:
     """What is wrong with the URI of what is delivered, beginning with the field; it repeats no credentials."""
-    if release.delivery is None or release.model.uri is None:
+    if not delivered or release.model.uri is None:
         return None
     try:
         address(release.model.uri, pinned=release.model.digest is not None)

@@ -160,7 +160,7 @@ async def observe(
         raise InvalidSpecError(f"spec.{error}") from error
     if problem := schema_problem(spec.release.schemas):
         raise InvalidSpecError(problem)
-    if wrong := address_problem(spec.release):
+    if wrong := address_problem(spec.release, delivered=spec.release.delivery is not None):
         raise InvalidSpecError(wrong)
     name, namespace = deployment["metadata"]["name"], deployment["metadata"]["namespace"]
     scene = await _read(cluster, deployment, spec, desired_name=revision_name(name, desired))

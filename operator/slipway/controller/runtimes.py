@@ -15,6 +15,7 @@ from slipway.api import (
     RuntimeKind,
 )
 from slipway.cluster import CLUSTER_MODEL_RUNTIME, MODEL_RUNTIME, Cluster, Forbidden, Kind, NotServed, Object
+from slipway.controller.addresses import address_problem
 from slipway.release import Runtime, Unresolved, UnresolvedError, edited, read_runtime, resolve, wants_runtime
 from slipway.release.resolve import NEAREST_FIRST
 
@@ -47,9 +48,13 @@ async def settled(cluster: Cluster, namespace: str, release: ReleaseSpec, revisi
         return await _since(cluster, namespace, revision)
     closed: list[str] = []
     try:
-        return Settled(runtime=resolve(release, await _runtimes(cluster, namespace, release, closed)))
+        frozen = resolve(release, await _runtimes(cluster, namespace, release, closed))
     except UnresolvedError as error:
         return Settled(unresolved=(error.reason.value, f"{error}{_closed(error, closed)}"))
+    # Before a revision is created: what stands in one stays there for good, credentials among it.
+    if wrong := address_problem(release, delivered=frozen.delivery is not None):
+        return Settled(unresolved=(Unresolved.INVALID.value, wrong))
+    return Settled(runtime=frozen)
 
 
 def _closed(error: UnresolvedError, closed: list[str]) -> str:

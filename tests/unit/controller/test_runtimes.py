@@ -68,6 +68,28 @@ async def test_an_edited_runtime_changes_nothing_that_serves_and_its_digest_roll
     assert not world.condition("RuntimeChanged")
 
 
+@pytest.mark.parametrize(
+    ("uri", "says"),
+    [
+        ("https://ann:word@store.example/model", "it holds a user or a password"),
+        ("https://store.example/model?X-Amz-Signature=word", "its query holds a token or a signature"),
+        ("ftp://store.example/model", "ftp: is not a scheme that can be fetched"),
+    ],
+)
+async def test_an_address_that_a_runtime_cannot_deliver_is_recorded_nowhere(world: World, uri: str, says: str) -> None:
+    runtime = a_runtime()
+    world.cluster.put(runtime | {"spec": runtime["spec"] | {"delivery": {}}})
+    release = by_format("v1")
+    wrong = release | {"model": release["model"] | {"uri": uri}}
+    world.cluster.put(a_model_deployment(release=wrong))
+    await world.run()
+    ready = world.condition("Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "RuntimeInvalid")
+    assert f"spec.release.model.uri: {says}" in ready["message"]
+    assert not world.mirror.objects(MODEL_REVISION), "a revision stays as it is, and is shown"
+    assert "word" not in str(world.status).replace("password", "")
+
+
 async def test_a_first_release_waits_for_its_runtime_and_starts_when_it_is_there(world: World) -> None:
     world.cluster.put(a_model_deployment(release=by_format("v1")))
     await world.run()
