@@ -23,6 +23,7 @@ from slipway.api import API_VERSION, GROUP, MODEL_DEPLOYMENT_KIND, ModelDeployme
 from slipway.api.common import DNS_LABEL, DNS_SUBDOMAIN, DURATION_PATTERN
 from slipway.api.container import QUANTITY_PATTERN
 from slipway.api.crd import Schema, definitions
+from slipway.cli.ground import ground_problem
 from slipway.cli.manifests import FieldPath, Manifest
 from slipway.cli.rules import TRANSITION, predicate
 from slipway.cli.runtimes import (
@@ -91,7 +92,7 @@ def concerns(document: Mapping[str, Any]) -> bool:
 def problems(manifest: Manifest, beside: Sequence[Manifest] = ()) -> list[Problem]:
     """Everything that is wrong with an object of Slipway's, in the order of its lines.
 
-    Of the objects `beside` it, runtimes are tried on releases.
+    Of the objects `beside` it, runtimes are tried on releases, and other ModelDeployments may want the same requests.
     """
     repeated = (Problem(path, "the key is given twice: leave one of them out") for path in manifest.repeated)
     found = [*repeated, *_problems(manifest.document, beside)]
@@ -310,8 +311,10 @@ def _by_models(document: Mapping[str, Any], beside: Sequence[Manifest]) -> Itera
     if spec.release.delivery is not None:
         from slipway.controller.addresses import address_problem  # brings what fetches along
 
-        if wrong := address_problem(spec.release):
+        if wrong := address_problem(spec.release, delivered=True):
             yield _located(wrong)
+    if shared := ground_problem(spec.traffic.gateway, document, beside):
+        yield _located(shared)
     yield from _by_sense(spec)
 
 

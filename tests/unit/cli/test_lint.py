@@ -347,6 +347,32 @@ def test_problems_stand_in_the_order_of_their_lines_and_a_key_given_twice_is_one
     assert told == [(1, "apiVersion"), (28, "kind")]
 
 
+@pytest.mark.parametrize(
+    ("other", "shared"),
+    [
+        ({}, "fraud.example/"),
+        ({"hostnames": ["eu.example", "fraud.example"]}, "fraud.example/"),
+        ({"hostnames": ["eu.example"]}, None),
+        ({"path": "/v2"}, None),
+        ({"parentRefs": [{"name": "inside"}]}, None),
+    ],
+    ids=["the same", "one of several host names", "another host name", "another path", "another Gateway"],
+)
+def test_two_model_deployments_that_want_the_same_requests_are_told(other: Object, shared: str | None) -> None:
+    gateway = {"parentRefs": [{"name": "public"}], "hostnames": ["fraud.example"]}
+    ours = Manifest("-", a_manifest(a_spec(traffic={"gateway": gateway})), 1)
+    theirs = a_spec(traffic={"gateway": gateway | other})
+    beside = [ours, Manifest("-", a_manifest(theirs, metadata={"name": "fraud-copy"}), 1)]
+    told = {problem.field: problem.message for problem in problems(ours, beside)}
+    if shared is None:
+        assert told == {}
+    else:
+        message = told["spec.traffic.gateway.hostnames"]
+        assert f"ModelDeployment fraud-copy takes requests for {shared} at Gateway public too" in message
+    elsewhere = a_manifest(theirs, metadata={"name": "fraud-copy", "namespace": "other"})
+    assert problems(ours, [ours, Manifest("-", elsewhere, 1)]) == [], "of other namespaces nothing is known"
+
+
 def served_by(runtime: Object, pods: Object) -> dict[str, str]:
     """What is found of a release that its format gives to a runtime beside it, and of its metric of the pods."""
     release = {"model": {"name": "fraud", "version": "1", "format": "sklearn"}}
