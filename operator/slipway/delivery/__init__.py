@@ -33,6 +33,7 @@ from slipway.delivery.place import Artifact
 from slipway.delivery.progress import Progress
 from slipway.delivery.signatures import Attestation, Signature, Signer
 from slipway.delivery.verifying import Checks, Verified, passes, verify
+from slipway.delivery.web import OTHER_NAME
 
 __all__ = [
     "DOCKERCONFIGJSON",
@@ -54,6 +55,7 @@ __all__ = [
     "Incomplete",
     "MisconfiguredError",
     "NotFound",
+    "OTHER_NAME",
     "Options",
     "Progress",
     "Signature",

@@ -50,6 +50,9 @@ MAX_DOCUMENT: Final = 32 * 1024 * 1024
 PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Answers that say nothing of what was asked for: the same question may be answered later."""
 
+OTHER_NAME: Final = b"Invalid Host header"
+"""What MLflow 3.5 and newer, and others, say with a 403 that is about the name of the server, and no credentials."""
+
 _PIECE: Final = 1024 * 1024
 _SAFE: Final = "/%?&=+,;:@!$'()*~"
 _TEXT: Final = re.compile(r"[\t -~]*")
@@ -371,8 +374,11 @@ def _check(answer: http.client.HTTPResponse, connection: http.client.HTTPConnect
             raise Incomplete(f"{host} answers compressed, though it was asked not to: store the file uncompressed")
         return
     after = seconds_asked({name.lower(): value for name, value in answer.headers.items()})
+    unnamed = status == 403 and OTHER_NAME in answer.read(_PIECE)
     answer.close()
     connection.close()
+    if unnamed:
+        raise MisconfiguredError(f"{host} takes no requests under this name: allow it there (MLflow: --allowed-hosts)")
     if status in PASSING:
         raise Passing(f"{host} answered HTTP {status}", after=after)
     if status in (401, 403, 407):

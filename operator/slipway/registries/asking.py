@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
+from slipway.delivery import OTHER_NAME
 from slipway.outside import EgressError, Fetched, FetchError, Outside
 
 TIMEOUT: Final = 10.0
@@ -74,6 +75,12 @@ class Asker:
             raise RegistryError(FAILING, f"{about}: {error}") from None
         if answer.status >= 500 or answer.status == 429:
             raise RegistryError(FAILING, f"{about}: {host_of(url)} answered HTTP {answer.status}")
+        if answer.status == 403 and OTHER_NAME in answer.body:
+            raise RegistryError(
+                REFUSED,
+                f"{about}: {urlsplit(url).netloc} takes no requests under this name: allow it there (MLflow: "
+                "--allowed-hosts)",
+            )
         if answer.status in (401, 403) and not (challenged and answer.status == 401):
             raise RegistryError(
                 REFUSED,

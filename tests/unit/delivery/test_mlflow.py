@@ -159,6 +159,18 @@ def test_a_server_that_cannot_be_used_is_named(
     assert "s3cret" not in str(refused.value)
 
 
+def test_a_server_that_does_not_go_by_this_name_is_told_and_no_credentials_are_blamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As MLflow 3.5 and newer answer who asks by the name of their Service, unless they are told of it."""
+    with serving(lambda _: Reply(403, b"Invalid Host header - possible DNS rebinding attack detected")) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+        with pytest.raises(
+            delivery.MisconfiguredError, match=rf"127\.0\.0\.1:{server.port} takes no .*--allowed-hosts"
+        ):
+            fetch("mlflow:models:/fraud/3", tmp_path / "model")
+
+
 def test_artifacts_of_another_server_get_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(a_server(f"mlflow-artifacts://127.0.0.9:1/{ROOT}")) as server:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)

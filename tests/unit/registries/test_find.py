@@ -124,6 +124,16 @@ async def test_a_version_of_mlflow_is_its_address_where_that_says_everything_and
     assert found == ResolvedModel(version="7", uri=uri)
 
 
+async def test_a_server_that_does_not_go_by_this_name_is_told_and_no_credentials_are_blamed(server: Server) -> None:
+    """As MLflow 3.5 and newer answer who asks by the name of their Service, unless they are told of it."""
+    text = "Invalid Host header - possible DNS rebinding attack detected"
+    server.answer = lambda _: web.Response(status=403, text=text)
+    source = {"mlflow": {"uri": f"http://{server.host}", "model": "fraud", "alias": "production"}}
+    reason, message = await refused(source)
+    assert (reason, message.partition(":")[0]) == ("RegistryRefused", "spec.release.from.mlflow.uri")
+    assert f"{server.host} takes no requests under this name: allow it there (MLflow: --allowed-hosts)" in message
+
+
 # --- OCI --------------------------------------------------------------------------------------------------------------
 
 
