@@ -99,13 +99,13 @@ class Reconciler:
             self._telemetry.forget(key)
             self._registries.forget(key)
             return None
-        if deployment["metadata"].get("deletionTimestamp"):
-            await self._let_go(deployment)
-            return None  # owner references take the children along; until then what serves goes on serving
         now = self._clock()
         decision: Decision | None = None
         recorded: tuple[Scene, Decision] | None = None
         try:
+            if deployment["metadata"].get("deletionTimestamp"):
+                await self._let_go(deployment)
+                return None  # owner references take the children along; until then what serves goes on serving
             with span("registry"):
                 if await self._registered(deployment, now):
                     return timedelta(0)
@@ -179,16 +179,17 @@ class Reconciler:
         return replace(seen, queued=await self._budget.turn(namespace, seen.name, seen.now))
 
     async def _let_go(self, deployment: Object) -> None:
-        """Give a route of the user back, before the ModelDeployment that set its weights goes."""
+        """Give routes of the user back, before the ModelDeployment that set their weights goes: the one that leads, and
+        the one that was about to."""
         metadata = deployment["metadata"]
         if FINALIZER not in (metadata.get("finalizers") or []):
             return
-        used = read_status(deployment).router
+        used = [read_status(deployment).router]
         with contextlib.suppress(InvalidSpecError, PlanError):
-            used = used or router_name(read_spec(deployment).traffic)
-        if used is not None:
+            used.append(router_name(read_spec(deployment).traffic))
+        for router in dict.fromkeys(filter(None, used)):
             namespace, name = metadata["namespace"], metadata["name"]
-            await self._actor.clean_up(used, name, namespace, metadata["uid"], frozenset())
+            await self._actor.clean_up(router, name, namespace, metadata["uid"], frozenset())
         await self._actor.let_go(deployment)
 
     async def _refuse(
