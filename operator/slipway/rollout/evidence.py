@@ -99,7 +99,7 @@ def _due(seen: Observation, status: MetricStatus | None) -> bool:
         return True
     pause = min(seen.analysis.interval, RETRY) if status.error_since is not None else seen.analysis.interval
     last = status.looked_at or status.cursor
-    return last is None or seen.now >= last + pause
+    return last is None or not last <= seen.now < last + pause  # also where the clock was set back
 
 
 def plan(seen: Observation, judged: str | None) -> EvidencePlan:

@@ -122,7 +122,7 @@ def next_look(seen: Observation, record: ModelRevisionStatus, statuses: Sequence
         if not judgeable(metric, record):
             continue
         status = found.get(metric.name)
-        last = (status.looked_at or seen.now) if status is not None else seen.now
+        last = min(status.looked_at or seen.now, seen.now) if status is not None else seen.now
         asked = metric.before_traffic and asks(seen, metric, record)
         if failing(status) and (asked if metric.before_traffic else heard(metric, record.phase)):
             moments.append(last + min(seen.analysis.interval, RETRY))

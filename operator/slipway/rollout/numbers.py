@@ -111,7 +111,7 @@ def _ranked(
         return _written(seen, status, looked_at=seen.now)
     if not reading.candidate or not reading.stable:
         return _nothing(seen, status, reading.missing)
-    fresh = before is None or status.cursor is None or seen.now >= status.cursor + BLOCK
+    fresh = before is None or status.cursor is None or not status.cursor <= seen.now < status.cursor + BLOCK
     if fresh:
         evidence = evidence.fold(reading.candidate, reading.stable)
     if entered_step and status.cursor is not None:

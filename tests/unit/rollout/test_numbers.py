@@ -93,6 +93,13 @@ def test_pods_are_ranked_once_a_minute_and_a_worse_release_is_hauled_back() -> N
     assert "errors: Fail" in (rollout.seen.revisions[V2].record.message or "")
 
 
+def test_pods_are_ranked_on_where_the_clock_was_set_back_meanwhile() -> None:
+    worse = reading((80, 90), (40, 41, 42))
+    rollout = looks(at_step(ranked()), worse).after(-60 * MINUTE)
+    looks(rollout, *[worse] * 14)
+    assert status(rollout).message.startswith("n=4 ")
+
+
 def test_pods_that_are_worse_within_the_margin_are_shown_to_be_within_it() -> None:
     rollout = looks(at_step(ranked()), *[reading((46, 47), (40, 41, 42))] * 12, every=60)
     assert status(rollout).verdict == "Pass"
