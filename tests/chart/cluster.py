@@ -53,7 +53,7 @@ def at_home(server: str, **values: Any) -> Manifest:
         "extraVolumes": [{"name": "sandbox", "projected": {"sources": sources}}],
         "extraVolumeMounts": [{"name": "sandbox", "mountPath": FOLDER}],
         "extraObjects": [merge(a_config_map("kubeconfig", {"config": yaml.safe_dump(config)}), HERE)],
-        "startupProbe": {"periodSeconds": 1},
+        "startupProbe": {"periodSeconds": 1, "failureThreshold": 120},
         "readinessProbe": {"periodSeconds": 1},
     }
     merged: Manifest = merge(home, values)

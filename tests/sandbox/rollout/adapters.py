@@ -74,7 +74,7 @@ def a_runtime() -> Manifest:
         ],
         "args": words,
         "ports": [{"name": "http", "containerPort": 8080}],
-        "readinessProbe": {"httpGet": {"path": "/v1/models", "port": "http"}, "periodSeconds": 1},
+        "readinessProbe": {"httpGet": {"path": "/v1/models", "port": "http"}, "periodSeconds": 1, "timeoutSeconds": 5},
     }
     spec = {
         "supportedFormats": [{"name": "answers"}],
@@ -110,7 +110,7 @@ def a_deployment(version: str, base: str, adapter: str, digest: str) -> Manifest
         "strategy": {"canary": {"steps": [{"weight": 50, "minDuration": "500ms"}, {"weight": 100}]}},
         "traffic": {"gateway": {"parentRefs": [{"name": "sandbox"}], "hostnames": ["support.example"]}},
         "analysis": {"interval": "250ms", "metrics": [metric]},
-        "rollback": {"progressDeadline": "60s", "scaleDownDelay": "500ms"},
+        "rollback": {"progressDeadline": "5m", "scaleDownDelay": "500ms"},
     }
     return {
         "apiVersion": "slipway.dev/v1alpha1",

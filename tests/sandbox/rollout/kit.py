@@ -39,14 +39,14 @@ def a_release(version: str = "v1", *, steps: Sequence[tuple[float, str]] = LADDE
     `spec` is merged into the specification; None takes a field away.
     """
     manifest: Manifest = yaml.safe_load((FRAUD / f"{version}.yaml").read_text())
-    ready = {"httpGet": {"path": "/v2/health/ready", "port": 8080}, "periodSeconds": 1}
+    ready = {"httpGet": {"path": "/v2/health/ready", "port": 8080}, "periodSeconds": 1, "timeoutSeconds": 5}
     pod = {"terminationGracePeriodSeconds": 30}
     hurry = {
         "replicas": 1,
         "release": {"container": {"readinessProbe": ready}, "pod": pod},
         "strategy": {"canary": {"steps": [{"weight": weight, "minDuration": duration} for weight, duration in steps]}},
         "analysis": {"interval": "250ms", "metrics": [accuracy(), errors()]},
-        "rollback": {"progressDeadline": "60s", "scaleDownDelay": "500ms"},
+        "rollback": {"progressDeadline": "5m", "scaleDownDelay": "500ms"},
     }
     merged: Manifest = merge(merge(manifest, {"spec": hurry}), {"spec": spec})
     return merged

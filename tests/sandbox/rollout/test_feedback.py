@@ -171,7 +171,7 @@ async def test_labels_that_arrive_after_the_promotion_haul_the_release_back_to_t
     warm, token, clients = await pods(shop, "v1"), await a_token(shop), Clients(shop)
     async with clients.asking():
         judged = {"analysis": {"interval": "250ms", "metrics": [accuracy(), errors(), LABELS]}}
-        watched = {"rollback": {"progressDeadline": "60s", "watch": "5m"}}
+        watched = {"rollback": {"progressDeadline": "5m", "watch": "5m"}}
         await shop.apply(a_release("v2", steps=((50, "3s"), (100, "0s")), **judged, **watched))
         await shop.until_phase("v2", "Watching", seconds=40)
         new = shop.service("v2")

@@ -123,14 +123,14 @@ def a_pair(version: str, *, columns_of: str | None = None, **spec: Any) -> Manif
         },
         "strategy": {"canary": {"steps": [{"weight": 50, "minDuration": "1s"}, {"weight": 100, "minDuration": "0s"}]}},
         "analysis": {"interval": "250ms", "metrics": [accuracy(), *_fast(manifest["spec"]["analysis"]["metrics"][1:])]},
-        "rollback": {"progressDeadline": "60s", "scaleDownDelay": "500ms"},
+        "rollback": {"progressDeadline": "5m", "scaleDownDelay": "500ms"},
     }
     merged: Manifest = merge(merge(manifest, {"spec": hurry}), {"spec": spec})
     return merged
 
 
 def _ready(port: int) -> Manifest:
-    return {"httpGet": {"path": "/v2/health/ready", "port": port}, "periodSeconds": 1}
+    return {"httpGet": {"path": "/v2/health/ready", "port": port}, "periodSeconds": 1, "timeoutSeconds": 5}
 
 
 def _fast(metrics: list[Manifest]) -> list[Manifest]:
