@@ -27,10 +27,12 @@ class UnknownPortError(LookupError):
 class AnswerError(Exception):
     """No whole answer came: unreachable, cut off, too slow or too large. The message is a short phrase."""
 
-    def __init__(self, message: str, *, reached: bool) -> None:
+    def __init__(self, message: str, *, reached: bool, severed: bool = False) -> None:
         super().__init__(message)
         self.reached = reached
         """Whether a server is known to have been reached; silence does not tell."""
+        self.severed = severed
+        """Whether the connection was refused or broke off, as it does where a pod ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,6 @@ async def ask(
     except (TimeoutError, httpx.TimeoutException):
         raise AnswerError(f"timed out after {timeout:g}s", reached=False) from None
     except httpx.ConnectError:
-        raise AnswerError("could not be connected to", reached=False) from None
+        raise AnswerError("could not be connected to", reached=False, severed=True) from None
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-        raise AnswerError(f"broke off the answer ({type(error).__name__})", reached=True) from error
+        raise AnswerError(f"broke off the answer ({type(error).__name__})", reached=True, severed=True) from error

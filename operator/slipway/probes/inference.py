@@ -108,6 +108,8 @@ class Prediction:
     """Whether a server is known to have been reached, answering or not."""
     seconds: float | None = None
     """How long the whole answer took; None when none came."""
+    severed: bool = False
+    """Whether the connection was refused or broke off."""
 
     @property
     def refused(self) -> bool:
@@ -136,7 +138,7 @@ async def predict(
     try:
         answer = await _ask(client, endpoint, port, question, timeout)
     except AnswerError as error:
-        return Prediction(None, str(error), reached=error.reached)
+        return Prediction(None, str(error), reached=error.reached, severed=error.severed)
     seconds = time.perf_counter() - begin
     if not answer.ok:
         return Prediction(None, f"answered HTTP {answer.status}", answer.status, seconds=seconds)

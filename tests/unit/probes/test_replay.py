@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from aiohttp import web
+from unit.controller.virtual_time import in_virtual_time
 from unit.probes.builders import a_client, a_server, an_answer, an_endpoint, an_item
 
 from slipway.cluster.endpoints import Endpoint, http_client
@@ -207,6 +208,51 @@ async def test_pods_take_turns_over_the_whole_set_and_not_over_its_parts() -> No
     for position in range(0, 12, 2):
         await run(["right"] * 2, None, client=a_client(answer), candidate=pods, position=position)
     assert set(asked.values()) == {3}
+
+
+async def test_an_item_whose_pod_ends_is_asked_once_more_of_the_next_pod() -> None:
+    asked: Counter[str] = Counter()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked[request.url.host] += 1
+        if request.url.host == "10.0.1.0":
+            raise httpx.ConnectError("Connection refused")
+        return httpx.Response(200, json=an_answer(1))
+
+    pods = [an_endpoint(f"c{n}", address=f"10.0.1.{n}") for n in range(2)]
+    got = await run(["right"] * 4, None, client=a_client(answer), candidate=pods)
+    assert (got.candidate_right, got.candidate_wrong) == (4, 0)
+    assert asked == {"10.0.1.0": 2, "10.0.1.1": 4}
+
+
+@pytest.mark.parametrize(("fails", "right", "asked"), [("broken", 2, 3), ("silent", 1, 2), ("5xx", 1, 2)])
+async def test_a_pod_is_asked_again_where_its_connection_broke_and_for_no_other_failure(
+    fails: str, right: int, asked: int
+) -> None:
+    requests: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return ANSWERS[fails if len(requests) == 1 else "right"]()
+
+    got = await run(["right"] * 2, None, client=a_client(answer), concurrency=1)
+    assert (got.candidate_right, got.candidate_wrong, len(requests)) == (right, 2 - right, asked)
+
+
+def test_both_attempts_together_have_the_time_of_one() -> None:
+    async def test() -> None:
+        async def breaks_off(_: httpx.Request) -> httpx.Response:
+            await asyncio.sleep(0.6)
+            raise httpx.ReadError("Connection reset by peer")
+
+        clock = asyncio.get_running_loop()
+        begun = clock.time()
+        client = httpx.AsyncClient(transport=httpx.MockTransport(breaks_off))
+        got = await run(["right"], None, client=client, timeout=1)
+        assert clock.time() - begun == pytest.approx(1)
+        assert got.examples == ("g0: expected [1], candidate broke off the answer (ReadError)",)
+
+    in_virtual_time(test())
 
 
 async def test_after_its_time_no_item_is_begun_and_what_has_begun_is_answered() -> None:
