@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 from typing import Final
+from urllib.parse import quote
 
 from slipway.delivery.address import Address, address
 from slipway.delivery.archives import Unpacking, remove
@@ -278,6 +279,9 @@ def _of_mlflow(where: Address, volumes: Mapping[str, Path]) -> Source:
     azure = Located.read(located)
     if azure is not None:
         located = azure.uri
+    scheme, _, rest = located.partition("://")
+    if scheme in ("s3", "gs", "az"):  # MLflow writes names of objects as they are
+        located = f"{scheme}://{quote(rest, safe='/$')}"
     try:
         found = address(Path(located).as_uri() if located.startswith("/") else located)
     except AddressError as error:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from unit.delivery.servers import Answer, Asked, Reply, Server, as_json, container, serving
+from unit.delivery.servers import Answer, Asked, Reply, Server, as_json, bucket, container, serving
 
 from slipway import delivery
 from slipway.delivery import fetch
@@ -157,6 +157,24 @@ def test_a_server_that_cannot_be_used_is_named(
     with pytest.raises(delivery.DeliveryError, match=why) as refused:
         fetch("mlflow:models:/fraud/3", tmp_path / "model")
     assert "s3cret" not in str(refused.value)
+
+
+def test_names_in_a_store_are_what_the_server_says_and_no_percent_encodings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("obstore", reason="the package obstore is not installed")
+    key = "runs of 20%25/#1/my model/MLmodel"
+    with serving(bucket("models", {key: b"x"})) as store, serving(a_server("s3://models/runs of 20%25/#1")) as server:
+        for name, value in {
+            "AWS_ENDPOINT_URL": store.url,
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "s3cret",
+            "AWS_REGION": "us-east-1",
+            "MLFLOW_TRACKING_URI": server.url,
+        }.items():
+            monkeypatch.setenv(name, value)
+        assert fetch("mlflow:runs:/abc/my%20model", tmp_path / "model").bytes == 1
 
 
 def test_a_server_that_does_not_go_by_this_name_is_told_and_no_credentials_are_blamed(
