@@ -50,11 +50,16 @@ _ERRORS: Final[Mapping[str, DeliveryError]] = {
 
 _STATUSES: Final[Mapping[str, DeliveryError]] = {
     "301": _UNUSABLE,
-    "400": _UNUSABLE,
     "401": _UNKNOWN,
     "403": _DENIED,
 }
 """What answers mean that the client has an error of its own for only where it asks for one object."""
+
+_OVER: Final = frozenset({"AuthorizationHeaderMalformed", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"})
+"""What an answer 400 says that stays. Others may pass: where credentials come from, AWS asks for patience by it."""
+
+_HEAD: Final = "performing HEAD"
+"""What is asked where an answer has no words."""
 
 _LISTING: Final = "performing list request"
 """Where it is the store that answers, and not somebody who was asked for credentials: nothing is there then."""
@@ -196,10 +201,14 @@ def _asked(ask: Callable[[], Result]) -> Result:
         if "InvalidCertificate" in text:
             raise MisconfiguredError("the certificate of the store is not trusted: set SSL_CERT_FILE") from None
         status = "301" if _ELSEWHERE in text else (found[1] if (found := _STATUS.search(text)) else "")
-        refused = _NOT_FOUND if status == "404" and _LISTING in text else _STATUSES.get(status)
+        code = _CODE.search(text)
+        refused = _STATUSES.get(status)
+        if status == "404" and _LISTING in text:
+            refused = _NOT_FOUND
+        if status == "400" and (_HEAD in text or (code is not None and code[1] in _OVER)):
+            refused = _UNUSABLE
         if refused is not None:
             raise type(refused)(refused.problem) from None
-        code = _CODE.search(text)
         if type(error).__name__ in ("GenericError", "TimeoutError", "OSError", "JoinError", "BaseError"):
             told = f"the store answers {code[1]}" if code else "the store's client cannot read it"
             raise Passing(told) from None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from unit.delivery.servers import CHUNK, Asked, Reply, Server, bucket, container, ranged, serving
+from unit.delivery.servers import CHUNK, Asked, Reply, Server, as_json, bucket, container, ranged, serving
 
 from slipway import delivery
 from slipway.delivery import Options, fetch
@@ -121,6 +121,33 @@ def test_who_hands_out_credentials_says_nothing_of_the_bucket(tmp_path: Path, mo
                 fetch(uri, tmp_path / "model")
             assert delivery.passes(told.value)
         assert {asked.path for asked in server.asked} == {"/v1/credentials"}
+
+
+def test_who_hands_out_credentials_may_be_busy_for_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS answers 400 then, as to who is wrong."""
+    (tmp_path / "token").write_text("t")
+    usual, busy = bucket("models", OBJECTS), []
+    login = {"AccessKeyId": "key", "SecretAccessKey": "s", "Token": "t", "Expiration": "2126-03-02T09:00:00Z"}
+
+    def answer(asked: Asked) -> Reply:
+        if asked.path != "/v1/credentials":
+            return usual(asked)
+        if len(busy) < 2:
+            busy.append(asked)
+            return Reply(400, b"<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>")
+        return as_json(login)
+
+    with serving(answer) as server:
+        for name, value in {
+            "AWS_REGION": "us-east-1",
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_ENDPOINT_URL": server.url,
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{server.url}/v1/credentials",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(tmp_path / "token"),
+        }.items():
+            monkeypatch.setenv(name, value)
+        assert fetch("s3://models/fraud/v3/", tmp_path / "model").files == 3
+    assert len(busy) == 2
 
 
 def test_who_may_read_only_what_is_below_a_name_gets_that(tmp_path: Path, login: Callable[[Server], None]) -> None:
