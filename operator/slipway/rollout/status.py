@@ -53,6 +53,9 @@ PHASE_INVALID_SPEC = "InvalidSpec"
 HOLDING: Final = "Holding"
 """Shown where nothing goes on until somebody changes something."""
 
+NOT_BEGUN: Final = (None, PHASE_INVALID_SPEC)
+"""The phases of a status from before anything was decided on the specification as it is now."""
+
 RESTING: Final = {
     reasons.PAUSED: "Paused",
     reasons.AWAITING_APPROVAL: "AwaitingApproval",
@@ -105,7 +108,7 @@ def refused(
     return base.model_copy(
         update={
             "observed_generation": generation,
-            "phase": PHASE_INVALID_SPEC if stalled else base.phase,
+            "phase": PHASE_INVALID_SPEC if stalled else HOLDING if base.phase in NOT_BEGUN else base.phase,
             "reason": reason,
             "message": message,
             "conditions": _conditions(before, [*claims, *still], generation, now),

@@ -164,11 +164,29 @@ async def test_a_first_release_waits_for_the_registry(world: World, mlflow: MLfl
     await heard(world)
     assert world.versions() == []
     ready = world.condition("Ready")
-    assert ready["reason"] == "AwaitingRegistry"
+    assert (world.status["phase"], ready["reason"]) == ("Holding", "AwaitingRegistry")
     assert "has no alias production" in ready["message"]
     assert world.condition("Stalled") == {}
     await moved(world, mlflow, "1")
     assert world.stable == "1"
+
+
+async def test_a_manifest_that_was_corrected_is_not_shown_as_invalid_while_its_registry_is_waited_for(
+    world: World, mlflow: MLflowServer
+) -> None:
+    allowing(world)
+    mlflow.aliases.clear()
+    good = automatic(mlflow)
+    world.declare(release=good | {"schemas": {"input": "{"}}, **SHORT)
+    mlflow.aliases["production"] = "1"
+    await heard(world)
+    assert world.status["phase"] == "InvalidSpec"
+    mlflow.aliases.clear()
+    missing = {**good, "from": {**good["from"], "mlflow": {**good["from"]["mlflow"], "alias": "champion"}}}
+    world.edit(world.deployment, spec=world.deployment["spec"] | {"release": missing})
+    await heard(world)
+    assert world.condition("Ready")["reason"] == "AwaitingRegistry"
+    assert world.status["phase"] == "Holding"
 
 
 async def test_an_alias_that_moves_back_returns_without_being_judged(world: World, mlflow: MLflowServer) -> None:
