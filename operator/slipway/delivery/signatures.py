@@ -123,7 +123,8 @@ def check_attestation(model: Path, wanted: Attestation, aside: Sequence[str], un
     """Raises AttestationError unless one of the keys signed a statement of SLSA provenance over the files.
 
     Its subjects are the files by path and sha256, each of them; or one has the digest of the tree. What is `aside`, the
-    signature and the attestation themselves, does not count; nor does the folder `unread` at the top.
+    signature and the attestation themselves, does not count; nor does the folder `unread` at the top. A file that is a
+    subject counts whatever it is called: a release may call any file its attestation, and JSON may be two things.
     """
     path = _file(model, wanted.path, AttestationError)
     payload = _opened(path, wanted.keys)
@@ -131,11 +132,11 @@ def check_attestation(model: Path, wanted: Attestation, aside: Sequence[str], un
     if statement.get("_type") not in _STATEMENTS or statement.get("predicateType") != _PROVENANCE:
         raise AttestationError(f"it is no in-toto statement of {_PROVENANCE}")
     _check_builder(statement, wanted.builders)
-    unsaid = (*aside, wanted.path)
-    files = {name: file_digest(found) for name, found in regular_files(model, unread) if name not in unsaid}
     subjects = statement.get("subject")
     subjects = [one for one in subjects if isinstance(one, Mapping)] if isinstance(subjects, list) else []
     sums = {str(one.get("name")): str(_in(one, "digest", "sha256")) for one in subjects}
+    unsaid = {*aside, wanted.path} - sums.keys()
+    files = {name: file_digest(found) for name, found in regular_files(model, unread) if name not in unsaid}
     if tree_digest(files).removeprefix("sha256:") in sums.values():
         return
     other = [name for name, found in files.items() if sums.get(name) != found]

@@ -189,6 +189,25 @@ def test_provenance_does_not_hold_for_anything_else(model: Path, tmp_path: Path,
         held(model, tmp_path, attested_by(key, builders=(BUILDER,)))
 
 
+@pytest.mark.parametrize("called", ["the attestation", "the signature"])
+def test_a_file_that_provenance_is_about_is_no_other_file_by_being_called_the_attestation_or_the_signature(
+    model: Path, tmp_path: Path, called: str
+) -> None:
+    """Whoever writes a release says where both are. An envelope with further fields would pass for a configuration."""
+    key = a_key()
+    attest(model, key)
+    envelope = model / "provenance.intoto.json"
+    changed = json.loads(envelope.read_text()) | {"auto_map": {"AutoModel": "evil.Model"}}
+    (model / "config" / "model.json").write_text(json.dumps(changed))
+    if called == "the attestation":
+        envelope.unlink()
+        checks = Checks(attestations=[Attestation("config/model.json", [public(key)])])
+    else:
+        checks = Checks(attestations=attested_by(key).attestations, aside=("config/model.json",))
+    with pytest.raises(AttestationError, match=r"model\.json"):
+        held(model, tmp_path, checks)
+
+
 def test_a_payload_that_was_changed_after_it_was_signed_does_not_hold(model: Path, tmp_path: Path) -> None:
     key = a_key()
     attest(model, key)
