@@ -69,7 +69,7 @@ ADVICE: Final = {
     "CapacityDeadlineExceeded": "Pods were missing for too long: look for quotas and crashes, then slipway retry {name}",
     "CapacityLost": "All its pods failed under traffic: look at their logs, then declare a repaired release.",
     "Aborted": "A person aborted it. Revert spec.release in git, or slipway retry {name}",
-    "RolledBack": "The release was hauled back and stable serves. Declare a better release, or revert spec.release; slipway retry {name} tries it again.",
+    "RolledBack": "The release was hauled back, and what served before goes on. Declare a better release, or revert spec.release; slipway retry {name} tries it again.",
     # between rollouts
     "DriftFound": "Look at what feeds the model, and at the bins that the message names; then train anew and declare the release. Nothing is hauled back.",
     "NoDrift": "Nothing to do.",

@@ -58,7 +58,12 @@ UNREADY: dict[str, tuple[InferenceProtocol, dict[str, Answer], str]] = {
         {"/v2/models/iris/ready": EMPTY, "/v2/models/iris/versions/2/ready": says(status=404)},
         "does not know model iris (HTTP 404)",
     ),
-    "V1, unknown": (KServeV1(), {}, "does not know model iris (HTTP 404)"),
+    "V1, unknown": (
+        KServeV1(),
+        {},
+        "does not know model iris (HTTP 404): correct spec.release.model.name, serve the model under that name, "
+        "or name the protocol of its server in spec.release.protocol",
+    ),
     "V1, loading": (
         KServeV1(),
         {"/v1/models/iris": says({"name": "iris", "ready": False})},
