@@ -81,8 +81,8 @@ async def _ask(
 def _unready(model: str, status: int, protocol: InferenceProtocol) -> str:
     if status == 404 and protocol.knows_models:
         return (
-            f"does not know model {model} (HTTP 404): correct spec.release.model.name, serve the model under that name, "
-            "or name the protocol of its server in spec.release.protocol"
+            f"does not know model {model} (HTTP 404): correct spec.release.model.name, serve the model under that "
+            "name, or name the protocol of its server in spec.release.protocol"
         )
     if status in (404, 405, 501):
         return (

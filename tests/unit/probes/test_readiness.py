@@ -61,8 +61,7 @@ UNREADY: dict[str, tuple[InferenceProtocol, dict[str, Answer], str]] = {
     "V1, unknown": (
         KServeV1(),
         {},
-        "does not know model iris (HTTP 404): correct spec.release.model.name, serve the model under that name, "
-        "or name the protocol of its server in spec.release.protocol",
+        "under that name, or name the protocol of its server in spec.release.protocol",
     ),
     "V1, loading": (
         KServeV1(),
