@@ -22,6 +22,9 @@ from slipway.delivery.web import Web, basic
 MAX_MODELS: Final = 500
 """Models of a run that are looked at for one of a name: a training run may log one at each checkpoint."""
 
+FIRST_BYTE_SECONDS: Final = 600.0
+"""For a file that the server hands on: it brings the whole of it from its store before it says anything."""
+
 _VERSION: Final = re.compile(r"models:/(?P<name>[^/@:]+)(?:/(?P<version>[0-9]+)|@(?P<alias>[^/@:]+))")
 _LOGGED: Final = re.compile(r"models:/(?P<id>m-[0-9a-zA-Z]+)(?:/(?P<path>.*))?")
 _RUN: Final = re.compile(r"runs:/(?P<run>[^/]+)(?:/(?P<path>.*))?")
@@ -104,7 +107,7 @@ class ProxiedArtifacts(Source):
                 f"the artifacts are at another MLflow server, {parts.hostname}: set MLFLOW_TRACKING_URI"
             )
         self._server = server
-        self._web = Web(lambda _: _who())
+        self._web = Web(lambda _: _who(), silent=FIRST_BYTE_SECONDS)
         self._root = parts.path.strip("/")
 
     def entries(self) -> Sequence[Entry]:

@@ -85,8 +85,10 @@ class Found:
 class Web:
     """Fetches for one source. Connections are kept, one a thread and origin."""
 
-    def __init__(self, authorize: Authorize = nobody) -> None:
+    def __init__(self, authorize: Authorize = nobody, *, silent: float | None = None) -> None:
+        """`silent` are the seconds that a connection may say nothing, where that is not SILENT_SECONDS."""
         self._authorize = authorize
+        self._silent = silent or SILENT_SECONDS
         self._mine = threading.local()
         self._lock = threading.Lock()
         self._headers: Mapping[str, str] | None = None
@@ -240,7 +242,7 @@ class Web:
             try:
                 if not used:
                     connection.connect()
-                    connection.sock.settimeout(SILENT_SECONDS)
+                    connection.sock.settimeout(self._silent)
                 connection.request("GET", path, headers={**headers, **own})
                 return connection.getresponse(), connection
             except (ConnectionError, http.client.RemoteDisconnected, http.client.CannotSendRequest):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -157,6 +158,24 @@ def test_a_server_that_cannot_be_used_is_named(
     with pytest.raises(delivery.DeliveryError, match=why) as refused:
         fetch("mlflow:models:/fraud/3", tmp_path / "model")
     assert "s3cret" not in str(refused.value)
+
+
+def test_a_server_that_brings_a_file_from_its_store_first_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As MLflow does with each, which takes minutes for one of many gigabytes."""
+    monkeypatch.setattr("slipway.delivery.web.SILENT_SECONDS", 0.1)
+    usual, store = a_server(f"mlflow-artifacts:/{ROOT}"), threading.Event()
+
+    def answer(asked: Asked) -> Reply:
+        if asked.path.endswith("weights.bin"):
+            store.wait(0.5)
+        return usual(asked)
+
+    with serving(answer) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+        assert fetch("mlflow:runs:/abc/model", tmp_path / "model").files == 2
+        assert sum(asked.path.endswith("weights.bin") for asked in server.asked) == 1
 
 
 def test_names_in_a_store_are_what_the_server_says_and_no_percent_encodings(
