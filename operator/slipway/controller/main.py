@@ -115,7 +115,7 @@ async def run(options: Settings) -> None:
         reception = await stack.enter_async_context(Reception.at(options.feedback))
         cluster = await connect(kubeconfig=options.kubeconfig, context=options.context)
         stack.push_async_callback(cluster.close)
-        elector = await _elector(cluster, options)
+        elector = await _elector(options, stack) if options.elect else None
         around = Surroundings(cluster, options.namespaces, options.namespace_selector)
         process = _Process(options, cluster, elector, around, health, telemetry, told, reception)
         if not await _unless(told, process.check()):
@@ -125,9 +125,10 @@ async def run(options: Settings) -> None:
                 await process.lead()
 
 
-async def _elector(cluster: Cluster, options: Settings) -> Elector | None:
-    if not options.elect:
-        return None
+async def _elector(options: Settings, stack: contextlib.AsyncExitStack) -> Elector:
+    """Over connections of its own: nothing that takes long on the others may cost the lead."""
+    cluster = await connect(kubeconfig=options.kubeconfig, context=options.context)
+    stack.push_async_callback(cluster.close)
     namespace = options.lease_namespace
     if namespace is None:
         info = await connection_info(kubeconfig=options.kubeconfig, context=options.context)

@@ -7,6 +7,7 @@ minute, and what it refuses is asked again each time.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ REMEMBERED: Final = timedelta(seconds=60)
 
 MOST_TOKENS: Final = 1024
 """Answers that are remembered."""
+
+AT_ONCE: Final = 4
+"""Tokens that the API server is asked about at a time. It may take long for each, and rollouts are looked after over
+the same few connections."""
 
 LONGEST_TOKEN: Final = 8192
 """Characters of a token; those of service accounts have about one thousand."""
@@ -54,6 +59,7 @@ class Doorman:
         self._cluster = cluster
         self._clock = clock
         self._admitted: OrderedDict[tuple[bytes, str], datetime] = OrderedDict()
+        self._questions = asyncio.Semaphore(AT_ONCE)
 
     async def admit(self, token: str | None, namespace: str, name: str) -> None:
         """Return where the token's owner may report on this ModelDeployment.
@@ -68,10 +74,21 @@ class Doorman:
                 known=False,
             )
         key = sha256(token.encode(errors="surrogateescape")).digest(), f"{namespace}/{name}"
-        known = self._admitted.get(key)
-        if known is not None and known > self._clock():
+        if self._is_admitted(key):  # who is known does not wait behind those who are not
             return
-        self._admitted.pop(key, None)
+        async with self._questions:
+            if self._is_admitted(key):
+                return
+            await self._ask(token, namespace, name)
+        self._admitted[key] = self._clock() + REMEMBERED
+        self._admitted.move_to_end(key)
+        while len(self._admitted) > MOST_TOKENS:
+            self._admitted.popitem(last=False)
+
+    def _is_admitted(self, key: tuple[bytes, str]) -> bool:
+        return key in self._admitted and self._admitted[key] > self._clock()
+
+    async def _ask(self, token: str, namespace: str, name: str) -> None:
         user = await self._recognised(token)
         if not user.name.startswith(f"{_SERVICE_ACCOUNT}{namespace}:") and not await self._allowed(
             user, namespace, name
@@ -81,9 +98,6 @@ class Doorman:
                 f"modeldeployments.{GROUP}/feedback there",
                 known=True,
             )
-        self._admitted[key] = self._clock() + REMEMBERED
-        while len(self._admitted) > MOST_TOKENS:
-            self._admitted.popitem(last=False)
 
     async def _recognised(self, token: str) -> _User:
         review = {
