@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,17 +16,17 @@ from slipway.controller.collect import Collector
 from slipway.controller.declared import NothingDeclared, registry_of
 from slipway.controller.logs import concerning
 from slipway.controller.notifying import Notifier
-from slipway.controller.observe import InvalidSpecError, Scene, observe, read_spec, read_status
+from slipway.controller.observe import InvalidSpecError, Scene, observe, read_status
 from slipway.controller.reacting import Reactions
 from slipway.controller.registries import Registries
 from slipway.controller.rights import with_remedy
+from slipway.controller.routing import claimed
 from slipway.controller.telemetry import Telemetry
 from slipway.controller.tracing import Value, note, span
 from slipway.controller.verifying import Verifier
 from slipway.controller.writing_back import WritingBack
 from slipway.outside import Egress, Outside
 from slipway.rollout import Decision, Limits, Observation, decide, plan, reasons, refused, roles, trial
-from slipway.traffic import PlanError, router_name
 
 _log = logging.getLogger(__name__)
 
@@ -179,17 +178,13 @@ class Reconciler:
         return replace(seen, queued=await self._budget.turn(namespace, seen.name, seen.now))
 
     async def _let_go(self, deployment: Object) -> None:
-        """Give routes of the user back, before the ModelDeployment that set their weights goes: the one that leads, and
-        the one that was about to."""
+        """Give routes of the user back, before the ModelDeployment that set their weights goes."""
         metadata = deployment["metadata"]
         if FINALIZER not in (metadata.get("finalizers") or []):
             return
-        used = [read_status(deployment).router]
-        with contextlib.suppress(InvalidSpecError, PlanError):
-            used.append(router_name(read_spec(deployment).traffic))
-        for router in dict.fromkeys(filter(None, used)):
-            namespace, name = metadata["namespace"], metadata["name"]
-            await self._actor.clean_up(router, name, namespace, metadata["uid"], frozenset())
+        namespace, name, uid = metadata["namespace"], metadata["name"], metadata["uid"]
+        for router in await claimed(self._cluster, namespace, uid):
+            await self._actor.clean_up(router, name, namespace, uid, frozenset())
         await self._actor.let_go(deployment)
 
     async def _refuse(

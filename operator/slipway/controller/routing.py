@@ -12,8 +12,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from slipway.api import ModelDeploymentSpec, Traffic
-from slipway.cluster import GATEWAY, GATEWAY_CLASS, Cluster, ClusterError, NotServed, Object, Unavailable, kind_of
+from slipway.api import GatewayTraffic, ModelDeploymentSpec, Traffic
+from slipway.cluster import (
+    GATEWAY,
+    GATEWAY_CLASS,
+    HTTP_ROUTE,
+    Cluster,
+    ClusterError,
+    NotServed,
+    Object,
+    Unavailable,
+    kind_of,
+)
 from slipway.rollout import Beside, Need, Revision, Route
 from slipway.traffic import (
     ABSENT,
@@ -24,7 +34,9 @@ from slipway.traffic import (
     gateway_features,
     gateway_problem,
     gateways_of,
+    router_name,
     router_of,
+    user_rule,
 )
 from slipway.traffic import gateway_api as gateways
 
@@ -132,6 +144,17 @@ async def read_live(
         except NotServed:
             live[reference] = None
     return live
+
+
+async def claimed(cluster: Cluster, namespace: str, uid: str) -> list[str]:
+    """The names of the rules in users' routes that a ModelDeployment has: of the one that leads, of one that was about
+    to, and of those that it was moved away from before."""
+    try:
+        found = await cluster.list(HTTP_ROUTE, namespace)
+    except NotServed:
+        return []
+    rules = [rule for route in found for rule in user_rule.claimed(route, uid)]
+    return [router_name(Traffic(gateway=GatewayTraffic(route=rule))) for rule in rules]
 
 
 async def _gateways(

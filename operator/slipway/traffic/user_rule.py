@@ -12,6 +12,7 @@ annotation ``kustomize.toolkit.fluxcd.io/ssa: IfNotPresent``.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -110,6 +111,18 @@ def restored(*, route: RouteReference, owner_uid: str, live: Live) -> Sequence[C
         return (Change(reference(route), {"metadata": {"annotations": {annotation(route.rule): None}}}, patch=True),)
     changed = _with(matching[0], backends=claim.backends, filters=_without_ours(matching[0], claim))
     return (_patched(found, route, changed, None),)
+
+
+def claimed(found: Mapping[str, Any], owner_uid: str) -> list[RouteReference]:
+    """The rules of a route that this ModelDeployment has, whether they lead to it or not."""
+    metadata = found.get("metadata") or {}
+    rules = []
+    for name, text in (metadata.get("annotations") or {}).items():
+        with contextlib.suppress(ValueError):
+            content = json.loads(text) if name.startswith(_ANNOTATION) else None
+            if isinstance(content, dict) and content.get("uid") == owner_uid and isinstance(content.get("rule"), str):
+                rules.append(RouteReference(name=metadata["name"], rule=content["rule"]))
+    return rules
 
 
 def _ours(

@@ -26,7 +26,8 @@ async def moving(world: World) -> None:
     spec = {"parentRefs": [{"name": "later"}], "rules": [{"name": "inference", "backendRefs": OLD}]}
     metadata = {"name": "front-door", "namespace": NAMESPACE}
     world.cluster.put({"apiVersion": HTTP_ROUTE.api_version, "kind": "HTTPRoute", "metadata": metadata, "spec": spec})
-    await world.serving("v1")
+    if not world.mirror.objects(MODEL_DEPLOYMENT):
+        await world.serving("v1")
     world.edit(world.deployment, spec=world.deployment["spec"] | {"traffic": TRAFFIC})
     await world.pass_time(10)
     (backend,) = front_door(world)["spec"]["rules"][0]["backendRefs"]
@@ -41,6 +42,18 @@ async def test_a_route_that_was_about_to_lead_is_given_back_too(world: World) ->
     assert world.mirror.objects(MODEL_DEPLOYMENT) == []
     assert front_door(world)["spec"]["rules"][0]["backendRefs"] == OLD
     assert front_door(world)["metadata"].get("annotations") in (None, {})
+
+
+async def test_a_route_that_was_left_before_it_led_is_given_back_too(world: World) -> None:
+    await world.serving("v1")
+    own = world.deployment["spec"]["traffic"]
+    await moving(world)
+    world.edit(world.deployment, spec=world.deployment["spec"] | {"traffic": own})
+    await world.pass_time(10)
+    await world.cluster.delete(MODEL_DEPLOYMENT, *KEY)
+    await world.reconciler.reconcile(KEY)
+    assert world.mirror.objects(MODEL_DEPLOYMENT) == []
+    assert front_door(world)["spec"]["rules"][0]["backendRefs"] == OLD
 
 
 async def test_a_route_that_cannot_be_given_back_is_told_and_kept_for_until_it_can(world: World) -> None:
