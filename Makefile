@@ -22,12 +22,13 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## rehearse a good release and two bad ones on this machine (KEEP=1 leaves it running)
 	PYTHONPATH=examples $(BIN)/python -m demo $(if $(KEEP),--keep)
 
-# The end-to-end modules wait more than they work, so more of them run at once than there are processors. A module stays
-# in one process, so that its tests can share a sandbox; kept in this order, the long ones begin first.
+# The end-to-end modules wait a part of their time, so one more of them runs than there are processors on a small machine:
+# with two more nothing was done sooner, and everything waited for its turn. A module stays in one process, so that its
+# tests can share a sandbox; kept in this order, the long ones begin first.
 # Whatever the shell says, compiled files are kept: every process of the run would compile the same files again.
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(READY) ## run every test, the end-to-end ones included (ARGS="-n0 -k words" for fewer, one after the other)
-	$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY) ## check format, lint rules and import contracts
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""The sequences that are drawn from seeds, in four shares: one for each process that a run of all tests has.
+"""The sequences that are drawn from seeds, in four shares, for the processes of a run of all tests.
 
 A process takes whole modules, so each share has a module of its own. A share comes in parts, each a test.
 
