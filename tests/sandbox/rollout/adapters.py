@@ -110,7 +110,7 @@ def a_deployment(version: str, base: str, adapter: str, digest: str) -> Manifest
         "strategy": {"canary": {"steps": [{"weight": 50, "minDuration": "500ms"}, {"weight": 100}]}},
         "traffic": {"gateway": {"parentRefs": [{"name": "sandbox"}], "hostnames": ["support.example"]}},
         "analysis": {"interval": "250ms", "metrics": [metric]},
-        "rollback": {"progressDeadline": "5m", "scaleDownDelay": "500ms"},
+        "rollback": {"progressDeadline": "5m", "scaleDownDelay": "2s"},
     }
     return {
         "apiVersion": "slipway.dev/v1alpha1",

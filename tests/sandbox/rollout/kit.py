@@ -46,7 +46,7 @@ def a_release(version: str = "v1", *, steps: Sequence[tuple[float, str]] = LADDE
         "release": {"container": {"readinessProbe": ready}, "pod": pod},
         "strategy": {"canary": {"steps": [{"weight": weight, "minDuration": duration} for weight, duration in steps]}},
         "analysis": {"interval": "250ms", "metrics": [accuracy(), errors()]},
-        "rollback": {"progressDeadline": "5m", "scaleDownDelay": "500ms"},
+        "rollback": {"progressDeadline": "5m", "scaleDownDelay": "2s"},
     }
     merged: Manifest = merge(merge(manifest, {"spec": hurry}), {"spec": spec})
     return merged

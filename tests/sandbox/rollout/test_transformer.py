@@ -123,7 +123,7 @@ def a_pair(version: str, *, columns_of: str | None = None, **spec: Any) -> Manif
         },
         "strategy": {"canary": {"steps": [{"weight": 50, "minDuration": "1s"}, {"weight": 100, "minDuration": "0s"}]}},
         "analysis": {"interval": "250ms", "metrics": [accuracy(), *_fast(manifest["spec"]["analysis"]["metrics"][1:])]},
-        "rollback": {"progressDeadline": "5m", "scaleDownDelay": "500ms"},
+        "rollback": {"progressDeadline": "5m", "scaleDownDelay": "2s"},
     }
     merged: Manifest = merge(merge(manifest, {"spec": hurry}), {"spec": spec})
     return merged
