@@ -289,14 +289,7 @@ async def test_a_refused_deployment_keeps_no_failing_candidate_in_the_route(worl
     await world.model("v2", errors=0.33)
     world.declare("v2")
     await world.run(lambda: "v2" in world.weights)
-
-    def hook(request: Request) -> None:
-        if request.kind == DEPLOYMENT and request.name == world.name_of("v1"):
-            raise Forbidden("a new admission policy refuses it")
-
-    world.cluster.before_write = hook
-    stable = world.mirror.one(DEPLOYMENT, world.name_of("v1"))
-    world.edit(stable, metadata=stable["metadata"] | {"annotations": {}})  # drift, which is to be repaired
+    world.refuse_to_repair("v1")
     await world.pass_time(30)
     assert world.weights == {"v1": 10_000}
     assert world.phase("v2") in {"RollingBack", "RolledBack"}

@@ -14,7 +14,7 @@ import pytest
 from unit.controller.builders import NAMESPACE, a_model_deployment
 from unit.controller.world import Killed, World, a_world
 
-from slipway.cluster import CONFIG_MAP, DEPLOYMENT, EVENT, SECRET, Forbidden, Request, Unavailable
+from slipway.cluster import CONFIG_MAP, EVENT, SECRET, Unavailable
 from slipway.controller.notifying import MOST_WAITING, PAUSES
 from slipway.controller.observe import InvalidSpecError, read_spec
 from slipway.outside import Egress
@@ -92,14 +92,7 @@ async def test_a_release_that_is_hauled_back_is_told_of_although_the_cluster_ref
     await world.model("v2", errors=0.33)
     world.declare("v2")
     await world.run(lambda: "v2" in world.weights)
-
-    def hook(request: Request) -> None:
-        if request.kind == DEPLOYMENT and request.name == world.name_of("v1"):
-            raise Forbidden("a new admission policy refuses it")
-
-    world.cluster.before_write = hook
-    stable = world.mirror.one(DEPLOYMENT, world.name_of("v1"))
-    world.edit(stable, metadata=stable["metadata"] | {"annotations": {}})  # drift, which is to be repaired
+    world.refuse_to_repair("v1")
     await world.pass_time(60)
     await world.notifier.idle()
     await world.pass_time(60)

@@ -9,7 +9,7 @@ from unit.controller.builders import NAMESPACE
 from unit.controller.test_stable_drift import Counted, an_hour, signal, watched
 from unit.controller.world import World
 
-from slipway.cluster import DEPLOYMENT, JOB, MODEL_REVISION, SECRET, Forbidden, Request, Unavailable
+from slipway.cluster import JOB, MODEL_REVISION, SECRET, Forbidden, Unavailable
 from slipway.outside import Egress
 
 AS_EVER, ELSEWHERE = (400, 400, 200), (100, 100, 800)
@@ -76,14 +76,7 @@ async def test_a_killed_operator_tells_again_under_the_same_id_and_never_under_a
 
 async def test_a_receiver_is_told_although_the_cluster_refuses_something(world: World) -> None:
     await drifting(world)
-
-    def refuse(request: Request) -> None:
-        if request.kind == DEPLOYMENT:
-            raise Forbidden("a new admission policy refuses it")
-
-    world.cluster.before_write = refuse
-    live = world.mirror.one(DEPLOYMENT, world.name_of("v1"))
-    world.edit(live, metadata=live["metadata"] | {"annotations": {}})
+    world.refuse_to_repair("v1")
     await told(world)
     assert (await outcome(world))["state"] == "Done"
     assert len(world.outside.hooked) == 1

@@ -39,6 +39,7 @@ from slipway.cluster import (
     SERVICE,
     Cluster,
     ClusterError,
+    Forbidden,
     MemoryCluster,
     Object,
     Request,
@@ -282,6 +283,18 @@ class World:
     def edit(self, obj: Object, **parts: Any) -> Object:
         """Replaces parts of an object, as its owner would."""
         return self.cluster.put(obj | parts)
+
+    def refuse_to_repair(self, version: str) -> None:
+        """The Deployment of a release is other than it was written, and a new admission policy refuses it."""
+        name = self.name_of(version)
+
+        def refuse(request: Request) -> None:
+            if (request.kind, request.name) == (DEPLOYMENT, name):
+                raise Forbidden("a new admission policy refuses it")
+
+        self.cluster.before_write = refuse
+        live = self.mirror.one(DEPLOYMENT, name)
+        self.edit(live, metadata=live["metadata"] | {"annotations": {}})
 
     async def serving(self, version: str = "v1", **spec: Any) -> None:
         """A first release that serves."""
