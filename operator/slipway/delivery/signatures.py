@@ -22,7 +22,7 @@ from slipway.delivery.errors import AttestationError, SignatureError, Unreachabl
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
-_FILES_OF_GIT: Final = (".git", ".github", ".gitattributes", ".gitignore")
+_NAMES_OF_GIT: Final = (".git", ".github", ".gitattributes", ".gitignore")
 _PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 _STATEMENTS: Final = ("https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1")
 _PROVENANCE: Final = "https://slsa.dev/provenance/v1"
@@ -63,9 +63,9 @@ def check_signature(model: Path, wanted: Signature) -> None:
     """Raises SignatureError unless the files are those that one of the signers signed, and Unreachable where what an
     identity is held against cannot be had."""
     signature = _file(model, wanted.path, SignatureError)
-    for folder in _FILES_OF_GIT:
-        if (model / folder).is_dir():
-            raise SignatureError(f"signatures do not cover {folder}: leave that folder out of the model")
+    for name in _NAMES_OF_GIT:
+        if (model / name).is_dir():
+            raise SignatureError(f"signatures do not cover {name}: leave that folder out of the model")
     problems: list[str] = []
     for signer in wanted.signers:
         try:
